@@ -1,0 +1,177 @@
+"""What crosses the borders between the parts: a face on disk, a sample, a batch, an output, a result.
+
+Dimension key for the whole project: B batch, V views, K points, C channels, H W crop pixels, h w heatmap cells.
+The coordinate convention is in :mod:`fiducia.geometry`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from .schemes import Scheme
+
+__all__ = ["Batch", "Detection", "Detector", "Face", "FiduciaError", "ModelOutput", "Record", "Runtime", "Sample"]
+
+
+class FiduciaError(Exception):
+    """An input that cannot be used. Its one line names the file, what was found, what was expected and the cure."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Record:
+    """One annotated face on disk.
+
+    Attributes:
+        image: path of the photograph.
+        xy: float64 ``(K, 2)`` in photograph pixels, 0-based; nan = not labelled.
+        visible: int8 ``(K,)``: 2 visible, 1 occluded but located, 0 unlabelled (the COCO keypoint code).
+        box: float64 ``(4,)`` the data set's own box of the face, or None where it has none.
+        scheme: the landmark set's name, e.g. ``"ibug68"``.
+        tags: free facts such as ``{"part": "lfpw/testset", "pose": True}``; subsets are chosen by them.
+    """
+
+    image: Path
+    xy: npt.NDArray[np.float64]
+    visible: npt.NDArray[np.int8]
+    scheme: str
+    box: npt.NDArray[np.float64] | None = None
+    tags: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def id(self) -> str:
+        """A name for this face that is unique in its data set: ``tags["id"]`` or the photograph's path."""
+        return str(self.tags.get("id", self.image.as_posix()))
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Sample:
+    """One face, cropped.
+
+    Attributes:
+        image: uint8 ``(3, H, W)`` RGB in [0, 255].
+        xy_crop: float32 ``(K, 2)`` crop pixels; nan = not labelled.
+        visible: int8 ``(K,)`` as in :class:`Record`.
+        to_image: float64 ``(2, 3)`` crop → photograph.
+        index: the face's place in its data set.
+    """
+
+    image: npt.NDArray[np.uint8]
+    xy_crop: npt.NDArray[np.float32]
+    visible: npt.NDArray[np.int8]
+    to_image: npt.NDArray[np.float64]
+    index: int
+
+
+@dataclass(kw_only=True)
+class Batch:
+    """Samples stacked for the model. V = 2 is Siamese training, V = 1 is not.
+
+    Attributes:
+        images: uint8 ``(B, V, 3, H, W)`` RGB; the model normalises.
+        xy: float32 ``(B, V, K, 2)`` crop pixels; nan = not labelled.
+        mask: bool ``(B, V, K)``: labelled and inside the crop, hence usable by a loss.
+        to_image: float64 ``(B, V, 2, 3)`` crop → photograph.
+        index: int64 ``(B,)`` places in the data set.
+    """
+
+    images: Tensor
+    xy: Tensor
+    mask: Tensor
+    to_image: Tensor
+    index: Tensor
+
+    def to(self, device: torch.device | str, non_blocking: bool = False) -> Batch:
+        """Return the batch on ``device``; ``to_image`` stays where it is (float64 is not everywhere)."""
+        return Batch(
+            images=self.images.to(device, non_blocking=non_blocking),
+            xy=self.xy.to(device, non_blocking=non_blocking),
+            mask=self.mask.to(device, non_blocking=non_blocking),
+            to_image=self.to_image,
+            index=self.index,
+        )
+
+    @property
+    def views(self) -> int:
+        """V, the number of views of every face."""
+        return int(self.images.shape[1])
+
+
+@dataclass(kw_only=True)
+class ModelOutput:
+    """What a network gives for ``B`` crops: heatmap networks fill ``logits``, coordinate networks ``points``.
+
+    Attributes:
+        logits: ``(B, K, h, w)`` before the sigmoid, or None.
+        points: ``(B, K, 2)`` crop pixels, or None.
+        features: ``(B, C, h, w)`` just before the head, for the similarity losses.
+        aux: anything more, such as the logits of each hourglass under ``"logits"``.
+    """
+
+    logits: Tensor | None
+    points: Tensor | None
+    features: Tensor
+    aux: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Face:
+    """One face found in a photograph.
+
+    Attributes:
+        xy: float32 ``(K, 2)`` in photograph pixels.
+        confidence: float32 ``(K,)`` in [0, 1].
+        box: float32 ``(4,)`` x1 y1 x2 y2, as the detector (or the user) gave it.
+        scheme: the landmark set, with names, regions and edges.
+        score: the detector's own score; 1 for a box that the user gave.
+        id: the face's number in the photograph, largest face first; a track's number in a video.
+    """
+
+    xy: npt.NDArray[np.float32]
+    confidence: npt.NDArray[np.float32]
+    box: npt.NDArray[np.float32]
+    scheme: Scheme
+    score: float = 1.0
+    id: int = 0
+
+    def region(self, name: str) -> npt.NDArray[np.float32]:
+        """Return the points ``(R, 2)`` of a named region, e.g. ``face.region("left_eye")``."""
+        return self.xy[list(self.scheme.region(name))]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Detection:
+    """A face's box, before there are points: ``box`` float64 ``(4,)`` in photograph pixels, ``score`` higher = surer."""
+
+    box: npt.NDArray[np.float64]
+    score: float = 1.0
+
+
+@runtime_checkable
+class Detector(Protocol):
+    """Finds faces. Any callable object with this shape and a name will do."""
+
+    name: str
+
+    def __call__(self, image: npt.NDArray[np.uint8]) -> Sequence[Detection]:
+        """Return the faces of an RGB uint8 ``(H, W, 3)`` photograph, best first; an empty sequence where there is none."""
+        ...
+
+
+@runtime_checkable
+class Runtime(Protocol):
+    """Turns crops into points; torch, onnxruntime and OpenVINO each have one."""
+
+    size: int
+    scheme: Scheme
+
+    def __call__(self, crops: npt.NDArray[np.uint8]) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+        """Map uint8 ``(N, 3, S, S)`` RGB crops to points ``(N, K, 2)`` in crop pixels and confidence ``(N, K)`` in [0, 1]."""
+        ...

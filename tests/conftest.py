@@ -1,0 +1,22 @@
+"""Fixtures shared by all tests."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+import torch
+
+SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
+
+# Two workers on two cores: more threads than that only fight each other.
+torch.set_num_threads(int(os.environ.get("FIDUCIA_TEST_THREADS", "1")))
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The folder of research photographs beside the project."""
+    if not SHARED.is_dir():
+        pytest.skip(f"needs the research photographs in {SHARED.parent.name}/{SHARED.name} beside the project")
+    return SHARED
