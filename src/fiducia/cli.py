@@ -1,1 +1,61 @@
-def main() -> None: ...
+"""``fiducia``: the command line. Exit status 0 = done, 1 = an input failed (the others are done), 2 = wrong use."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from ._version import __version__
+from .commands import data, detect, evaluate, listing, train, weights
+from .structures import FiduciaError, UsageError
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    name="fiducia",
+    help="Facial landmarks: train, evaluate, detect and export.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+app.command("detect")(detect.detect)
+app.command("train")(train.train)
+app.command("evaluate")(evaluate.evaluate)
+app.add_typer(data.app, name="data")
+app.add_typer(listing.app, name="list")
+app.add_typer(weights.app, name="weights")
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"fiducia {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")] = False,
+) -> None:
+    """Facial landmarks: train, evaluate, detect and export."""
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command line; a known error is one line on standard error, never a traceback."""
+    try:
+        app(arguments)
+    except UsageError as error:
+        sys.stderr.write(f"fiducia: {error}\n")
+        sys.exit(2)
+    except FiduciaError as error:
+        sys.stderr.write(f"fiducia: {error}\n")
+        sys.exit(1)
+    except KeyboardInterrupt:
+        sys.stderr.write("fiducia: stopped\n")
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    main()

@@ -18,11 +18,15 @@ from torch import Tensor
 
 from .schemes import Scheme
 
-__all__ = ["Batch", "Detection", "Detector", "Face", "FiduciaError", "ModelOutput", "Record", "Runtime", "Sample"]
+__all__ = ["Batch", "Detection", "Detector", "Face", "FiduciaError", "ModelOutput", "Record", "Runtime", "Sample", "UsageError"]
 
 
 class FiduciaError(Exception):
     """An input that cannot be used. Its one line names the file, what was found, what was expected and the cure."""
+
+
+class UsageError(FiduciaError):
+    """Wrong use: an unknown name or key, options that contradict each other. The command line exits with 2, not 1."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

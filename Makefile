@@ -1,0 +1,41 @@
+# Two commands on a fresh machine: `make demo` and `make test`. Both build the same .venv.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+DEMO_OUT ?= out/demo
+
+.PHONY: demo test lint types docs bench clean
+
+# The demo needs the core alone; tests, lint and types the development extras too. pip runs again only when what it reads has changed.
+$(VENV)/core: pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(PIP) -e .
+	@touch $@
+
+$(VENV)/dev: pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(PIP) -e '.[dev,data,viz,export]'
+	@touch $(VENV)/core $@
+
+demo: $(VENV)/core
+	$(BIN)/fiducia detect assets/astronaut.jpg --out $(DEMO_OUT) --format png,json
+
+test: $(VENV)/dev
+	$(BIN)/python -m pytest -n 2 --dist loadgroup
+
+lint: $(VENV)/dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(VENV)/dev
+	$(BIN)/mypy
+
+docs: $(VENV)/dev
+	$(BIN)/python docs/build.py
+
+bench: $(VENV)/dev
+	$(BIN)/python benchmarks/run.py
+
+clean:
+	rm -rf $(VENV) out build dist

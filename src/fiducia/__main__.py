@@ -1,0 +1,5 @@
+"""``python -m fiducia`` is ``fiducia``."""
+
+from .cli import main
+
+main()

@@ -1,0 +1,120 @@
+"""``fiducia list models|weights|datasets|schemes|losses|detectors|recipes``: what there is, as a table or JSON."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+__all__ = ["app"]
+
+app = typer.Typer(no_args_is_help=True, help="List what can be named on the command line and in recipes.")
+
+JsonOption = Annotated[bool, typer.Option("--json", help="Print a JSON array and nothing else.")]
+
+
+def _show(rows: Sequence[dict[str, Any]], as_json: bool) -> None:
+    if as_json:
+        typer.echo(json.dumps(rows, indent=2))
+        return
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for key in rows[0] if rows else ("nothing here",):
+        table.add_column(key, justify="right" if rows and isinstance(rows[0][key], (int, float)) else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*(f"{v:,}" if isinstance(v, int) else str(v) for v in row.values()))
+    Console().print(table)
+
+
+@app.command()
+def models(
+    as_json: JsonOption = False,
+    points: Annotated[int, typer.Option(help="Landmarks that the head predicts.")] = 68,
+) -> None:
+    """Networks: parameters, multiply-adds of one view, input side."""
+    from ..models import describe_models
+
+    rows = describe_models(points)
+    if not as_json:
+        rows = [{**r, "params": f"{r['params'] / 1e6:.2f} M", "gmac": f"{r['gmac']:.3g}"} for r in rows]
+    _show(rows, as_json)
+
+
+@app.command()
+def weights(as_json: JsonOption = False) -> None:
+    """Shipped weights, with their scheme, input and licence."""
+    from ..models.weights import describe_weights
+
+    _show(describe_weights(), as_json)
+
+
+@app.command()
+def datasets(as_json: JsonOption = False) -> None:
+    """Data sets that ``--data NAME:ROOT`` reads, and their splits."""
+    from ..data.source import describe_datasets
+
+    _show(describe_datasets(), as_json)
+
+
+@app.command()
+def schemes(as_json: JsonOption = False) -> None:
+    """Landmark sets: points, regions, normaliser."""
+    from ..schemes import get_scheme, scheme_names
+
+    rows = []
+    for name in scheme_names():
+        scheme = get_scheme(name)
+        rows.append(
+            {
+                "name": name,
+                "points": scheme.num_points,
+                "normaliser": "inter-ocular" if scheme.inter_ocular is not None else "box",
+                "regions": ", ".join(scheme.regions),
+            }
+        )
+    _show(rows, as_json)
+
+
+@app.command()
+def losses(as_json: JsonOption = False) -> None:
+    """Coordinate losses (loss.coord_loss) and similarity losses (loss.similarity)."""
+    from ..losses import coord_losses, similarities
+
+    rows = [
+        {"name": name, "kind": kind, "what": (registry[name].__doc__ or "").strip().splitlines()[0]}
+        for kind, registry in (("coord_loss", coord_losses), ("similarity", similarities))
+        for name in registry
+    ]
+    _show(rows, as_json)
+
+
+@app.command()
+def detectors(as_json: JsonOption = False) -> None:
+    """Face detectors that ``--detector`` takes."""
+    from ..predict.detector import describe_detectors
+
+    _show(describe_detectors(), as_json)
+
+
+@app.command()
+def recipes(as_json: JsonOption = False) -> None:
+    """Shipped recipes."""
+    from ..recipes import load_recipe, recipe_names
+
+    rows = []
+    for name in recipe_names():
+        recipe = load_recipe(name)
+        rows.append(
+            {
+                "name": name,
+                "model": recipe.model.name,
+                "size": recipe.data.size,
+                "views": recipe.augment.views,
+                "similarity": recipe.loss.similarity,
+                "epochs": recipe.train.epochs,
+            }
+        )
+    _show(rows, as_json)

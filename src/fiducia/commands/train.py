@@ -1,0 +1,31 @@
+"""``fiducia train RECIPE``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+__all__ = ["train"]
+
+
+def train(
+    recipe: Annotated[str, typer.Argument(help="A recipe file, or the name of a shipped one (fiducia list recipes).")],
+    set_: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change one value, e.g. train.epochs=60.")
+    ] = None,
+    init: Annotated[
+        str | None, typer.Option(help="Weights to start from, by name or file; another landmark count gets a new head.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="The run's directory [default: runs/RECIPE].")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on from the last checkpoint in --out.")] = False,
+    device: Annotated[str | None, typer.Option(help="auto, cpu, cuda or mps.")] = None,
+) -> None:
+    """Train a network: recipe, versions, metrics, pictures, checkpoints and weights go into one directory."""
+    from ..engine.train import train as run
+    from ..recipes import load_recipe
+
+    overrides = [*(set_ or []), *([f'train.device="{device}"'] if device is not None else [])]
+    loaded = load_recipe(recipe, overrides)
+    run(loaded, out if out is not None else Path("runs") / loaded.name, resume=resume, init=init)

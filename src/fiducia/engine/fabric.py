@@ -1,0 +1,59 @@
+"""Devices, precision and processes: one place that asks lightning-fabric for them."""
+
+from __future__ import annotations
+
+import os
+
+import torch
+from lightning_fabric import Fabric
+
+from ..config import TrainConfig
+from ..structures import UsageError
+
+__all__ = ["launch", "pick_device"]
+
+
+def pick_device(name: str) -> str:
+    """Return ``cpu``, ``cuda`` or ``mps``; ``auto`` takes the first that is there of cuda, mps, cpu.
+
+    Raises:
+        UsageError: an unknown name, or a device that this machine lacks.
+    """
+    there = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if name == "auto":
+        return next(device for device in ("cuda", "mps", "cpu") if there[device])
+    if name not in there:
+        raise UsageError(f"--device {name}: expected auto, cpu, cuda or mps")
+    if not there[name]:
+        raise UsageError(f"--device {name}: torch finds no such device here; use --device auto")
+    return name
+
+
+def launch(cfg: TrainConfig) -> Fabric:
+    """Start (or join) the processes of a run.
+
+    Under torchrun the launcher's own numbers count; else ``cfg.devices`` processes are started on this machine.
+
+    Raises:
+        UsageError: the batch cannot be shared out evenly, or the device is absent.
+    """
+    device = pick_device(cfg.device)
+    devices, nodes = cfg.devices, cfg.num_nodes
+    if "TORCHELASTIC_RUN_ID" in os.environ:
+        devices = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+        nodes = int(os.environ.get("GROUP_WORLD_SIZE", "1"))
+    world = devices * nodes
+    if cfg.batch_size % world:
+        raise UsageError(f"train.batch_size = {cfg.batch_size} cannot be shared by {world} processes; take a multiple of {world}")
+    if cfg.threads is not None:
+        torch.set_num_threads(cfg.threads)
+    torch.use_deterministic_algorithms(cfg.deterministic, warn_only=True)
+    fabric = Fabric(
+        accelerator=device,
+        devices=devices,
+        num_nodes=nodes,
+        strategy="ddp" if world > 1 else "auto",
+        precision=cfg.precision,
+    )
+    fabric.launch()
+    return fabric
