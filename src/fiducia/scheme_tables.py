@@ -1,8 +1,8 @@
 """The indices of the known landmark sets: what each data set's own annotation means, 0-based.
 
 Left and right are the **person's own**: ``right_eye`` is the eye nearer the picture's left border in a frontal face.
-Sources: the data sets' papers and mark-up pictures; mirror pairs and normalisers as mmpose's metainfo, FaRL's and HRNet's
-evaluation state them, which agree with each other.
+Sources: the data sets' papers and mark-up pictures; mirror pairs and normalisers as mmpose's metainfo, FaRL's and
+HRNet's evaluation state them, which agree with each other.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ def _r(first: int, last: int) -> tuple[int, ...]:
     return tuple(range(first, last + 1)) if last >= first else tuple(range(first, last - 1, -1))
 
 
-# For each set: regions, in drawing order; paths (open) and rings (closed) that edges are made of; the mirror permutation;
-# marks, the names of points that have one of their own (the others are called REGION_NUMBER).
+# For each set: regions, in drawing order; paths (open) and rings (closed) that edges are made of; the mirror
+# permutation; marks, the names of points that have one of their own (the others are called REGION_NUMBER).
 TABLES: Mapping[str, Mapping[str, Any]] = {
     # iBUG 300-W (Sagonas et al. 2013), the Multi-PIE mark-up.
     "ibug68": {
@@ -63,11 +63,13 @@ TABLES: Mapping[str, Mapping[str, Any]] = {
         "rings": [_r(33, 41), _r(42, 50), _r(60, 67), _r(68, 75), _r(76, 87), _r(88, 95)],
         "mirror": (
             *_r(32, 0), *_r(46, 42), *_r(50, 47), *_r(37, 33), *_r(41, 38), *_r(51, 54), *_r(59, 55),
-            *_r(72, 68), *_r(75, 73), *_r(64, 60), *_r(67, 65), *_r(82, 76), *_r(87, 83), *_r(92, 88), *_r(95, 93), 97, 96,
+            *_r(72, 68), *_r(75, 73), *_r(64, 60), *_r(67, 65), *_r(82, 76), *_r(87, 83), *_r(92, 88), *_r(95, 93),
+            97, 96,
         ),
         "marks": {
             16: "chin", 54: "nose_tip", 60: "right_eye_outer", 64: "right_eye_inner", 68: "left_eye_inner",
-            72: "left_eye_outer", 76: "right_mouth_corner", 82: "left_mouth_corner", 96: "right_pupil", 97: "left_pupil",
+            72: "left_eye_outer", 76: "right_mouth_corner", 82: "left_mouth_corner", 96: "right_pupil",
+            97: "left_pupil",
         },
         "inter_ocular": (60, 72),
         "inter_pupil": ((96,), (97,)),

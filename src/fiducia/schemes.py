@@ -18,6 +18,7 @@ import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -284,7 +285,7 @@ def _scheme(scheme: str | Scheme) -> Scheme:
 
 
 def _pairs(line: Sequence[int]) -> list[tuple[int, int]]:
-    return list(zip(line[:-1], line[1:], strict=True))
+    return list(pairwise(line))
 
 
 def _from_pairs(pairs: Sequence[Sequence[int]], k: int) -> tuple[int, ...]:

@@ -1,0 +1,189 @@
+"""Data sets by name: ``NAME:ROOT`` → records; which faces are left out, and which are carved for validation.
+
+A data set is one :class:`DatasetSpec` in a file of its own, registered there and imported in ``data/__init__.py``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..registry import Registry, did_you_mean
+from ..schemes import SchemeError, conversion, convert, get_scheme
+from ..structures import FiduciaError, Record, UsageError
+
+__all__ = [
+    "DatasetSpec",
+    "carve",
+    "datasets",
+    "describe_datasets",
+    "exclude",
+    "find_dataset",
+    "load_records",
+    "to_scheme",
+]
+
+
+@dataclass(frozen=True, kw_only=True)
+class DatasetSpec:
+    """What a data set is and how it is read.
+
+    Attributes:
+        name: the word before the colon in ``NAME:ROOT``.
+        summary: one line for ``fiducia list datasets``.
+        schemes: landmark sets that its files can be read in; empty = whatever the user names.
+        splits: what ``--split`` takes.
+        counts: official number of faces of a split or part, where there is one.
+        read: ``(root, split, scheme)`` → records in a stable order; ``root`` is the text after the colon and ``scheme``
+            is None or one of ``schemes``. It raises FiduciaError where nothing is found, and tells what to fetch.
+        fetch: where the files come from.
+        licence: what may be done with them.
+        parts: the parts whose counts ``fiducia data check`` compares; empty = every split.
+        audit: ``root`` → one line for each file that lacks its partner.
+    """
+
+    name: str
+    summary: str
+    splits: tuple[str, ...]
+    read: Callable[[str, str, str | None], list[Record]]
+    schemes: tuple[str, ...] = ()
+    counts: Mapping[str, int] = field(default_factory=dict)
+    fetch: str = ""
+    licence: str = ""
+    parts: tuple[str, ...] = ()
+    audit: Callable[[str], list[str]] | None = None
+
+
+datasets: Registry[DatasetSpec] = Registry("data set")
+
+
+def find_dataset(source: str) -> tuple[DatasetSpec, str]:
+    """Split ``NAME:ROOT`` into the data set and its root.
+
+    Raises:
+        UsageError: no data set has that name.
+    """
+    name, _, root = source.partition(":")
+    if name not in datasets:
+        raise UsageError(
+            f"{source}: expected NAME:ROOT, and no data set is called {name!r}{did_you_mean(name, list(datasets))}"
+        )
+    return datasets[name], root
+
+
+def load_records(source: str, split: str, scheme: str | None = None) -> list[Record]:
+    """Read one split of a data set.
+
+    Args:
+        source: ``NAME:ROOT``, for example ``300w:/data/300w``.
+        split: one of the data set's splits.
+        scheme: the landmark set wanted, by name or TOML file, converted to where possible; None = the source's own.
+
+    Returns:
+        Records in an order that depends on the files alone.
+
+    Raises:
+        UsageError: unknown data set, split or landmark set, or one that the points cannot be converted to.
+        FiduciaError: files that are missing or unreadable.
+    """
+    spec, root = find_dataset(source)
+    if spec.splits and split not in spec.splits:
+        raise UsageError(f"{source}: no split is called {split!r}{did_you_mean(split, list(spec.splits))}")
+    try:
+        if scheme is not None:
+            get_scheme(scheme)
+        own = scheme is None or not spec.schemes or scheme in spec.schemes
+        records = spec.read(root, split, scheme if own else None)
+        return records if scheme is None else [to_scheme(record, scheme) for record in records]
+    except SchemeError as error:
+        raise UsageError(f"{source}: {error}") from error
+
+
+def to_scheme(record: Record, scheme: str) -> Record:
+    """Return a record in another landmark set; a point made of several is as visible as the least visible of them.
+
+    Raises:
+        SchemeError: the record's points cannot be converted.
+    """
+    if record.scheme == scheme:
+        return record
+    groups = conversion(record.scheme, scheme)
+    visible = np.array([record.visible[list(group)].min() for group in groups], dtype=np.int8)
+    return replace(record, xy=convert(record.xy, record.scheme, scheme), visible=visible, scheme=scheme)
+
+
+def exclude(records: Iterable[Record], patterns: Sequence[str]) -> list[Record]:
+    """Drop the faces whose id matches a glob pattern, such as ``afw/237815567_*``; a pattern may match nothing."""
+    return [record for record in records if not any(fnmatchcase(record.id, pattern) for pattern in patterns)]
+
+
+def carve(records: Sequence[Record], fraction: float, seed: int) -> tuple[list[Record], list[Record]]:
+    """Part faces into training and validation, all faces of one photograph on the same side.
+
+    Photographs are put in an order drawn from their names and the seed, and taken until the share is reached; so the
+    order of the records, and faces that are added or excluded elsewhere, move no photograph to and fro at random.
+
+    Args:
+        records: any faces; ``tags["photo"]`` names the photograph, else the image's path does.
+        fraction: share of the faces for validation, in [0, 1); at least one photograph stays in training.
+        seed: another seed, another choice.
+
+    Returns:
+        ``(training, validation)``, both in the order of ``records``.
+    """
+    if not 0.0 <= fraction < 1.0:
+        raise ValueError(f"a validation share is in [0, 1); found {fraction}")
+    faces: dict[str, int] = {}
+    for record in records:
+        faces[_photo(record)] = faces.get(_photo(record), 0) + 1
+    wanted = round(fraction * len(records))
+    chosen: set[str] = set()
+    order = sorted(faces, key=lambda photo: hashlib.sha256(f"{seed}\n{photo}".encode()).digest())
+    for photo in order[:-1]:
+        if wanted <= 0:
+            break
+        chosen.add(photo)
+        wanted -= faces[photo]
+    training = [record for record in records if _photo(record) not in chosen]
+    return training, [record for record in records if _photo(record) in chosen]
+
+
+def describe_datasets() -> list[dict[str, Any]]:
+    """Return a row for each data set: name, landmark sets, splits, official faces, what it is, origin, licence."""
+    return [
+        {
+            "name": spec.name,
+            "schemes": ", ".join(spec.schemes) or "any",
+            "splits": ", ".join(spec.splits) or "any",
+            "faces": ", ".join(f"{split} {spec.counts[split]}" for split in spec.splits[:4] if split in spec.counts),
+            "what": spec.summary,
+            "fetch": spec.fetch,
+            "licence": spec.licence,
+        }
+        for spec in (datasets[name] for name in datasets)
+    ]
+
+
+def existing_root(name: str, root: str, what: str) -> Path:
+    """Return ``root`` as a path that exists; ``what`` tells what should lie there.
+
+    Raises:
+        UsageError: no root was given.
+        FiduciaError: there is no such folder or file.
+    """
+    if not root.strip():
+        raise UsageError(f"{name}: gives no path; expected {name}:PATH, {what}")
+    path = Path(root).expanduser()
+    if not path.exists():
+        raise FiduciaError(f"{path}: no such file or folder; expected {what}")
+    return path
+
+
+def _photo(record: Record) -> str:
+    return str(record.tags.get("photo", record.image.as_posix()))
