@@ -1,0 +1,160 @@
+"""The two views of a face, I' and I'' (eqs 3-4), and the plain one of validation and tests.
+
+A view is drawn from a generator that the data set seeds by (seed, epoch, face), so it is the same whatever the number
+of workers, of processes, or of interruptions.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from ..config import AugmentConfig, DataConfig
+from ..data.images import Patch, crop_patch, reduction
+from ..geometry import affine_apply, affine_compose, affine_invert, box_to_crop, tight_box
+from ..schemes import Scheme
+from ..structures import FiduciaError, Record, Sample
+from .fiducial import FiFA
+from .geometric import draw_warp, reach
+from .photometric import photometric
+
+Array = npt.NDArray[np.float64]
+Image = npt.NDArray[np.uint8]
+
+__all__ = ["EvalViews", "TrainViews", "plain_crop"]
+
+
+def plain_crop(record: Record, data: DataConfig) -> Array:
+    """Return the ``(2, 3)`` affine photograph → crop of a face without augmentation.
+
+    The box is the tight one round the labelled points, or the data set's own (``data.box_source``).
+
+    Raises:
+        FiduciaError: the face has no such box, or one without area.
+    """
+    try:
+        if data.box_source == "dataset":
+            if record.box is None:
+                raise ValueError('the data set gives no box; set data.box_source = "landmarks"')
+            return box_to_crop(record.box, data.size, data.scale)
+        return box_to_crop(tight_box(record.xy), data.size, data.scale)
+    except ValueError as error:
+        raise FiduciaError(f"{record.image}: face {record.id} cannot be cropped: {error}") from None
+
+
+class EvalViews:
+    """One plain crop of every face: no warp, no photometric change, never a FiFA square."""
+
+    def __init__(self, data: DataConfig) -> None:
+        self.data = data
+
+    def reach(self, record: Record) -> tuple[Array, int]:
+        """Return the box of the photograph that the crop covers, and its :func:`~fiducia.data.images.reduction`."""
+        to_crop = plain_crop(record, self.data)
+        return _covered(to_crop, self.data.size, 1.0), reduction(to_crop)
+
+    def __call__(
+        self, record: Record, patch: Patch, *, rng: np.random.Generator, epoch: int, index: int
+    ) -> list[Sample]:
+        """Return the one sample; the generator and the epoch are for other views."""
+        to_crop = plain_crop(record, self.data)
+        image = crop_patch(patch, to_crop, self.data.size)
+        xy = affine_apply(to_crop, record.xy).astype(np.float32)
+        return [_sample(_Crop(image, xy, record.visible, to_crop), index)]
+
+
+class TrainViews:
+    """I' and I'' of every face: f_A1 twice (its geometry shared or not), and FiFA on the second.
+
+    What is drawn comes in the order warp, photometric I'', warp I' (``indep_all``), photometric I', so that a run of
+    one view sees exactly the I'' of a run of two.
+
+    Args:
+        data: crop size, scale and box.
+        augment: f_A1, the number of views and FiFA.
+        scheme: the landmark set, for mirroring.
+        epochs: length of the run, which sets FiFA's automatic interval.
+
+    Raises:
+        UsageError: an augmentation that could shrink a face to nothing.
+    """
+
+    def __init__(self, data: DataConfig, augment: AugmentConfig, scheme: Scheme, epochs: int) -> None:
+        self.data = data
+        self.augment = augment
+        self.fifa = FiFA.from_config(augment.fifa, epochs) if augment.fifa.enabled else None
+        self._mirror = np.asarray(scheme.mirror, dtype=np.intp)
+        self._reach = reach(augment, data.scale)
+
+    def reach(self, record: Record) -> tuple[Array, int]:
+        """Return the box of the photograph that the largest draw covers, and the *plain* crop's reduction.
+
+        The reduction ignores the drawn scale, so that training sees the anti-aliasing of evaluation and detection.
+        """
+        to_crop = plain_crop(record, self.data)
+        return _covered(to_crop, self.data.size, self._reach), reduction(to_crop)
+
+    def __call__(
+        self, record: Record, patch: Patch, *, rng: np.random.Generator, epoch: int, index: int
+    ) -> list[Sample]:
+        """Return ``[I', I'']``, or ``[I'']`` with ``views = 1``.
+
+        Args:
+            record: the face.
+            patch: the photograph, or the part of it that :meth:`reach` names, reduced as it says.
+            rng: the face's generator for this epoch.
+            epoch: counted from 1.
+            index: the face's place in its data set.
+        """
+        config = self.augment
+        plain = plain_crop(record, self.data)
+        second = self._warp(record, patch, plain, rng)
+        image = photometric(second.image, rng, config)
+        views: list[Sample] = []
+        if config.views == 2:
+            first = self._warp(record, patch, plain, rng) if config.siamese_views == "indep_all" else second
+            clean = image if config.siamese_views == "shared_aug" else photometric(first.image, rng, config)
+            views.append(_sample(first._replace(image=clean), index))
+        if self.fifa is not None:
+            image = self.fifa(image, second.xy, epoch)
+        return [*views, _sample(second._replace(image=image), index)]
+
+    def _warp(self, record: Record, patch: Patch, plain: Array, rng: np.random.Generator) -> _Crop:
+        """Draw one geometric f_A1 and resample the photograph by it, once."""
+        warp = draw_warp(rng, self.augment, self.data.scale, self.data.size)
+        to_crop = affine_compose(warp.matrix, plain)
+        xy, visible = affine_apply(to_crop, record.xy).astype(np.float32), record.visible
+        if warp.mirrored:
+            xy, visible = xy[self._mirror], visible[self._mirror]
+        image = crop_patch(patch, to_crop, self.data.size, interpolation=self.augment.interpolation)
+        return _Crop(image, xy, visible, to_crop)
+
+
+class _Crop(NamedTuple):
+    """A sample in the making: image ``(S, S, 3)``, points, visibility, photograph → crop."""
+
+    image: Image
+    xy: npt.NDArray[np.float32]
+    visible: npt.NDArray[np.int8]
+    to_crop: Array
+
+
+def _covered(to_crop: Array, size: int, reach: float) -> Array:
+    """Return the box ``(4,)`` in the photograph of an upright crop, grown ``reach`` times about its centre."""
+    half = reach * size / 2
+    centre = (size - 1) / 2
+    corners = [[centre - half, centre - half], [centre + half, centre + half]]
+    return affine_apply(affine_invert(to_crop), corners).reshape(4)
+
+
+def _sample(crop: _Crop, index: int) -> Sample:
+    """Pack one crop the way the model takes it."""
+    return Sample(
+        image=np.ascontiguousarray(crop.image.transpose(2, 0, 1)),
+        xy_crop=crop.xy,
+        visible=crop.visible,
+        to_image=affine_invert(crop.to_crop),
+        index=index,
+    )
