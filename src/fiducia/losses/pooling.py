@@ -1,0 +1,47 @@
+"""A face's features at its landmarks, and a gather over processes that gradients pass through."""
+
+from __future__ import annotations
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+
+__all__ = ["gather", "global_count", "pool_at_landmarks"]
+
+
+def pool_at_landmarks(features: Tensor, heatmaps: Tensor) -> tuple[Tensor, Tensor]:
+    """Average features under each landmark's ground-truth heatmap, normalised to sum 1.
+
+    Args:
+        features: ``(B, C, h, w)``.
+        heatmaps: ``(B, K, h, w)``, peak 1; empty for a landmark that is unlabelled or out of the crop.
+
+    Returns:
+        ``(B, K, C)``, and bool ``(B, K)``: at least half of the peak's mass lies on the map.
+    """
+    weights = heatmaps.flatten(2)
+    mass = weights.sum(-1)
+    pooled = torch.bmm(weights, features.flatten(2).transpose(1, 2)) / mass.clamp(min=1e-6)[..., None]
+    return pooled, mass > 0.5 * mass.detach().amax().clamp(min=1e-6)
+
+
+def gather(x: Tensor) -> Tensor:
+    """Concatenate ``x (B, ...)`` of all processes along the batch; gradients flow back to where they came from."""
+    if not (dist.is_available() and dist.is_initialized()) or dist.get_world_size() == 1:
+        return x
+    if not x.requires_grad:
+        parts = [torch.empty_like(x) for _ in range(dist.get_world_size())]
+        dist.all_gather(parts, x.contiguous())
+        return torch.cat(parts)
+    from torch.distributed.nn.functional import all_gather
+
+    return torch.cat(list(all_gather(x.contiguous())))
+
+
+def global_count(count: Tensor) -> Tensor:
+    """Return the mean over processes of a count: dividing local sums by it makes DDP's average the global mean."""
+    if dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1:
+        count = count.clone()
+        dist.all_reduce(count)
+        count = count / dist.get_world_size()
+    return count.clamp(min=1e-6)

@@ -1,0 +1,197 @@
+"""A plain vision transformer with timm's parameter names, so that CLIP, FaRL and timm weights fit it (facts 4.1)."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from .blocks import ConvNormAct, ResidualBlock, make_act
+
+__all__ = ["Block", "ConvStem", "PatchStem", "ViT", "resize_position"]
+
+
+class Attention(nn.Module):
+    """Multi-head self-attention over N tokens."""
+
+    def __init__(self, width: int, heads: int) -> None:
+        super().__init__()
+        if width % heads:
+            raise ValueError(f"{heads} heads cannot share a width of {width}; take a divisor")
+        self.heads = heads
+        self.qkv = nn.Linear(width, 3 * width)
+        self.proj = nn.Linear(width, width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """``(B, N, D)`` → ``(B, N, D)``."""
+        b, n, d = x.shape
+        q, k, v = self.qkv(x).view(b, n, 3, self.heads, d // self.heads).permute(2, 0, 3, 1, 4).unbind(0)
+        mixed = F.scaled_dot_product_attention(q, k, v)
+        return self.proj(mixed.transpose(1, 2).reshape(b, n, d))
+
+    def macs(self, x: Tensor) -> int:
+        """Return the multiply-adds of the two products that no layer owns: queries by keys, weights by values."""
+        return 2 * x.shape[0] * x.shape[1] ** 2 * x.shape[2]
+
+
+class Mlp(nn.Module):
+    """Two linear layers round an activation."""
+
+    def __init__(self, width: int, hidden: int, act: str) -> None:
+        super().__init__()
+        self.fc1 = nn.Linear(width, hidden)
+        self.act = make_act(act)
+        self.fc2 = nn.Linear(hidden, width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """``(B, N, D)`` → ``(B, N, D)``."""
+        return self.fc2(self.act(self.fc1(x)))
+
+
+class Block(nn.Module):
+    """A pre-norm transformer block."""
+
+    def __init__(self, width: int, heads: int, mlp_ratio: float, act: str) -> None:
+        super().__init__()
+        self.norm1 = nn.LayerNorm(width, eps=1e-5)
+        self.attn = Attention(width, heads)
+        self.norm2 = nn.LayerNorm(width, eps=1e-5)
+        self.mlp = Mlp(width, round(width * mlp_ratio), act)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """``(B, N, D)`` → ``(B, N, D)``."""
+        x = x + self.attn(self.norm1(x))
+        return x + self.mlp(self.norm2(x))
+
+
+class PatchStem(nn.Module):
+    """CLIP's patch embedding: one convolution without bias, kernel = stride = patch."""
+
+    def __init__(self, patch: int, width: int) -> None:
+        super().__init__()
+        self.proj = nn.Conv2d(3, width, patch, patch, bias=False)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor | None]:
+        """``(B, 3, S, S)`` → token map ``(B, D, S / patch, S / patch)``, and no finer map."""
+        return self.proj(x), None
+
+
+class ConvStem(nn.Module):
+    """Convolutions down to the token grid: learns from thousands of faces what a patch embedding needs millions for.
+
+    Residual blocks stand at the strides from ``keep`` to the last but one; finer maps would take most of the time.
+
+    Args:
+        patch: stride of the tokens, a power of two.
+        width: D, channels of the tokens.
+        base: channels at half resolution; they double at every halving up to the tokens.
+        keep: stride of the map that is handed to the hourglasses beside the tokens.
+        norm: ``"batch"`` or ``"group"``.
+    """
+
+    def __init__(self, patch: int, width: int, base: int, keep: int, norm: str) -> None:
+        super().__init__()
+        self.keep = keep
+        stages: list[nn.Module] = []
+        channels, stride = 3, 1
+        self.kept_channels = 0
+        while stride < patch:
+            stride *= 2
+            outputs = width if stride == patch else min(width, base * stride // 2)
+            layers: list[nn.Module] = [ConvNormAct(channels, outputs, 3, 2, norm)]
+            if keep <= stride < patch:
+                layers.append(ResidualBlock(outputs, outputs, norm))
+            stages.append(nn.Sequential(*layers))
+            channels = outputs
+            if stride == keep:
+                self.kept_channels = outputs
+        self.stages = nn.ModuleList(stages)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor | None]:
+        """``(B, 3, S, S)`` → token map ``(B, D, S / patch, S / patch)`` and the map ``(B, C, S / keep, S / keep)``."""
+        kept, stride = None, 1
+        for stage in self.stages:
+            x, stride = stage(x), 2 * stride
+            kept = x if stride == self.keep else kept
+        return x, kept
+
+
+class ViT(nn.Module):
+    """The transformer up to its last block, without the final norm; blocks are called in groups from outside.
+
+    Args:
+        grid: tokens a side.
+        patch: stride of a token in pixels.
+        width: D.
+        depth: blocks.
+        heads: attention heads.
+        mlp_ratio: hidden over D.
+        act: ``"quick_gelu"`` (CLIP, FaRL) or ``"gelu"``.
+        stem: ``"patch"`` (with class token and ``norm_pre``, as in CLIP) or a :class:`ConvStem`.
+    """
+
+    def __init__(
+        self,
+        grid: int,
+        patch: int,
+        width: int,
+        depth: int,
+        heads: int,
+        *,
+        mlp_ratio: float = 4.0,
+        act: str = "quick_gelu",
+        stem: ConvStem | None = None,
+    ) -> None:
+        super().__init__()
+        self.grid, self.width, self.depth = grid, width, depth
+        self.prefix = 0 if stem is not None else 1
+        self.patch_embed: nn.Module = stem if stem is not None else PatchStem(patch, width)
+        if self.prefix:
+            self.cls_token = nn.Parameter(torch.randn(1, 1, width) * 0.02)
+            self.norm_pre: nn.Module = nn.LayerNorm(width, eps=1e-5)
+        else:
+            self.norm_pre = nn.Identity()
+        self.pos_embed = nn.Parameter(torch.randn(1, grid * grid + self.prefix, width) * 0.02)
+        self.blocks = nn.ModuleList([Block(width, heads, mlp_ratio, act) for _ in range(depth)])
+
+    def embed(self, images: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Normalised images ``(B, 3, S, S)`` → tokens ``(B, prefix + N, D)`` and the stem's finer map, if it has one."""
+        x, kept = self.patch_embed(images)
+        tokens = x.flatten(2).transpose(1, 2)
+        if self.prefix:
+            tokens = torch.cat([self.cls_token.expand(len(tokens), -1, -1), tokens], dim=1)
+        return self.norm_pre(tokens + self.pos_embed), kept
+
+    def run(self, tokens: Tensor, start: int, stop: int) -> Tensor:
+        """Apply blocks ``start`` … ``stop - 1``."""
+        for block in self.blocks[start:stop]:
+            tokens = block(tokens)
+        return tokens
+
+    def to_map(self, tokens: Tensor) -> Tensor:
+        """Tokens ``(B, prefix + N, D)`` → ``(B, D, grid, grid)``; the class token is dropped."""
+        return tokens[:, self.prefix :].transpose(1, 2).reshape(len(tokens), self.width, self.grid, self.grid)
+
+    def add_map(self, tokens: Tensor, update: Tensor) -> Tensor:
+        """Add a map ``(B, D, grid, grid)`` to the patch tokens; the class token stays as it is."""
+        return tokens + F.pad(update.flatten(2).transpose(1, 2), (0, 0, self.prefix, 0))
+
+
+def resize_position(position: Tensor, grid: int, prefix: int = 1) -> Tensor:
+    """Fit a position embedding ``(1, prefix + n * n, D)`` to ``grid`` tokens a side, as FaRL does.
+
+    Bicubic, edges kept together, without antialiasing (timm's default antialiases, 7.8 % away; facts 4.1).
+
+    Raises:
+        ValueError: the embedding is not of a square grid.
+    """
+    count = position.shape[1] - prefix
+    side = round(count**0.5)
+    if side * side != count:
+        raise ValueError(f"a position embedding of {position.shape[1]} rows is not {prefix} + n x n")
+    if side == grid:
+        return position
+    tokens = position[:, prefix:].reshape(1, side, side, -1).permute(0, 3, 1, 2).float()
+    tokens = F.interpolate(tokens, size=(grid, grid), mode="bicubic", align_corners=False)
+    tokens = tokens.permute(0, 2, 3, 1).reshape(1, grid * grid, -1).to(position.dtype)
+    return torch.cat([position[:, :prefix], tokens], dim=1)

@@ -1,0 +1,74 @@
+"""The vanilla network of Table 3's first row: the same ViT, without hourglasses."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from ..structures import ModelOutput
+from .blocks import ConvNormAct, Normalize, ResidualBlock, heatmap_head, make_norm
+from .fifanet import split_parameters
+from .vit import ViT
+
+__all__ = ["VanillaViT"]
+
+
+class VanillaViT(nn.Module):
+    """A ViT, two transposed convolutions (x4), a residual block and a 1x1 head, of FiFANet's width C.
+
+    FaRL's own head (161 M parameters, 603 GMAC at 512; facts 4.1) would make "+ hourglass" the smaller network, so the
+    vanilla row of Table 3 takes this one; FaRL's belongs to the baseline ``farl`` alone.
+
+    Args:
+        num_points: K.
+        size: S, side of the input in pixels, divisible by ``patch``.
+        patch: stride of the tokens, 4 times the stride of the maps.
+        width: D.
+        depth: transformer blocks.
+        heads: attention heads.
+        channels: C of the head.
+        norm: ``"batch"`` or ``"group"``.
+        head_bias: first bias of the head.
+    """
+
+    name = "vit_base"
+
+    def __init__(
+        self,
+        num_points: int,
+        size: int,
+        *,
+        patch: int = 16,
+        width: int = 768,
+        depth: int = 12,
+        heads: int = 12,
+        channels: int = 128,
+        norm: str = "batch",
+        head_bias: float = -5.0,
+    ) -> None:
+        super().__init__()
+        if size % patch or patch % 4:
+            raise ValueError(f"size must divide by patch, and patch by 4; found size {size}, patch {patch}")
+        self.num_points, self.size, self.stride, self.feature_channels = num_points, size, patch // 4, channels
+        self.normalize = Normalize()
+        self.vit = ViT(size // patch, patch, width, depth, heads)
+        self.neck = nn.Sequential(
+            ConvNormAct(width, channels, 1, norm=norm),
+            nn.ConvTranspose2d(channels, channels, 4, 2, 1, bias=False),
+            make_norm(norm, channels),
+            nn.ReLU(inplace=True),
+            nn.ConvTranspose2d(channels, channels, 4, 2, 1, bias=False),
+            make_norm(norm, channels),
+            nn.ReLU(inplace=True),
+            ResidualBlock(channels, channels, norm),
+        )
+        self.head = heatmap_head(channels, num_points, head_bias)
+
+    def forward(self, images: Tensor) -> ModelOutput:
+        """Crops ``(B, 3, S, S)``, uint8 or float in [0, 255] → logits ``(B, K, S/stride, S/stride)`` and features."""
+        tokens, _ = self.vit.embed(self.normalize(images))
+        features = self.neck(self.vit.to_map(self.vit.run(tokens, 0, self.vit.depth)))
+        return ModelOutput(logits=self.head(features), points=None, features=features)
+
+    def parameter_groups(self) -> dict[str, list[nn.Parameter]]:
+        """Return parameters by learning rate (``backbone``: the ViT) and decay, for the optimiser."""
+        return split_parameters(self, backbone=("vit.",))
