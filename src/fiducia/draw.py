@@ -6,6 +6,7 @@ placed to 1/16 of a pixel, and sizes grow with the face, so that a small face is
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 
 import cv2
@@ -19,6 +20,7 @@ Colour = tuple[int, int, int]
 
 GREEN: Colour = (90, 220, 90)
 RED: Colour = (255, 80, 60)
+SHADE: Colour = (20, 24, 30)
 INK: Colour = (38, 42, 51)
 GREY: Colour = (128, 134, 146)
 RULE: Colour = (222, 224, 228)
@@ -42,6 +44,7 @@ __all__ = [
     "ced_chart",
     "confidence_colour",
     "contact_sheet",
+    "draw_errors",
     "draw_faces",
     "draw_heatmaps",
     "draw_points",
@@ -70,6 +73,25 @@ def draw_points(image: Image, xy: npt.ArrayLike, colour: Colour, radius: float |
         if _near(p, canvas):
             _dot(canvas, p, max(r, 0.9), colour)
     return canvas
+
+
+def draw_errors(image: Image, truth: npt.ArrayLike, found: npt.ArrayLike) -> Image:
+    """Return a copy with the true points green, the found ones red, and a white line from each to its own.
+
+    Args:
+        image: uint8 ``(H, W, 3)`` RGB.
+        truth: ``(K, 2)`` in its pixels; nan = not labelled.
+        found: ``(K, 2)``; nan = no answer.
+    """
+    canvas = np.ascontiguousarray(image).copy()
+    t, p = np.asarray(truth, dtype=np.float64), np.asarray(found, dtype=np.float64)
+    layer = canvas.copy()
+    for a, b in zip(t, p, strict=True):
+        if _near(a, canvas) and _near(b, canvas):
+            cv2.line(layer, _fixed(a), _fixed(b), (255, 255, 255), 1, cv2.LINE_AA, _SHIFT)
+    _blend(canvas, layer, 0.7)
+    radius = 0.009 * _extent(t, image)
+    return draw_points(draw_points(canvas, t, GREEN, radius), p, RED, radius)
 
 
 def draw_faces(
@@ -118,11 +140,10 @@ def draw_faces(
                 continue
             colour = confidence_colour(float(c))
             r = max(unit, 0.9)
-            if c < low:
-                _ring(canvas, p, 1.7 * r, colour, max(1, round(r * 0.6)))
-            else:
-                _dot(canvas, p, r * 1.35, (20, 24, 30))
-                _dot(canvas, p, r, colour)
+            hole = 1.1 * r if c < low else 0.0
+            outer = 1.9 * r if c < low else r
+            _dot(canvas, p, outer + 0.4 * r, SHADE, hole)
+            _dot(canvas, p, outer, colour, hole)
             if labels:
                 _text(canvas, str(i), (p[0] + 2 * r, p[1] - 2 * r), max(7.0, unit * 2.5), (255, 255, 255), halo=INK)
     return canvas
@@ -208,6 +229,7 @@ def ced_chart(
         _text(canvas, f"{100 * value:.3g}", (x, y1 + 16), 12, GREY, anchor=0.5)
     _text(canvas, "faces in %", (x0, y0 - 24), 12, GREY)
     _text(canvas, xlabel, (x1, y1 + 48), 12, GREY, anchor=1.0)
+    legend = x1 - 12 - max((_text_width(name, 13) for name in curves), default=0.0)
     for i, (name, values) in enumerate(curves.items()):
         v = np.asarray(values, dtype=np.float64)
         e = np.sort(v[v <= threshold])
@@ -220,9 +242,8 @@ def ced_chart(
         colour = SERIES[i % len(SERIES)]
         cv2.polylines(canvas, [fixed[:, None]], False, colour, 3, cv2.LINE_AA, _SHIFT)
         y = y1 - 28 - 28 * (len(curves) - 1 - i)
-        width = _text_width(name, 13)
-        cv2.line(canvas, _fixed((x1 - width - 52, y)), _fixed((x1 - width - 22, y)), colour, 3, cv2.LINE_AA, _SHIFT)
-        _text(canvas, name, (x1 - 12, y - 7), 13, INK, anchor=1.0)
+        cv2.line(canvas, _fixed((legend - 42, y)), _fixed((legend - 12, y)), colour, 3, cv2.LINE_AA, _SHIFT)
+        _text(canvas, name, (legend, y - 7), 13, INK)
     return canvas
 
 
@@ -245,12 +266,19 @@ def _fixed(p: npt.ArrayLike) -> tuple[int, int]:
     return round(float(x) * 2**_SHIFT), round(float(y) * 2**_SHIFT)
 
 
-def _dot(canvas: Image, p: npt.NDArray[np.floating], radius: float, colour: Colour) -> None:
-    cv2.circle(canvas, _fixed(p), round(radius * 2**_SHIFT), colour, -1, cv2.LINE_AA, _SHIFT)
-
-
-def _ring(canvas: Image, p: npt.NDArray[np.floating], radius: float, colour: Colour, thickness: int) -> None:
-    cv2.circle(canvas, _fixed(p), round(radius * 2**_SHIFT), colour, thickness, cv2.LINE_AA, _SHIFT)
+def _dot(canvas: Image, p: npt.NDArray[np.floating], radius: float, colour: Colour, hole: float = 0.0) -> None:
+    """Paint a disc, or a ring with a ``hole``, in place; by coverage, since OpenCV's small circles are diamonds."""
+    r = math.ceil(radius + 1)
+    x, y = max(0, math.floor(p[0]) - r), max(0, math.floor(p[1]) - r)
+    part = canvas[y : max(0, math.floor(p[1]) + r + 2), x : max(0, math.floor(p[0]) + r + 2)]
+    if not part.size:
+        return
+    rows, columns = np.ogrid[y : y + part.shape[0], x : x + part.shape[1]]
+    distance = np.hypot(columns - float(p[0]), rows - float(p[1]))
+    cover = np.clip(radius + 0.5 - distance, 0.0, 1.0)
+    if hole > 0:
+        cover *= np.clip(distance - hole + 0.5, 0.0, 1.0)
+    part[:] = np.rint(part + (np.array(colour) - part) * cover[..., None])
 
 
 def _blend(canvas: Image, layer: Image, share: float) -> None:
