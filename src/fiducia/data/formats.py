@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..structures import FiduciaError
+from .images import write_atomic
 
 __all__ = ["parse_pts", "pts_text", "read_pts", "write_pts"]
 
@@ -101,8 +102,6 @@ def write_pts(path: str | Path, xy: npt.ArrayLike) -> None:
     Raises:
         FiduciaError: a point is nan or infinite, or the file cannot be written.
     """
-    from .images import write_atomic
-
     write_atomic(Path(path), pts_text(xy).encode())
 
 

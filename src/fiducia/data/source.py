@@ -6,7 +6,7 @@ A data set is one :class:`DatasetSpec` in a file of its own, registered there an
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -20,14 +20,24 @@ from ..structures import FiduciaError, Record, UsageError
 
 __all__ = [
     "DatasetSpec",
+    "Fault",
     "carve",
     "datasets",
     "describe_datasets",
     "exclude",
+    "existing_root",
     "find_dataset",
     "load_records",
     "to_scheme",
 ]
+
+
+@dataclass(frozen=True)
+class Fault:
+    """A file that cannot be used: one line that names it, and whether it is broken or merely not needed."""
+
+    message: str
+    broken: bool
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,7 +55,8 @@ class DatasetSpec:
         fetch: where the files come from.
         licence: what may be done with them.
         parts: the parts whose counts ``fiducia data check`` compares; empty = every split.
-        audit: ``root`` → one line for each file that lacks its partner.
+        scan: as ``read``, but yields a :class:`Fault` for each file that cannot be used and goes on, and nothing at all
+            for a part that is not there; for ``fiducia data check``.
     """
 
     name: str
@@ -57,7 +68,7 @@ class DatasetSpec:
     fetch: str = ""
     licence: str = ""
     parts: tuple[str, ...] = ()
-    audit: Callable[[str], list[str]] | None = None
+    scan: Callable[[str, str, str | None], Iterator[Record | Fault]] | None = None
 
 
 datasets: Registry[DatasetSpec] = Registry("data set")
@@ -127,7 +138,7 @@ def carve(records: Sequence[Record], fraction: float, seed: int) -> tuple[list[R
     """Part faces into training and validation, all faces of one photograph on the same side.
 
     Photographs are put in an order drawn from their names and the seed, and taken until the share is reached; so the
-    order of the records, and faces that are added or excluded elsewhere, move no photograph to and fro at random.
+    order of the records changes nothing, and a few faces more or fewer change little.
 
     Args:
         records: any faces; ``tags["photo"]`` names the photograph, else the image's path does.

@@ -8,6 +8,7 @@ challenge = ibug (135), full = common + challenge (689). Landmarks are 1-based i
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,9 +16,9 @@ import numpy as np
 
 from ..structures import FiduciaError, Record
 from .formats import read_pts
-from .source import DatasetSpec, datasets, existing_root
+from .source import DatasetSpec, Fault, datasets, existing_root
 
-__all__ = ["PARTS", "SPLITS", "read_w300", "scan_part"]
+__all__ = ["PARTS", "SPLITS", "read_w300", "scan_part", "scan_w300"]
 
 PARTS: dict[str, int] = {
     "afw": 337,
@@ -90,40 +91,46 @@ def read_w300(root: str, split: str, scheme: str | None = None) -> list[Record]:
     """
     base = existing_root("300w", root, _LAYOUT)
     records: list[Record] = []
-    for part in SPLITS[split]:
-        folder = base / part
-        if not folder.is_dir():
-            continue
-        for stem, (image, points) in scan_part(folder).pairs.items():
-            face = _FACE_NUMBER.match(stem)
-            records.append(
-                Record(
-                    image=image,
-                    xy=read_pts(points, 68),
-                    visible=np.full(68, 2, dtype=np.int8),
-                    scheme="ibug68",
-                    tags={"id": f"{part}/{stem}", "part": part, "photo": f"{part}/{face[1] if face else stem}"},
-                )
-            )
+    for found in scan_w300(root, split, scheme):
+        if isinstance(found, Record):
+            records.append(found)
+        elif found.broken:
+            raise FiduciaError(found.message)
     if not records:
         there = [part for part in PARTS if (base / part).is_dir()]
-        found = ", ".join(there) if there else ", ".join(sorted(p.name for p in base.iterdir())[:6]) or "nothing"
+        seen = ", ".join(there) if there else ", ".join(sorted(p.name for p in base.iterdir())[:6]) or "nothing"
         raise FiduciaError(
             f"{base}: no face of split {split!r}; looked for {', '.join(SPLITS[split])} with .jpg/.png and .pts files, "
-            f"found {found}; fetch them from {FETCH}"
+            f"found {seen}; fetch them from {FETCH}"
         )
     return records
 
 
-def _audit(root: str) -> list[str]:
+def scan_w300(root: str, split: str, scheme: str | None = None) -> Iterator[Record | Fault]:
+    """Yield the faces of one split in order, and a fault for each file that gives none; absent parts give nothing."""
     base = existing_root("300w", root, _LAYOUT)
-    lines: list[str] = []
-    for part in PARTS:
-        if (base / part).is_dir():
-            files = scan_part(base / part)
-            lines += [f"{path}: has no photograph beside it" for path in files.without_image]
-            lines += [f"{path}: has no .pts file beside it" for path in files.without_points]
-    return lines
+    for part in SPLITS[split]:
+        if not (base / part).is_dir():
+            continue
+        files = scan_part(base / part)
+        for stem, (image, points) in files.pairs.items():
+            try:
+                xy = read_pts(points, 68)
+            except FiduciaError as error:
+                yield Fault(str(error), broken=True)
+                continue
+            face = _FACE_NUMBER.match(stem)
+            yield Record(
+                image=image,
+                xy=xy,
+                visible=np.full(68, 2, dtype=np.int8),
+                scheme="ibug68",
+                tags={"id": f"{part}/{stem}", "part": part, "photo": f"{part}/{face[1] if face else stem}"},
+            )
+        for path in files.without_image:
+            yield Fault(f"{path}: no photograph {path.stem}.jpg or .png beside it; restore it", broken=False)
+        for path in files.without_points:
+            yield Fault(f"{path}: no {path.stem}.pts beside it; the photograph is not used", broken=False)
 
 
 datasets.register("300w")(
@@ -137,6 +144,6 @@ datasets.register("300w")(
         fetch=FETCH,
         licence="research only; the photographs belong to their owners",
         parts=tuple(PARTS),
-        audit=_audit,
+        scan=scan_w300,
     )
 )

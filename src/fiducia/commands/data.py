@@ -1,0 +1,74 @@
+"""``fiducia data check|preview|convert``: is a data set whole, what does the network see of it, in which format."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import Progress
+
+__all__ = ["app"]
+
+app = typer.Typer(no_args_is_help=True, help="Check a data set, look at its augmented faces, convert its annotations.")
+
+Source = Annotated[
+    str, typer.Argument(metavar="NAME:ROOT", help="A data set, e.g. 300w:/data/300w or coco:faces.json.")
+]
+
+
+@app.command()
+def check(
+    source: Source,
+    as_json: Annotated[bool, typer.Option("--json", help="Print a JSON object and nothing else.")] = False,
+) -> None:
+    """Count the faces against the official numbers, decode every photograph, and find points outside of them.
+
+    Exit status 1 means that a file is broken; parts that are absent are only told.
+    """
+    from ..data.check import check as run
+
+    with Progress(console=Console(stderr=True), transient=True, disable=as_json or not sys.stderr.isatty()) as bar:
+        task = bar.add_task("photographs", total=None)
+        report = run(source, on_progress=lambda done, total: bar.update(task, completed=done, total=total))
+    typer.echo(json.dumps(report.to_json(), indent=2) if as_json else "\n".join(report.lines()))
+    for line in report.broken:
+        sys.stderr.write(f"fiducia: {line}\n")
+    if not report.ok:
+        raise typer.Exit(1)
+
+
+@app.command()
+def preview(
+    source: Source,
+    out: Annotated[Path, typer.Option(help="The sheet to write, .png or .jpg.")],
+    split: Annotated[str, typer.Option(help="Which faces.")] = "train",
+    recipe: Annotated[str, typer.Option(help="A recipe file, or the name of a shipped one.")] = "300w",
+    set_: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change one value, e.g. augment.mirror=0.5.")
+    ] = None,
+    epochs: Annotated[
+        str | None, typer.Option(help="Columns, e.g. 1,6,11 [default: the epochs where the squares change].")
+    ] = None,
+    faces: Annotated[int, typer.Option(min=1, help="Rows.")] = 6,
+    views: Annotated[bool, typer.Option("--views", help="Show I' beside I''.")] = False,
+    seed: Annotated[int, typer.Option(min=0, help="Of the faces and of every augmentation.")] = 0,
+) -> None:
+    """Draw the faces as training sees them: rows are faces, columns epochs, with FiFA's shrinking squares."""
+    from ..data.images import write_image
+    from ..engine.inspect import preview as run
+    from ..recipes import load_recipe
+    from ..structures import UsageError
+
+    overrides = [*(set_ or []), f"data.source={json.dumps(source)}", f"data.split={json.dumps(split)}"]
+    chosen = None
+    if epochs is not None:
+        if not all(word.strip().isdigit() and int(word) > 0 for word in epochs.split(",")):
+            raise UsageError(f"--epochs {epochs}: expected numbers from 1 with commas between, such as 1,6,11")
+        chosen = [int(word) for word in epochs.split(",")]
+    sheet = run(load_recipe(recipe, overrides), epochs=chosen, faces=faces, both_views=views, seed=seed)
+    write_image(out, sheet.image)
+    typer.echo(f"{out}: {sheet.faces} faces at epochs {', '.join(map(str, sheet.epochs))}")
