@@ -37,7 +37,7 @@ def convert(
     out: Annotated[Path, typer.Option(help="The safetensors file to write, with timm's parameter names.")],
 ) -> None:
     """Convert a backbone's state dict to timm's names in safetensors; nothing in it is executed."""
-    from ..models.weights import convert_backbone
+    from ..models.backbone import convert_backbone
 
     count = convert_backbone(source, out)
     typer.echo(f"{out}: {count} tensors")

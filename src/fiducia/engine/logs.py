@@ -95,7 +95,8 @@ class RunLog:
             self._board.flush()
         shown = "  ".join(f"{k.removeprefix('train_')} {v:.4g}" for k, v in row.items() if _worth_a_line(k))
         left = (epochs - epoch) * row["seconds"]
-        self.console.print(f"epoch {epoch}/{epochs}  {shown}  {duration(row['seconds'])}, {duration(left)} left")
+        line = f"epoch {epoch}/{epochs}  {shown}  {duration(row['seconds'])}, {duration(left)} left"
+        self.console.print(line, soft_wrap=True)
 
     def json(self, name: str, value: Mapping[str, Any]) -> None:
         """Write ``value`` as ``name`` in the run's directory."""

@@ -82,7 +82,7 @@ def build_model(cfg: ModelConfig, num_points: int, size: int) -> nn.Module:
         raise UsageError(f"model {cfg.name} at {size} pixels: {error}") from error
     model.name = cfg.name  # type: ignore[assignment]
     if cfg.backbone_weights is not None:
-        from .weights import load_backbone
+        from .backbone import load_backbone
 
         load_backbone(model, cfg.backbone_weights)
     return model

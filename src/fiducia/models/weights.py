@@ -1,0 +1,244 @@
+"""Weights are safetensors with a card in their header; nothing in them is ever executed."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save as to_bytes
+from torch import Tensor, nn
+
+from ..config import ModelConfig, Recipe
+from ..data.images import write_atomic
+from ..registry import did_you_mean
+from ..schemes import Scheme
+from ..structures import FiduciaError, UsageError
+from .build import build_model
+
+__all__ = ["WeightCard", "describe_weights", "find_weights", "init_from", "load_card", "load_weights", "save_weights"]
+
+_SHIPPED = Path(__file__).parents[1] / "weights"
+
+
+class WeightCard(BaseModel):
+    """What a weight file is: enough to rebuild the network, to use it rightly, and to weigh its numbers."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", protected_namespaces=())
+
+    format: int = 1
+    name: str
+    model: str
+    """The registered network; ``options`` are the recipe's over the preset's own."""
+    options: dict[str, Any] = Field(default_factory=dict)
+    scheme: str
+    num_points: int
+    size: int
+    """Side of the square input crop in pixels."""
+    scale: float = 0.8
+    """The face box's share of the crop's side."""
+    box_source: str = "landmarks"
+    decode: str = "expectation"
+    which: str = "ema"
+    """``ema``, ``last`` or ``best`` of the run."""
+    licence: str = "research use only: see the training data"
+    training: dict[str, Any] = Field(default_factory=dict)
+    """Data, split, exclusions, epochs, seed."""
+    numbers: list[dict[str, Any]] = Field(default_factory=list)
+    """Rows of data, split, faces, metric, value and the command that measured it."""
+    command: str = ""
+    date: str = ""
+    notes: str = ""
+    params: int = 0
+    sha256: str = ""
+    """Of the file's tensors, computed when it is read; never stored."""
+
+    @classmethod
+    def for_run(
+        cls,
+        *,
+        recipe: Recipe,
+        scheme: Scheme,
+        name: str,
+        which: str,
+        numbers: list[dict[str, Any]],
+        command: str,
+        date: str,
+    ) -> WeightCard:
+        """Return the card of a training run's weights."""
+        return cls(
+            name=name,
+            model=recipe.model.name,
+            options=dict(recipe.model.options),
+            scheme=scheme.name,
+            num_points=scheme.num_points,
+            size=recipe.data.size,
+            scale=recipe.data.scale,
+            box_source=recipe.data.box_source,
+            decode=recipe.heatmap.decode,
+            which=which,
+            training={
+                "data": recipe.data.source.partition(":")[0],
+                "split": recipe.data.split,
+                "exclude": list(recipe.data.exclude),
+                "val_fraction": recipe.data.val_fraction,
+                "epochs": recipe.train.epochs,
+                "batch_size": recipe.train.batch_size,
+                "views": recipe.augment.views,
+                "similarity": recipe.loss.similarity,
+                "seed": recipe.train.seed,
+            },
+            numbers=numbers,
+            command=command,
+            date=date,
+        )
+
+
+def save_weights(path: Path, state: dict[str, Tensor], card: WeightCard, *, half: bool = False) -> None:
+    """Write tensors and card into one safetensors file, beside and then renamed.
+
+    Args:
+        path: the file, ``*.safetensors``.
+        state: a network's ``state_dict``.
+        card: goes into the header as JSON.
+        half: store float32 as float16, half the size; a face's points move by less than 0.01 pixels.
+    """
+    tensors = {
+        k: (v.half() if half and v.dtype == torch.float32 else v).detach().cpu().contiguous() for k, v in state.items()
+    }
+    card = card.model_copy(update={"params": sum(v.numel() for v in tensors.values()), "sha256": ""})
+    write_atomic(path, to_bytes(tensors, metadata={"fiducia": card.model_dump_json()}))
+
+
+def find_weights(name: str | Path) -> Path:
+    """Return the file of weights given by shipped name, file, or a run's directory.
+
+    Raises:
+        UsageError: there is no such name, file or run.
+    """
+    path = Path(name)
+    if path.is_file():
+        return path
+    if path.is_dir():
+        for inside in (path / "weights" / "ema.safetensors", path / "weights" / "best.safetensors"):
+            if inside.is_file():
+                return inside
+        raise UsageError(
+            f"{path}: no weights/ema.safetensors in this directory; is it a run's directory, and has it finished?"
+        )
+    shipped = _SHIPPED / f"{name}.safetensors"
+    if shipped.is_file():
+        return shipped
+    raise UsageError(
+        f"{name}: neither a weight file nor the name of shipped weights{did_you_mean(str(name), _shipped())}"
+    )
+
+
+def load_card(name: str | Path) -> WeightCard:
+    """Read the card of weights, named as in :func:`find_weights`.
+
+    Raises:
+        UsageError: no such weights.
+        FiduciaError: the file is damaged, is not safetensors, or has no card.
+    """
+    return _read(find_weights(name))[1]
+
+
+def load_weights(name: str | Path = "fifa_tiny", *, device: str | torch.device = "cpu") -> tuple[nn.Module, WeightCard]:
+    """Build the network that weights belong to, and load them; float32, in evaluation mode.
+
+    Raises:
+        UsageError: no such weights, or a network that this version does not know.
+        FiduciaError: a damaged file, or tensors that do not fit the network that its card names.
+    """
+    path = find_weights(name)
+    state, card = _read(path)
+    options = {k: v for k, v in card.options.items()}
+    model = build_model(ModelConfig(name=card.model, options=options), card.num_points, card.size)
+    try:
+        model.load_state_dict({k: v.float() if v.is_floating_point() else v for k, v in state.items()})
+    except RuntimeError as error:
+        detail = " ".join(str(error).split())[:200]
+        raise FiduciaError(f"{path}: does not fit the network {card.model} that its card names: {detail}") from error
+    return model.to(device).eval(), card
+
+
+def init_from(model: nn.Module, name: str | Path) -> list[str]:
+    """Start ``model`` from trained weights; a head for another number of landmarks stays new.
+
+    Returns:
+        names of the tensors that were not taken over.
+
+    Raises:
+        UsageError: no such weights, or a network of another kind or size: nothing but the head may differ.
+        FiduciaError: a damaged file.
+    """
+    path = find_weights(name)
+    state, card = _read(path)
+    own = model.state_dict()
+    fits = {k: v.to(own[k].dtype) for k, v in state.items() if k in own and own[k].shape == v.shape}
+    new = sorted(set(own) - set(fits))
+    strange = [k for k in new if not k.startswith(("head.", "aux_heads."))]
+    if strange:
+        raise UsageError(
+            f"{path}: holds a {card.model} at {card.size} pixels with options {json.dumps(card.options)}, which this recipe's "
+            f"network does not match ({strange[0]} and {len(strange) - 1} more); take the same model, options and size"
+        )
+    model.load_state_dict(fits, strict=False)
+    return new
+
+
+def describe_weights() -> list[dict[str, Any]]:
+    """Return one row for each shipped weight file."""
+    rows = []
+    for name in _shipped():
+        card = load_card(name)
+        best = next((f"{r['metric']} {r['value']:.2f} on {r['data']} {r['split']}" for r in card.numbers), "")
+        rows.append(
+            {
+                "name": name,
+                "model": card.model,
+                "scheme": card.scheme,
+                "input": card.size,
+                "megabytes": round((_SHIPPED / f"{name}.safetensors").stat().st_size / 1e6, 1),
+                "measured": best,
+                "licence": card.licence,
+            }
+        )
+    return rows
+
+
+def _shipped() -> list[str]:
+    return sorted(p.stem for p in _SHIPPED.glob("*.safetensors"))
+
+
+def _read(path: Path) -> tuple[dict[str, Tensor], WeightCard]:
+    """Return a file's tensors and card. Pickles, archives and torn files are refused before anything is done with them."""
+    try:
+        with safe_open(str(path), framework="pt") as file:
+            metadata = file.metadata() or {}
+            state = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError, ValueError) as error:
+        raise FiduciaError(
+            f"{path}: not a readable safetensors file ({' '.join(str(error).split())}); "
+            "get it again, or convert a backbone's .pth with: fiducia weights convert"
+        ) from error
+    if "fiducia" not in metadata:
+        raise FiduciaError(
+            f"{path}: safetensors without a fiducia card, so its network and landmarks are unknown; "
+            "a bare backbone goes into a recipe's model.backbone_weights"
+        )
+    try:
+        card = WeightCard.model_validate_json(metadata["fiducia"])
+    except ValidationError as error:
+        raise FiduciaError(
+            f"{path}: its card cannot be read ({error.errors()[0]['msg']}); get the file again"
+        ) from error
+    bad = next((k for k, v in state.items() if v.is_floating_point() and not bool(torch.isfinite(v).all())), None)
+    if bad is not None:
+        raise FiduciaError(f"{path}: tensor {bad} is not finite; the file is damaged or its training diverged")
+    return state, card.model_copy(update={"sha256": hashlib.sha256(path.read_bytes()).hexdigest()})
