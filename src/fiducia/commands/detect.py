@@ -13,7 +13,9 @@ __all__ = ["detect"]
 
 def detect(
     inputs: Annotated[list[str], typer.Argument(metavar="INPUT...", help="Photographs, or folders of them.")],
-    weights: Annotated[str, typer.Option(help="A shipped name, a safetensors file or a run's directory.")] = "fifa_tiny",
+    weights: Annotated[
+        str, typer.Option(help="A shipped name, a safetensors file or a run's directory.")
+    ] = "fifa_tiny",
     detector: Annotated[
         str, typer.Option(help="auto, dlib, haar, haar_alt2, whole, yunet:FILE, or a JSON file of boxes.")
     ] = "auto",
@@ -24,13 +26,18 @@ def detect(
     second_pass: Annotated[
         bool, typer.Option("--second-pass/--one-pass", help="Crop again round the first points, and look twice.")
     ] = True,
+    min_face: Annotated[float, typer.Option(help="Pass over faces whose box is smaller, in photograph pixels.")] = 0.0,
 ) -> None:
     """Find the faces in photographs, and their landmarks; write JSON, annotated pictures, .pts, CSV or COCO."""
-    from ..predict.outputs import detect_paths
+    from ..predict.outputs import check_formats, detect_paths
     from ..predict.predictor import load
 
-    predictor = load(weights, detector=detector, device=device, runtime=runtime, second_pass=second_pass)
-    report = detect_paths(predictor, inputs, out, tuple(part.strip() for part in format_.split(",")), on_progress=_say)
+    formats = tuple(part.strip() for part in format_.split(","))
+    check_formats(formats)
+    predictor = load(
+        weights, detector=detector, device=device, runtime=runtime, second_pass=second_pass, min_face=min_face
+    )
+    report = detect_paths(predictor, inputs, out, formats, on_progress=_say)
     if report.failed:
         sys.stderr.write(f"fiducia: {len(report.failed)} of {len(report.failed) + len(report.done)} inputs failed\n")
         raise typer.Exit(1)
@@ -38,7 +45,10 @@ def detect(
 
 def _say(source: str, faces: int | None, message: str) -> None:
     """Tell one finished input: errors on standard error, a line each; results on standard output."""
+    arrow = f" -> {message}" if message else ""
     if faces is None:
         sys.stderr.write(f"fiducia: {message}\n")
+    elif faces == 0:
+        typer.echo(f"{source}: no face found{arrow}")
     else:
-        typer.echo(f"{source}: {faces} face{'' if faces == 1 else 's'}{' -> ' + message if message else ''}")
+        typer.echo(f"{source}: {faces} face{'' if faces == 1 else 's'}{arrow}")

@@ -1,0 +1,114 @@
+"""What computes the network: crops in, points and confidence out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import nn
+
+from ..geometry import map_to_crop
+from ..heatmaps import decode
+from ..models.weights import WeightCard
+from ..registry import Registry, did_you_mean
+from ..schemes import Scheme, SchemeError, get_scheme, scheme_from_table
+from ..structures import FiduciaError, Runtime, UsageError
+
+__all__ = ["TorchRuntime", "card_scheme", "get_runtime", "pick_device", "runtimes"]
+
+
+runtimes: Registry[Callable[[nn.Module, WeightCard, Scheme, str], Runtime]] = Registry("runtime")
+"""Name → builder from (network, card, scheme, device name)."""
+
+
+def pick_device(name: str) -> torch.device:
+    """Return ``cpu``, ``cuda`` or ``mps``; ``auto`` takes the first that is there of cuda, mps, cpu.
+
+    Raises:
+        UsageError: an unknown name, or a device that this machine lacks.
+    """
+    there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    if name == "auto":
+        return torch.device(next(device for device, here in there.items() if here))
+    if name.partition(":")[0] not in there:
+        raise UsageError(f"--device {name}: expected auto, cpu, cuda or mps")
+    if not there[name.partition(":")[0]]:
+        raise UsageError(f"--device {name}: torch finds no such device here; use --device auto")
+    try:
+        return torch.device(name)
+    except RuntimeError as error:
+        raise UsageError(f"--device {name}: expected auto, cpu, cuda or mps") from error
+
+
+def card_scheme(card: WeightCard) -> Scheme:
+    """Return the landmark set of some weights; of one that is not known here, its bare points without names or lines.
+
+    Raises:
+        FiduciaError: the card names a set with another number of points than its network gives.
+    """
+    try:
+        scheme = get_scheme(card.scheme)
+    except SchemeError:
+        return scheme_from_table({"name": card.scheme, "points": card.num_points, "mirror": []})
+    if scheme.num_points != card.num_points:
+        raise FiduciaError(
+            f"{card.name}: these weights give {card.num_points} points, but their card says {scheme.name}, which has "
+            f"{scheme.num_points}; name weights whose card is their own"
+        )
+    return scheme
+
+
+class TorchRuntime:
+    """Runs a network in torch; the number of threads is left as it is.
+
+    Args:
+        model: takes uint8 ``(N, 3, S, S)``, returns a :class:`fiducia.structures.ModelOutput`; put into eval mode.
+        card: its input side and its decoder.
+        scheme: the landmark set of its points.
+        device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
+    """
+
+    name = "torch"
+
+    def __init__(self, model: nn.Module, card: WeightCard, scheme: Scheme, device: str = "cpu") -> None:
+        self.device = pick_device(device)
+        self.model = model.to(self.device).eval()
+        self.size = int(card.size)
+        self.decode = card.decode
+        self.scheme = scheme
+
+    @torch.inference_mode()
+    def __call__(self, crops: npt.NDArray[np.uint8]) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+        """Map uint8 ``(N, 3, S, S)`` RGB crops to points ``(N, K, 2)`` in crop pixels and confidence ``(N, K)`` in [0, 1].
+
+        A network without heatmaps says nothing of its confidence: it counts as 1.
+        """
+        output = self.model(torch.from_numpy(crops).to(self.device))
+        if output.logits is None:
+            points = output.points.float().cpu().numpy()
+            return points, np.ones(points.shape[:2], dtype=np.float32)
+        cells, confidence = decode(output.logits.float(), self.decode)
+        stride = float(self.model.stride)  # type: ignore[arg-type]
+        points = map_to_crop(cells.cpu().numpy(), stride).astype(np.float32)
+        return points, confidence.clamp(0.0, 1.0).float().cpu().numpy()
+
+
+@runtimes.register("torch")
+def _torch(model: nn.Module, card: WeightCard, scheme: Scheme, device: str) -> Runtime:
+    """The network as it was trained."""
+    return TorchRuntime(model, card, scheme, device)
+
+
+def get_runtime(name: str) -> Callable[[nn.Module, WeightCard, Scheme, str], Runtime]:
+    """Return a runtime's builder.
+
+    Raises:
+        UsageError: no such runtime, or it is not installed.
+    """
+    if name in runtimes:
+        return runtimes[name]
+    if name in ("onnx", "openvino"):
+        raise UsageError(f"--runtime {name}: not part of this installation; use --runtime torch")
+    raise UsageError(f"--runtime {name}: no such runtime{did_you_mean(name, list(runtimes))}")
