@@ -92,7 +92,7 @@ def patch_size(
 
 
 def patch_corners(points: Picture, side: int) -> Picture:
-    """Return each square's first column and row, x0 = round(cx - (side - 1) / 2) with halves up; it ends at x0 + side - 1.
+    """Return each square's first column and row, x0 = round(cx - (side - 1) / 2), halves up; it spans [x0, x0 + side).
 
     The landmark is the crossing of the square's diagonals (Sect. 3.2) to within half a pixel. Halves go up by
     floor(. + 1/2) in float64, so that numpy and torch cannot disagree.

@@ -29,8 +29,8 @@ def draw_warp(rng: np.random.Generator, config: AugmentConfig, scale: float, siz
     """Draw rotation, scale, shift and mirroring.
 
     FaRL's distributions: the angle is uniform in ±``rotation`` radians, the box's share of the crop uniform in
-    ``scale`` ± ``config.scale``, the shifts uniform in ±``shift`` of the crop's side. Five numbers are drawn whatever the
-    configuration, so that switching a part off leaves the other draws alone. With ``warp`` off there is no
+    ``scale`` ± ``config.scale``, the shifts uniform in ±``shift`` of the crop's side. Five numbers are drawn whatever
+    the configuration, so that switching a part off leaves the other draws alone. With ``warp`` off there is no
     similarity; mirroring has its own probability.
 
     Args:

@@ -78,9 +78,10 @@ def random_mask(image: Image, rng: Generator) -> Image:
 
 
 def random_occlusion(image: Image, rng: Generator) -> Image:
-    """Black out one rectangle (FaRL): height rh / 2 of the side, rh ~ U(0.2, 0.8); width rw / 2, rw = rh + U(-0.2, 0.2).
+    """Black out one rectangle (FaRL): height rh / 2 of the side, width rw / 2.
 
-    So it is 10-40 % of the side high and 0-50 % wide, centred anywhere and clipped at the border.
+    rh ~ U(0.2, 0.8), rw = rh + U(-0.2, 0.2):
+    10-40 % of the side high and 0-50 % wide, centred anywhere and clipped at the border.
     """
     rh = rng.uniform(0.2, 0.8)
     rw = rh + rng.uniform(-0.2, 0.2)

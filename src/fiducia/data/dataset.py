@@ -34,7 +34,7 @@ class Views(Protocol):
 
 
 class FaceDataset(Dataset[list[Sample]]):
-    """Faces by index. ``dataset[i]`` is the list of the V views of face i, drawn from (seed, epoch, i) and nothing else.
+    """Faces by index. ``dataset[i]`` is the list of the V views of face i, drawn from (seed, epoch, i) alone.
 
     Args:
         records: the faces.
@@ -80,7 +80,7 @@ class FaceDataset(Dataset[list[Sample]]):
         return self.views(self.records[index], self._patch(index), rng=rng, epoch=self.epoch, index=index)
 
     def fill(self, threads: int | None = None) -> None:
-        """Read every photograph into the cache now, by ``threads`` threads (the number of CPUs); nothing without cache."""
+        """Read every photograph into the cache now, by ``threads`` threads (one a CPU); nothing without cache."""
         if self.cache:
             first = [faces[0] for faces in self._faces.values()]
             with ThreadPoolExecutor(threads or os.cpu_count()) as pool:
@@ -122,8 +122,8 @@ def collate(faces: Sequence[Sequence[Sample]]) -> Batch:
 class EpochSampler(Sampler[list[int]]):
     """Batches of indices of one epoch, in an order that depends on (seed, epoch) alone.
 
-    Batch b of the epoch is the same set of faces over all processes whatever their number; each takes every ``world``-th
-    of it. The last incomplete batch is dropped, unless it is the only one.
+    Batch b of the epoch is the same set of faces over all processes whatever their number; each takes every
+    ``world``-th of it. The last incomplete batch is dropped, unless it is the only one.
 
     Args:
         n: number of faces.

@@ -73,9 +73,8 @@ def read_image(source: str | Path | bytes) -> Image:
     except HeaderError as error:
         raise FiduciaError(f"{name}: {error}") from None
     if not 0 < header.width * header.height <= MAX_PIXELS:
-        raise FiduciaError(
-            f"{name}: {header.width} x {header.height} pixels; expected at most {MAX_PIXELS // 10**6} million; reduce it"
-        )
+        size = f"{header.width} x {header.height} pixels"
+        raise FiduciaError(f"{name}: {size}; expected at most {MAX_PIXELS // 10**6} million; shrink it")
     pixels = _decode(data)
     if pixels is None or pixels.dtype not in (np.uint8, np.uint16):
         found = "damaged" if pixels is None else f"of {pixels.dtype} pixels"
