@@ -30,6 +30,8 @@ class Protocol(BaseModel):
     split: str
     faces: int
     """Faces in the split, found or not."""
+    official: int | None = None
+    """Faces that the split officially has, where it is known."""
     scheme: str
     """The landmark set that was scored."""
     points: int
@@ -67,8 +69,9 @@ class Protocol(BaseModel):
         boxes = {"landmarks": "the true points' tight box", "dataset": "the data set's own box"}
         crop = boxes.get(self.crop_source, f"the detector {self.detector} (IoU >= {self.detector_iou})")
         eyes = self.normaliser.get("ic")
+        short = f" of the official {self.official}" if self.official not in (None, self.faces) else ""
         lines = [
-            f"{self.data}, split {self.split}: {self.faces} faces, {self.points} points ({self.scheme})",
+            f"{self.data}, split {self.split}: {self.faces} faces{short}, {self.points} points ({self.scheme})",
             f"crop from {crop}, which fills {self.crop_scale:g} of the side; {self.size} px"
             + ("; second pass round the first points" if self.second_pass else ""),
             f"errors in {self.frame}, {self.visibility}, mean {self.mean}",

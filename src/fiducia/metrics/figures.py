@@ -1,0 +1,122 @@
+"""Per-face errors → the figures of a result: NME, failure rates and areas, of all faces or of a subset."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ..schemes import Scheme
+from .errors import NORMALISERS, auc, auc_grid, failure_rate, nme, normalizer, point_errors
+
+Array = npt.NDArray[np.float64]
+Mask = npt.NDArray[np.bool_]
+
+__all__ = ["FIGURES", "FaceScores", "figures", "score", "without_nan"]
+
+FIGURES = (
+    *(f"nme_{kind}" for kind in NORMALISERS),
+    "fr10_ic",
+    "fr8_ic",
+    "auc10_ic",
+    "auc7_box",
+    "auc10_ic_grid",
+    "auc7_box_grid",
+)
+"""The keys of :func:`figures`, all in percent."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class FaceScores:
+    """N faces, scored.
+
+    Attributes:
+        points: ``(N, K)`` pixel errors; nan = not labelled, inf = no answer.
+        found: ``(N,)`` whether the face has an answer for every labelled point.
+        nme: normaliser → ``(N,)`` fractions; nan where there is no answer or nothing to measure by.
+        measured: normaliser → ``(N,)`` whether the truth gives a length to divide by and a point to compare. Faces
+            without are not counted by that figure; faces without an answer are.
+    """
+
+    points: Array
+    found: Mask
+    nme: Mapping[str, Array]
+    measured: Mapping[str, Mask]
+    lengths: Mapping[str, Array]
+
+
+def score(found: npt.ArrayLike, truth: npt.ArrayLike, scheme: Scheme, boxes: npt.ArrayLike | None = None) -> FaceScores:
+    """Score N faces by every normaliser that their scheme has.
+
+    Args:
+        found: ``(N, K, 2)`` predicted points; nan = no answer.
+        truth: ``(N, K, 2)`` in the same pixels; nan = not labelled.
+        scheme: the landmark set of both.
+        boxes: ``(N, 4)`` annotated boxes for ``box`` and ``diag``; None = the tight box of the true points.
+    """
+    errors = point_errors(found, truth)
+    labelled = ~np.isnan(errors).all(axis=1)
+    lengths: dict[str, Array] = {
+        kind: normalizer(kind, truth, scheme, boxes)
+        for kind in NORMALISERS
+        if not (kind == "ic" and scheme.inter_ocular is None) and not (kind == "ip" and scheme.inter_pupil is None)
+    }
+    return FaceScores(
+        points=errors,
+        found=np.asarray(~np.isinf(errors).any(axis=1)),
+        nme={kind: nme(errors, length) for kind, length in lengths.items()},
+        measured={kind: np.isfinite(length) & labelled for kind, length in lengths.items()},
+        lengths=lengths,
+    )
+
+
+def figures(scores: FaceScores, mask: npt.ArrayLike | None = None) -> dict[str, Any]:
+    """Return the figures of all faces, or of those in ``mask (N,)``.
+
+    Returns:
+        :data:`FIGURES` in percent, None where the scheme has no such normaliser or no face has an answer; then
+        ``faces``, ``detected`` (faces with an answer) and ``measured`` (normaliser → faces that its figures count).
+        The NME is the mean over faces with an answer; failure rates and areas count all measured faces.
+    """
+    chosen = np.ones(len(scores.found), bool) if mask is None else np.asarray(mask, dtype=bool)
+    values = {kind: v[chosen & scores.measured[kind]] for kind, v in scores.nme.items()}
+    result: dict[str, Any] = dict.fromkeys(FIGURES)
+    for kind, v in values.items():
+        answered = v[~np.isnan(v)]
+        if len(answered):
+            result[f"nme_{kind}"] = 100 * float(answered.mean())
+    if len(values.get("ic", ())):
+        result["fr10_ic"] = 100 * failure_rate(values["ic"], 0.10)
+        result["fr8_ic"] = 100 * failure_rate(values["ic"], 0.08)
+        result["auc10_ic"] = 100 * auc(values["ic"], 0.10)
+        result["auc10_ic_grid"] = 100 * auc_grid(values["ic"], 0.10)
+    if len(values["box"]):
+        result["auc7_box"] = 100 * auc(values["box"], 0.07)
+        result["auc7_box_grid"] = 100 * auc_grid(values["box"], 0.07)
+    result["faces"] = int(chosen.sum())
+    result["detected"] = int((chosen & scores.found).sum())
+    result["measured"] = {kind: len(v) for kind, v in values.items()}
+    return result
+
+
+def region_errors(scores: FaceScores, scheme: Scheme, kind: str) -> dict[str, float]:
+    """Return each region's NME in percent, by the normaliser ``kind``, over the faces with an answer."""
+    out: dict[str, float] = {}
+    for name, indices in scheme.regions.items():
+        values = nme(scores.points[:, list(indices)], scores.lengths[kind])
+        if np.isfinite(values).any():
+            out[name] = 100 * float(np.nanmean(values))
+    return out
+
+
+def without_nan(value: Any) -> Any:
+    """Return the value with every number that is not finite replaced by None: JSON has no nan."""
+    if isinstance(value, dict):
+        return {key: without_nan(v) for key, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [without_nan(v) for v in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
