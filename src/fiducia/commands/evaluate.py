@@ -1,0 +1,107 @@
+"""``fiducia evaluate``: NME, failure rates and areas of trained weights, with the protocol that makes them mean something."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+__all__ = ["evaluate"]
+
+
+def evaluate(
+    weights: Annotated[str, typer.Option(help="A shipped name, a safetensors file or a run's directory.")],
+    data: Annotated[str, typer.Option(metavar="NAME:ROOT", help="Annotated faces, e.g. 300w:/data/300w.")],
+    split: Annotated[str | None, typer.Option(help="Split or part [default: the test split; full for 300w].")] = None,
+    detector: Annotated[
+        str | None,
+        typer.Option(help="Crop by this detector's boxes instead of the annotation's; faces it misses fail."),
+    ] = None,
+    second_pass: Annotated[
+        bool, typer.Option("--second-pass/--one-pass", help="With a detector: crop again round the first points.")
+    ] = True,
+    runtime: Annotated[str, typer.Option(help="What computes the network.")] = "torch",
+    batch_size: Annotated[int, typer.Option(min=1, help="Crops computed together; no figure depends on it.")] = 32,
+    decode: Annotated[str | None, typer.Option(help="Another decoder than the weights' own.")] = None,
+    scheme: Annotated[
+        str | None, typer.Option(help="Read the data in this landmark set, by name or TOML file.")
+    ] = None,
+    box: Annotated[str, typer.Option(help="Box of nme_box and nme_diag: auto, landmarks or dataset.")] = "auto",
+    exclude: Annotated[list[str] | None, typer.Option(metavar="GLOB", help="Leave out faces by id.")] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
+    devices: Annotated[int, typer.Option(min=1, help="Processes that share the faces.")] = 1,
+    json_: Annotated[
+        str | None,
+        typer.Option("--json", metavar="FILE|-", help="Write the result as JSON; - prints it and nothing else."),
+    ] = None,
+    faces: Annotated[Path | None, typer.Option(metavar="FILE", help="Write a CSV with one row a face.")] = None,
+    report: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Write result, faces, CED, best and worst faces, and an HTML page."),
+    ] = None,
+) -> None:
+    """Measure weights on annotated faces."""
+    from ..data.images import write_atomic
+    from ..engine.evaluate import Settings, evaluate_faces
+    from ..engine.report import write_report
+    from ..structures import UsageError
+
+    if box not in ("auto", "landmarks", "dataset"):
+        raise UsageError(f"--box {box}: expected auto, landmarks or dataset")
+    settings = Settings(
+        weights=weights,
+        detector=detector,
+        runtime=runtime,
+        decode=decode,
+        batch_size=batch_size,
+        second_pass=second_pass,
+        device=device,
+        devices=devices,
+    )
+    done = evaluate_faces(settings, data, split, scheme=scheme, leave_out=exclude or (), box=box)  # type: ignore[arg-type]
+    if not done.lead:
+        return
+    text = json.dumps(done.result, indent=2)
+    if faces is not None:
+        write_atomic(faces, done.faces_csv())
+    if report is not None:
+        write_report(report, done)
+    if json_ == "-":
+        typer.echo(text)
+        return
+    if json_ is not None:
+        write_atomic(Path(json_), (text + "\n").encode())
+    _show(done.result, done.protocol.words())
+
+
+def _show(result: dict[str, Any], protocol: list[str]) -> None:
+    """Print the figures, the subsets and the protocol in words."""
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    table.add_column("%")
+    for head in ("faces", "NME ic", "NME ip", "NME box", "NME diag", "FR 10", "FR 8", "AUC 10", "AUC box 7"):
+        table.add_column(head, justify="right")
+    rows = {"all": result, **result["subsets"]}
+    for name, row in rows.items():
+        table.add_row(
+            name,
+            str(row["faces"]),
+            *(_figure(row[f"nme_{kind}"], 3) for kind in ("ic", "ip", "box", "diag")),
+            *(_figure(row[key], 2) for key in ("fr10_ic", "fr8_ic", "auc10_ic", "auc7_box")),
+        )
+    console = Console(highlight=False)
+    console.print(table)
+    missed = result["faces"] - result["detected"]
+    if missed:
+        console.print(
+            f"{missed} of {result['faces']} faces not found: failures, and no part of the NME", style="yellow"
+        )
+    for line in protocol:
+        console.print(line, style="dim", soft_wrap=True, markup=False)
+
+
+def _figure(value: float | None, digits: int) -> str:
+    return "-" if value is None else f"{value:.{digits}f}"
