@@ -72,3 +72,30 @@ def preview(
     sheet = run(load_recipe(recipe, overrides), epochs=chosen, faces=faces, both_views=views, seed=seed)
     write_image(out, sheet.image)
     typer.echo(f"{out}: {sheet.faces} faces at epochs {', '.join(map(str, sheet.epochs))}")
+
+
+@app.command()
+def convert(
+    source: Source,
+    to: Annotated[str, typer.Option(help="coco, csv or pts.")],
+    out: Annotated[Path, typer.Option(help="The .json or .csv file, or the folder for .pts files.")],
+    split: Annotated[str | None, typer.Option(help="Which faces [default: the first split, or all].")] = None,
+    scheme: Annotated[
+        str | None, typer.Option(help="The landmark set to convert to, or that own points are in: a name or TOML file.")
+    ] = None,
+) -> None:
+    """Write the faces of any data set as COCO keypoint JSON, CSV, or .pts files with copies of the photographs."""
+    from ..data.coco import write_coco
+    from ..data.csv_table import write_csv
+    from ..data.folder import write_folder
+    from ..data.source import find_dataset, load_records
+    from ..registry import did_you_mean
+    from ..structures import UsageError
+
+    writers = {"coco": write_coco, "csv": write_csv, "pts": write_folder}
+    if to not in writers:
+        raise UsageError(f"--to {to}: no such format{did_you_mean(to, list(writers))}")
+    splits = find_dataset(source)[0].splits
+    records = load_records(source, split or (splits[0] if splits else "all"), scheme)
+    writers[to](out, records)
+    typer.echo(f"{out}: {len(records):,} faces")
