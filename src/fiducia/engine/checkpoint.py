@@ -35,12 +35,16 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
         FiduciaError: there is none, or it is damaged or holds anything but tensors and plain values.
     """
     if not path.is_file():
-        raise FiduciaError(f"{path}: no checkpoint here; start the run without --resume, or name its directory with --out")
+        raise FiduciaError(
+            f"{path}: no checkpoint here; start the run without --resume, or name its directory with --out"
+        )
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except (RuntimeError, EOFError, OSError, ValueError, KeyError, pickle.UnpicklingError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise FiduciaError(f"{path}: not a readable checkpoint ({reason}); delete it and start the run again") from error
+        raise FiduciaError(
+            f"{path}: not a readable checkpoint ({reason}); delete it and start the run again"
+        ) from error
     if not isinstance(state, dict) or "format" not in state:
         raise FiduciaError(f"{path}: a torch file, but not a checkpoint of a fiducia run; name the run's own directory")
     return state

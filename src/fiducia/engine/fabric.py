@@ -44,7 +44,9 @@ def launch(cfg: TrainConfig) -> Fabric:
         nodes = int(os.environ.get("GROUP_WORLD_SIZE", "1"))
     world = devices * nodes
     if cfg.batch_size % world:
-        raise UsageError(f"train.batch_size = {cfg.batch_size} cannot be shared by {world} processes; take a multiple of {world}")
+        raise UsageError(
+            f"train.batch_size = {cfg.batch_size} cannot be shared by {world} processes; take a multiple of {world}"
+        )
     if cfg.threads is not None:
         torch.set_num_threads(cfg.threads)
     torch.use_deterministic_algorithms(cfg.deterministic, warn_only=True)

@@ -28,7 +28,9 @@ def build_optimizer(model: nn.Module, extra: Iterable[nn.Parameter], cfg: OptimC
         lr = cfg.backbone_lr if name.startswith("backbone") and cfg.backbone_lr is not None else cfg.lr
         decay = 0.0 if name.endswith("no_decay") else cfg.weight_decay
         groups.append({"params": list(parameters), "lr": lr, "weight_decay": decay, "base_lr": lr, "name": name})
-    groups.append({"params": list(extra), "lr": cfg.lr, "weight_decay": cfg.weight_decay, "base_lr": cfg.lr, "name": "objective"})
+    groups.append(
+        {"params": list(extra), "lr": cfg.lr, "weight_decay": cfg.weight_decay, "base_lr": cfg.lr, "name": "objective"}
+    )
     return AdamW([g for g in groups if g["params"]], lr=cfg.lr, betas=(0.9, 0.999))
 
 

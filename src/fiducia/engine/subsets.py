@@ -41,8 +41,8 @@ def require_parts(data: str, root: str, split: str, records: Sequence[Record]) -
     if absent:
         present = [part for part in PARTS if (Path(root).expanduser() / part).is_dir()]
         raise FiduciaError(
-            f"{data}:{root}: split {split!r} needs {', '.join(absent)}, which is absent; there are {', '.join(present)}: "
-            f"choose one of them, such as --split {next((p for p in present if p in there), present[0])}"
+            f"{data}:{root}: split {split!r} is not all there: no {' and no '.join(absent)}; found {', '.join(present)}; "
+            f"add what is absent, or choose a part with --split {next((p for p in present if p in there), present[0])}"
         )
 
 

@@ -72,7 +72,9 @@ def split_records(recipe: Recipe) -> tuple[list[Record], list[Record], Scheme]:
         raise FiduciaError(f"{data.source}: no face in split {data.split!r}; run: fiducia data check {data.source}")
     names = sorted({record.scheme for record in records})
     if len(names) > 1:
-        raise FiduciaError(f"{data.source}: faces of several landmark sets ({', '.join(names)}); train on one at a time")
+        raise FiduciaError(
+            f"{data.source}: faces of several landmark sets ({', '.join(names)}); train on one at a time"
+        )
     training, validation = carve(records, data.val_fraction, data.val_seed)
     if data.limit is not None:
         training, validation = training[: data.limit], validation[: data.limit]
@@ -243,6 +245,6 @@ def _add(sums: dict[str, float], terms: dict[str, Tensor], step: int) -> None:
         value = float(tensor)
         if name == "total" and value - value != 0.0:
             raise FiduciaError(
-                f"the loss is {value} at step {step}; lower optim.lr or loss.similarity_weight and --resume from the last checkpoint"
+                f"the loss is {value} at step {step}; lower optim.lr or loss.similarity_weight and start the run again"
             )
         sums[name] = sums.get(name, 0.0) + value

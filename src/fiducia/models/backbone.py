@@ -103,7 +103,7 @@ def load_backbone(model: nn.Module, path: Path) -> int:
             raise FiduciaError(f"{path}: lacks {name}; expected a ViT with timm's, CLIP's or FaRL's parameter names")
         if state[name].shape != tensor.shape:
             raise FiduciaError(
-                f"{path}: {name} is {tuple(state[name].shape)}, the network's is {tuple(tensor.shape)}; take the backbone's own size"
+                f"{path}: {name} is {tuple(state[name].shape)}, the network's is {tuple(tensor.shape)}; set model.options to match"
             )
     vit.load_state_dict({name: state[name] for name in own})
     return len(own)

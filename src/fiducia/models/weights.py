@@ -18,7 +18,7 @@ from ..data.images import write_atomic
 from ..registry import did_you_mean
 from ..schemes import Scheme
 from ..structures import FiduciaError, UsageError
-from .build import build_model
+from .build import build_model, models
 
 __all__ = ["WeightCard", "describe_weights", "find_weights", "init_from", "load_card", "load_weights", "save_weights"]
 
@@ -33,8 +33,9 @@ class WeightCard(BaseModel):
     format: int = 1
     name: str
     model: str
-    """The registered network; ``options`` are the recipe's over the preset's own."""
-    options: dict[str, Any] = Field(default_factory=dict)
+    """The registered network."""
+    options: dict[str, str | int | float | bool | list[int]] = Field(default_factory=dict)
+    """All that the network was built with, the preset's own too, so that a later preset cannot break old weights."""
     scheme: str
     num_points: int
     size: int
@@ -73,7 +74,7 @@ class WeightCard(BaseModel):
         return cls(
             name=name,
             model=recipe.model.name,
-            options=dict(recipe.model.options),
+            options={**models[recipe.model.name].options, **recipe.model.options},
             scheme=scheme.name,
             num_points=scheme.num_points,
             size=recipe.data.size,
@@ -157,8 +158,7 @@ def load_weights(name: str | Path = "fifa_tiny", *, device: str | torch.device =
     """
     path = find_weights(name)
     state, card = _read(path)
-    options = {k: v for k, v in card.options.items()}
-    model = build_model(ModelConfig(name=card.model, options=options), card.num_points, card.size)
+    model = build_model(ModelConfig(name=card.model, options=card.options), card.num_points, card.size)
     try:
         model.load_state_dict({k: v.float() if v.is_floating_point() else v for k, v in state.items()})
     except RuntimeError as error:
