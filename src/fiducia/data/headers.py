@@ -72,6 +72,9 @@ def _jpeg(data: bytes) -> Header:
             height, width = struct.unpack_from(">HH", data, at + 3)
             size = (width, height)
         at += length
+        if code == 0xDA and data.endswith(b"\xff\xd9"):
+            # The scan of a whole file need not be searched: a cut never falls just behind an end marker.
+            break
     if size is None:
         raise HeaderError("is a JPEG without a picture in it; export it again")
     return Header("JPEG", *size)
