@@ -18,7 +18,7 @@ from .synthetic_shape import Array, Head
 Image = npt.NDArray[np.uint8]
 Colour = tuple[float, float, float]
 
-__all__ = ["Brush", "Colour", "Image", "Placing", "blend", "mix", "scalar", "soften"]
+__all__ = ["Brush", "Colour", "Image", "Placing", "blend", "mix", "scalar", "slim", "soften"]
 
 
 @dataclass(frozen=True)
@@ -60,6 +60,10 @@ class Brush:
         x, y = self._fixed(centre)
         cv2.circle(self.canvas, (int(x), int(y)), round(32 * radius), scalar(colour), -1, cv2.LINE_AA, 4)
 
+    def paste(self, picture: Image) -> None:
+        """Copy a picture of the whole canvas."""
+        self.canvas[:] = picture
+
     def within(self, polygon: npt.ArrayLike, draw: Callable[[Brush], None]) -> None:
         """Let ``draw`` paint, and keep only what falls inside ``polygon``."""
         p = self._fixed(polygon)
@@ -77,6 +81,10 @@ class Brush:
 
 class _Window(Brush):
     """A brush on a cut-out of the canvas."""
+
+    def paste(self, picture: Image) -> None:
+        x, y = self.corner
+        self.canvas[:] = picture[y : y + self.canvas.shape[0], x : x + self.canvas.shape[1]]
 
     def __init__(self, canvas: Image, corner: npt.NDArray[np.int64]) -> None:
         super().__init__(canvas)
@@ -102,6 +110,17 @@ def mix(a: Sequence[float] | Array, b: Sequence[float] | Array, share: float) ->
     """Return the colour ``share`` of the way from ``a`` to ``b``."""
     red, green, blue = (float(p + share * (q - p)) for p, q in zip(a, b, strict=True))
     return red, green, blue
+
+
+def slim(polygon: Array) -> Array:
+    """Shrink a polygon by what OpenCV's anti-aliased filling adds all round, 0.31 of a picture's pixel (measured)."""
+    edge = np.roll(polygon, -1, axis=0) - polygon
+    ahead = edge / np.maximum(np.hypot(edge[:, 0], edge[:, 1]), 1e-9)[:, None]
+    normal = (ahead + np.roll(ahead, 1, axis=0)) @ np.array([[0.0, 1.0], [-1.0, 0.0]])
+    normal /= np.maximum(np.hypot(normal[:, 0], normal[:, 1]), 1e-9)[:, None]
+    after = np.roll(polygon, -1, axis=0)
+    turn = np.sign(np.sum(polygon[:, 0] * after[:, 1] - after[:, 0] * polygon[:, 1]))
+    return polygon + 0.31 * turn * normal
 
 
 def soften(image: Image, sigma: float) -> Image:

@@ -6,15 +6,12 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from .synthetic_brush import Brush, Colour, Image, Placing, blend, mix, soften
+from .synthetic_brush import Brush, Image, Placing, mix, slim, soften
+from .synthetic_hair import ROUND, curls, curtain, fringe, hairline, shaded, skull, strands
 from .synthetic_look import Look, background, relief, sample_look
 from .synthetic_shape import Array, Head, height, rim, rotation, spline
 
 __all__ = ["paint"]
-
-SKULL = (np.array([0.0, -0.32, -0.12]), np.array([1.0, 1.16, 1.06]))
-"""Centre and radii of the head without the face."""
-ROUND = np.linspace(0, 2 * np.pi, 72, endpoint=False)
 
 
 def paint(head: Head, place: Placing, rng: np.random.Generator) -> tuple[Image, npt.NDArray[np.bool_]]:
@@ -28,13 +25,12 @@ def paint(head: Head, place: Placing, rng: np.random.Generator) -> tuple[Image, 
     light, x, y = relief(head, place, look)
     behind(Brush(canvas), head, place, look, rng)
     face, border = front(head, place, look, light, x, y, rng)
-    edge = np.zeros(canvas.shape[:2], np.uint8)
-    Brush(edge).fill(border, 255)
-    canvas = blend(canvas, face, edge)
+    whole = Brush(canvas)
+    whole.within(slim(border), lambda part: part.paste(face))
     if look.style not in ("bald", "scarf"):
-        hairline(Brush(canvas), border[len(head.curves["contour"]) :], place, look, rng)
+        hairline(whole, border[len(head.curves["contour"]) :], place, look, rng)
     hidden = np.zeros(canvas.shape[:2], np.uint8)
-    before(Brush(canvas), Brush(hidden), head, place, look, rng)
+    before(whole, Brush(hidden), head, place, look, rng)
     picture: Image = cv2.resize(canvas, (size, size), interpolation=cv2.INTER_AREA)  # type: ignore[assignment]
     return develop(picture, rng), cv2.resize(hidden, (size, size), interpolation=cv2.INTER_AREA) > 127
 
@@ -54,24 +50,6 @@ def develop(picture: Image, rng: np.random.Generator) -> Image:
     return np.clip(picture + grain, 0, 255).astype(np.uint8)
 
 
-def skull(head: Head, place: Placing, grow: float = 1.0, sink: float = 0.0) -> Array:
-    """Return the outline ``(72, 2)`` of the head without the face, enlarged: a turned ellipsoid's shadow is an ellipse."""
-    centre, radii = SKULL
-    half = np.linalg.cholesky(
-        (head.rotation[:2] * (radii * np.array([head.shape.width, 1, 1]) * grow) ** 2) @ head.rotation[:2].T
-    )
-    middle = place(head, centre + np.array([0, sink, 0]))
-    return middle + place.scale * np.column_stack([np.cos(ROUND), np.sin(ROUND)]) @ half.T
-
-
-def shaded(colour: Colour, look: Look, side: float = 0.0) -> Colour:
-    """Return a colour under the picture's light; ``side`` -1 to 1 is how far right the surface looks."""
-    level = look.ambient + (1.1 - look.ambient) * np.clip(
-        0.25 + 0.55 * look.light[2] + 0.5 * side * look.light[0], 0, 1
-    )
-    return mix((0, 0, 0), colour, float(level))
-
-
 def behind(brush: Brush, head: Head, place: Placing, look: Look, rng: np.random.Generator) -> None:
     """Paint what lies behind the face: hair, shoulders, neck, ears."""
     s = head.shape
@@ -86,7 +64,7 @@ def behind(brush: Brush, head: Head, place: Placing, look: Look, rng: np.random.
     cloth = shaded(look.cloth, look)
     solid = np.column_stack([shoulders, np.full(len(shoulders), -0.3)])
     neck_skin = mix(shaded(mix(look.skin, (150, 60, 40), 0.10), look), (24, 6, 0), 0.16)
-    neck = np.array([[0.60, 0.7], [0.56, 1.3], [0.60, 1.75], [0.76, 2.06], [0.45, 2.3], [0, 2.42]])
+    neck = np.array([[0.40, 0.15], [0.58, 0.75], [0.56, 1.3], [0.60, 1.75], [0.76, 2.06], [0.45, 2.3], [0, 2.42]])
     throat = np.concatenate([neck * [-1, 1], neck[::-1]])
     throat = stand(body, np.column_stack([spline(throat, 4), np.full(4 * len(throat) - 3, -0.25)]))
     brush.fill(stand(body, spline(solid, 6)), cloth)
@@ -100,7 +78,7 @@ def behind(brush: Brush, head: Head, place: Placing, look: Look, rng: np.random.
             inner.fill(jaw + drop * (1.5 - 0.22 * k), mix(neck_skin, mix(neck_skin, (30, 6, 0), 0.42), (k + 1) / 6))
 
     brush.within(throat, shadow)
-    brush.line(throat[8:-8], mix(cloth, (0, 0, 0), 0.4), 0.018 * place.scale)
+    brush.line(throat[12:-12], mix(cloth, (0, 0, 0), 0.4), 0.018 * place.scale)
     if look.style == "scarf":
         high = np.array([[1.11, -0.5, -0.1], [1.13, 0.0, -0.1], [1.08, 0.6, 0.0]]) * [s.width, 1, 1]
         low = np.array([[0.84, 1.5, -0.1], [1.05, 2.0, -0.1], [1.5, 2.6, -0.1]])
@@ -110,7 +88,7 @@ def behind(brush: Brush, head: Head, place: Placing, look: Look, rng: np.random.
         brush.fill(skull(head, place, 1.13), shaded(look.cloth, look))
         return
     if look.style == "curly":
-        curls(brush, head, place, look, rng)
+        brush.fill(skull(head, place, 1.19, -0.05), shaded(look.hair, look, -0.6))
     elif look.style == "bun":
         brush.blob(place(head, [0, -1.5, -0.5]), 0.42 * place.scale, shaded(look.hair, look))
     ears(brush, head, place, look)
@@ -128,61 +106,8 @@ def behind(brush: Brush, head: Head, place: Placing, look: Look, rng: np.random.
             strands(inner, head, place, look, rng)
 
     brush.within(crown, cap)
-
-
-def strands(brush: Brush, head: Head, place: Placing, look: Look, rng: np.random.Generator) -> None:
-    """Draw combed hair from a parting over the crown to the sides and the nape."""
-    part = rng.uniform(-0.5, 0.5) if look.style in ("side", "bob", "long") else 0.0
-    angle = rng.uniform(-np.pi, np.pi, (3, 26))
-    for colour, a in zip((0.28, -0.30, 0.14), angle, strict=True):
-        target = (255, 240, 220) if colour > 0 else (0, 0, 0)
-        tone = shaded(mix(look.hair, target, abs(colour) * 0.7), look, 0.4 if colour > 0 else -0.4)
-        end = np.column_stack([1.02 * np.sin(a), -0.30 - 1.1 * np.cos(a) * 0.9, 0.1 * np.cos(3 * a)])
-        start = np.array([part, -1.42, 0.35]) + rng.uniform(-0.06, 0.06, (26, 3))
-        middle = 0.5 * (start + end) + np.column_stack(
-            [0.22 * np.sign(np.sin(a)), -0.18 * np.ones(26), 0.25 * np.ones(26)]
-        )
-        t = np.linspace(0, 1, 9)[:, None, None]
-        curve = (1 - t) ** 2 * start + 2 * t * (1 - t) * middle + t**2 * end
-        brush.line(place(head, curve).transpose(1, 0, 2), tone, 0.016 * place.scale)
-
-
-def curtain(brush: Brush, head: Head, place: Placing, look: Look, length: float, rng: np.random.Generator) -> None:
-    """Draw long hair that falls behind the cheeks."""
-    wave = rng.uniform(-0.06, 0.06, 5)
-    y = np.linspace(-0.5, length, 5)
-    x = np.array([1.03, 1.12, 1.16, 1.16, 1.02 if length < 2 else 1.12]) + wave
-    side = np.column_stack([x, y])
-    z = np.full(10, -0.2)
-    fall = spline(np.column_stack([np.concatenate([side * [-1, 1], side[::-1]]), z]), 6)
-    outline = place(head, fall)
-
-    def draw(inner: Brush) -> None:
-        inner.fill(outline, shaded(mix(look.hair, (0, 0, 0), 0.25), look))
-        for k, tone in enumerate((0.2, -0.35, 0.1, -0.2)):
-            colour = shaded(mix(look.hair, (255, 235, 210) if tone > 0 else (0, 0, 0), abs(tone)), look)
-            across = rng.uniform(-1.15, 1.15, 18)
-            drop = np.stack([np.linspace(-0.9, length, 7)] * 18)
-            bend = across[:, None] * (1 + 0.06 * np.sin(2.2 * drop + k))
-            inner.line(
-                place(head, np.stack([bend, drop, np.full_like(drop, -0.2)], axis=-1)), colour, 0.02 * place.scale
-            )
-
-    brush.within(outline, draw)
-
-
-def curls(brush: Brush, head: Head, place: Placing, look: Look, rng: np.random.Generator) -> None:
-    """Draw a cloud of curls round the skull."""
-    volume = rng.uniform(1.12, 1.36)
-    ring = skull(head, place, volume, -0.06)
-    middle = ring.mean(axis=0)
-    upper = ring
-    brush.fill(ring, shaded(look.hair, look, -0.3))
-    for tone in (-0.35, 0.0, 0.16):
-        colour = shaded(mix(look.hair, (255, 235, 210) if tone > 0 else (0, 0, 0), abs(tone)), look)
-        for share, k in zip(rng.uniform(0.6, 1.0, 44), rng.integers(0, len(upper), 44), strict=True):
-            spot = middle + share * (upper[k] - middle)
-            brush.blob(spot, float(rng.uniform(0.05, 0.12)) * place.scale, colour)
+    if look.style == "curly":
+        curls(brush, head, place, look, rng)
 
 
 def ears(brush: Brush, head: Head, place: Placing, look: Look) -> None:
@@ -223,7 +148,7 @@ def outline(head: Head, look: Look, rng: np.random.Generator) -> Array:
     """Return the edge of the visible face ``(N, 3)``: the contour, and the hairline over the forehead."""
     s = head.shape
     if look.style == "bald":
-        top = np.linspace(-0.1, -1.2, 20)[1:]
+        top = -0.1 - 1.37 * np.sin(np.linspace(0.05, np.pi / 2, 24))
         sides = [rim(s, top, side) for side in (-1, 1)]
         return np.concatenate([head.curves["contour"], sides[1], sides[0][::-1]])
     y = np.array([-0.10, -0.34, -0.56, 0.86 * s.hairline, 0.97 * s.hairline, s.hairline])
@@ -241,19 +166,6 @@ def outline(head: Head, look: Look, rng: np.random.Generator) -> Array:
         flat = np.column_stack([place_x, curve[:, 1]])
         sides.append(np.column_stack([flat, height(s, flat[:, 0], flat[:, 1])]))
     return np.concatenate([head.curves["contour"], sides[1], sides[0][::-1]])
-
-
-def hairline(brush: Brush, edge: Array, place: Placing, look: Look, rng: np.random.Generator) -> None:
-    """Let hairs grow over the hairline ``edge (N, 2)``, away from the face."""
-    unit = place.scale
-    away = edge - (edge[0] + edge[-1]) / 2
-    away = unit * away / np.maximum(np.linalg.norm(away, axis=1, keepdims=True), 1e-6)
-    for tone in (-0.25, 0.0, 0.18):
-        k = rng.integers(5, len(edge) - 5, 40)
-        start = edge[k] - rng.uniform(0.0, 0.03, (40, 1)) * away[k]
-        end = edge[k] + rng.uniform(0.04, 0.13, (40, 1)) * away[k] + rng.uniform(-0.03, 0.03, (40, 2)) * unit
-        colour = shaded(mix(look.hair, (255, 235, 210) if tone > 0 else (0, 0, 0), abs(tone)), look)
-        brush.line(np.stack([start, end], axis=1), colour, 0.008 * unit)
 
 
 def complexion(head: Head, look: Look, x: Array, y: Array, rng: np.random.Generator) -> Image:
@@ -292,7 +204,7 @@ def complexion(head: Head, look: Look, x: Array, y: Array, rng: np.random.Genera
         jump = np.array([0.17, 0.13, 0.17, s.mouth_y - 0.06 - s.nose_y, s.mouth_y - s.nose_y, 0.14, -0.45, -0.6])
         low = np.clip((y - s.nose_y - np.interp(a, along, jump)) / 0.10, 0, 1)
         if look.cut == "goatee":
-            low = low * np.clip((0.46 - a) / 0.08, 0, 1)
+            low = low * np.clip((0.48 - a) / 0.18, 0, 1)
         bare = 0.6 * spot(0.17, s.mouth_y + s.lip_low + 0.5 * s.open + 0.05, 0.08, 0.05)
         rough = 0.85 + 0.03 * cv2.GaussianBlur(rng.integers(-12, 13, x.shape).astype(np.float32), (0, 0), 0.6)
         share = np.clip(growth * low * rough * (1 - bare), 0, 0.97)[..., None]
@@ -324,22 +236,27 @@ def lips(brush: Brush, head: Head, place: Placing, look: Look) -> None:
         place(head, head.curves[n]) for n in ("lip_top", "lip_bottom", "mouth_top", "mouth_bottom")
     )
     upper, lower = mix(look.lips, (60, 10, 14), 0.16), mix(look.lips, (255, 190, 180), 0.10)
-    brush.fill(np.concatenate([top, bottom[::-1]]), lower)
-    brush.fill(np.concatenate([top, roof[::-1]]), upper)
+    brush.fill(slim(np.concatenate([top, bottom[::-1]])), lower)
+    brush.fill(slim(np.concatenate([top, roof[::-1]])), upper)
     gleam = 0.5 * (floor + bottom[np.linspace(0, len(bottom) - 1, len(floor)).round().astype(int)])
     brush.line(gleam[11:22], mix(lower, (255, 225, 215), 0.30), 0.035 * unit)
-    hole = np.concatenate([roof, floor[::-1]])
+    hole = slim(np.concatenate([roof, floor[::-1]]))
 
     def inside(inner: Brush) -> None:
         inner.fill(hole, (58, 16, 18))
         sink = head.rotation[:2, 1] * unit
         inner.fill(np.concatenate([floor, (floor - 0.11 * sink)[::-1]]), (168, 78, 76))
-        inner.fill(np.concatenate([roof, (roof + 0.085 * sink)[::-1]]), (236, 230, 218))
+        inner.fill(
+            np.concatenate([roof, (roof + 0.085 * min(1.0, head.shape.open / 0.2) * sink)[::-1]]), (236, 230, 218)
+        )
         inner.line(roof, (120, 60, 60), 0.02 * unit)
 
     if head.shape.open > 0.05:
         brush.within(hole, inside)
-    line = np.concatenate([top[:1], 0.5 * (roof + floor), top[-1:]]) if head.shape.open <= 0.05 else roof
+    line = roof
+    if head.shape.open <= 0.05:
+        first, last = (0.6 * top[k] + 0.4 * roof[k] for k in (0, -1))
+        line = np.concatenate([[first], 0.5 * (roof + floor), [last]])
     brush.line(line, mix(look.lips, (40, 4, 8), 0.68), 0.018 * unit)
 
 
@@ -348,7 +265,7 @@ def eye(brush: Brush, head: Head, place: Placing, look: Look, name: str) -> None
     unit = place.scale
     top, bottom = place(head, head.curves[f"{name}_lid_top"]), place(head, head.curves[f"{name}_lid_bottom"])
     pupil = place(head, head.points[96 if name == "right" else 97])
-    ring = np.concatenate([top, bottom[::-1]])
+    ring = slim(np.concatenate([top, bottom[::-1]]))
     lash = mix(mix(look.hair, (20, 12, 10), 0.8), look.skin, 0.05)
     lid = np.column_stack([np.zeros(41), -0.055 * np.sin(np.linspace(0.15, np.pi - 0.1, 41))]) @ np.array(
         [[1, 0], head.rotation[:2, 1]]
@@ -370,15 +287,17 @@ def eye(brush: Brush, head: Head, place: Placing, look: Look, name: str) -> None
 
     brush.within(ring, inside)
     brush.line(bottom, mix(look.skin, (110, 44, 40), 0.50), 0.010 * unit)
-    brush.line(top, lash, 0.022 * unit)
-    brush.line(top[:14], lash, 0.030 * unit)
+    # Lines have round ends: the broad ones stop short of the corners so as to end at them.
+    brush.line(top, lash, 0.012 * unit)
+    brush.line(top[1:-1], lash, 0.022 * unit)
+    brush.line(top[2:14], lash, 0.030 * unit)
 
 
 def brow(brush: Brush, head: Head, place: Placing, look: Look, name: str, rng: np.random.Generator) -> None:
     """Draw a brow: its shape in a soft tone, and hairs across it."""
     top, bottom = place(head, head.curves[f"{name}_brow_top"]), place(head, head.curves[f"{name}_brow_bottom"])
     dark = mix(mix(look.hair, (30, 22, 18), 0.45), look.skin, 0.12)
-    brush.fill(np.concatenate([top, bottom[::-1]]), mix(dark, look.skin, 0.28))
+    brush.fill(slim(np.concatenate([top, bottom[::-1]])), mix(dark, look.skin, 0.28))
     k = rng.integers(1, 31, 40)
     low = rng.uniform(0.0, 0.5, (40, 1))
     start = bottom[k] + low * (top[k] - bottom[k])
@@ -392,37 +311,6 @@ def before(brush: Brush, hidden: Brush, head: Head, place: Placing, look: Look, 
         fringe(brush, hidden, head, place, look, rng)
     if look.glasses:
         spectacles(brush, hidden, head, place, look, rng)
-
-
-def fringe(brush: Brush, hidden: Brush, head: Head, place: Placing, look: Look, rng: np.random.Generator) -> None:
-    """Comb hair over the forehead, at times over a brow."""
-    s = head.shape
-    side = int(rng.choice([-1, 1]))
-    low = rng.uniform(-0.56, -0.30)
-    f = np.array([-0.90, -0.72, -0.3, 0.15, 0.5, 0.62])
-    edge = np.column_stack(
-        [side * f * s.width, [low + 0.26, low, low - 0.05, low - 0.16, low - 0.36, s.hairline - 0.12]]
-    )
-    back = np.column_stack([side * f[::-1] * s.width * 0.98, [s.hairline - 0.12, -1.18, -1.22, -1.18, -0.9, -0.5]])
-    lock = spline(np.concatenate([edge, back]), 6)
-    solid = place(head, np.column_stack([lock, height(s, lock[:, 0], lock[:, 1]) + 0.05]))
-    hidden.fill(solid, 255)
-
-    def draw(inner: Brush) -> None:
-        inner.fill(solid, shaded(look.hair, look))
-        n = len(edge) - 1
-        ends = spline(edge, 6)
-        root = np.array([side * 0.5 * s.width, s.hairline - 0.25])
-        for tone in (0.22, -0.3, 0.1):
-            colour = shaded(mix(look.hair, (255, 235, 210) if tone > 0 else (0, 0, 0), abs(tone)), look)
-            k = rng.integers(0, 6 * n, 16)
-            t = np.linspace(0, 1, 7)[None, :, None]
-            bow = 0.5 * (root + ends[k]) + np.array([-side * 0.15, -0.12])
-            path = (1 - t) ** 2 * root + 2 * t * (1 - t) * bow[:, None] + t**2 * ends[k][:, None]
-            depth = height(s, path[..., 0], path[..., 1])[..., None] + 0.05
-            inner.line(place(head, np.concatenate([path, depth], axis=-1)), colour, 0.016 * place.scale)
-
-    brush.within(solid, draw)
 
 
 def spectacles(brush: Brush, hidden: Brush, head: Head, place: Placing, look: Look, rng: np.random.Generator) -> None:

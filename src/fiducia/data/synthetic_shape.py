@@ -154,14 +154,17 @@ def rotation(yaw: float, pitch: float, roll: float) -> Array:
 
 
 def _section(s: FaceShape, y: Array) -> tuple[Array, Array, Array]:
-    """Return the half width, the side's depth and the front's depth of the head's level cut at height ``y``."""
+    """Return the half width, the side's depth and the front's depth of the head's level cut at height ``y``.
+
+    Side and front meet at the chin, so that the two halves of the contour do too, however the head is turned.
+    """
     t = np.clip((y - CHEEK_Y) / (s.chin_y - CHEEK_Y), 0, 1)
     up = np.clip((CHEEK_Y - y) / 1.40, 0, 1)
     sine = t ** (s.square / 2)
     jaw = s.width * np.sqrt(np.clip(1 - sine**2, 0, 1)) ** (2 / s.square) * (1 - s.taper * t**1.5)
     skull = s.width * (1 - up**2.6) ** 0.5
     half = np.where(y > CHEEK_Y, jaw, skull)
-    side = 0.76 * t**1.7
+    side = 0.87 * t**1.9
     front = 0.92 - 0.05 * t - 0.75 * up**3
     return half, side, front
 
@@ -235,7 +238,7 @@ def _brow(s: FaceShape, side: int) -> tuple[Array, Array]:
     """Return the brow's upper and lower edge, ``(33, 2)`` each, from the outer tip to the inner end."""
     u = np.linspace(0, 1, 33)
     rise = 0.07 * s.raised * (1 + 0.5 * side * s.lopsided)
-    middle = s.brow_y - rise + s.brow_tilt * (2 * u - 1) + 0.05 * (1 - u) ** 2 - s.brow_arch * np.sin(np.pi * u**0.8)
+    middle = s.brow_y - rise + s.brow_tilt * (2 * u - 1) + 0.035 * (1 - u) ** 2 - s.brow_arch * np.sin(np.pi * u**0.8)
     thick = s.brow_h * np.clip(0.06 + 1.6 * u**0.55, 0, 1) * (1 - 0.12 * u**4)
     x = side * (s.eye_x + s.brow_w * (0.98 - 1.78 * u))
     return np.column_stack([x, middle - thick / 2]), np.column_stack([x, middle + thick / 2])
