@@ -123,11 +123,12 @@ def face_table(face: Face) -> dict[str, Any]:
 
 
 def csv_text(results: Sequence[tuple[str, Sequence[Face]]], scheme: Scheme) -> str:
-    """Return a row a face: image, id, score, scheme, box x1 y1 x2 y2, then x, y and confidence of every point."""
+    """Return a row a face: image, id, score, scheme, the box, then ``x0,y0,confidence0`` and so on."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     points = [f"{axis}{i}" for i in range(scheme.num_points) for axis in ("x", "y", "confidence")]
-    writer.writerow(["image", "id", "score", "scheme", "x1", "y1", "x2", "y2", *points])
+    boxes = ["box_x1", "box_y1", "box_x2", "box_y2"]
+    writer.writerow(["image", "id", "score", "scheme", *boxes, *points])
     for source, faces in results:
         for face in faces:
             row = face_table(face)
