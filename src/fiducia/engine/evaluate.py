@@ -10,7 +10,6 @@ import csv
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -23,6 +22,8 @@ from ..metrics.errors import NORMALISERS
 from ..metrics.figures import FaceScores, figures, region_errors, score, without_nan
 from ..metrics.protocol import Protocol, normaliser_indices
 from ..models.weights import load_card
+from ..predict.detector import DEFAULT
+from ..predict.runtime import card_scheme
 from ..schemes import Scheme, SchemeError, conversion, convert, get_scheme
 from ..structures import FiduciaError, Record, UsageError
 from .locate import MATCH_IOU, Settings, find_points, find_shared
@@ -105,7 +106,9 @@ def evaluate_faces(
     if not records:
         raise FiduciaError(f"{source}: no face in split {split!r}; run: fiducia data check {source}")
     card = load_card(settings.weights)
-    found, own, lead = find_shared(settings, records, card.box_source, partial(_check_schemes, records[:1]))
+    own = card_scheme(card)
+    _check_schemes(records, own)
+    found, lead = find_shared(settings, records, card.box_source)
     return judge(
         records,
         found,
@@ -119,7 +122,7 @@ def evaluate_faces(
             "excluded": tuple(leave_out),
             "crop_source": "detector" if settings.detector else card.box_source,
             "crop_scale": card.scale,
-            "detector": settings.detector,
+            "detector": DEFAULT if settings.detector == "auto" else settings.detector,
             "detector_iou": MATCH_IOU if settings.detector else None,
             "second_pass": bool(settings.detector) and settings.second_pass,
             "decode": settings.decode or card.decode,

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +18,6 @@ from ..geometry import box_iou, tight_box
 from ..heatmaps import decoders
 from ..predict.predictor import Predictor, load
 from ..registry import did_you_mean
-from ..schemes import Scheme
 from ..structures import FiduciaError, Record, UsageError
 from .fabric import pick_device
 
@@ -113,9 +114,7 @@ def find_points(predictor: Predictor, records: Sequence[Record], box_source: str
     return found
 
 
-def find_shared(
-    settings: Settings, records: Sequence[Record], box_source: str, check: Callable[[Scheme], None]
-) -> tuple[Array, Scheme, bool]:
+def find_shared(settings: Settings, records: Sequence[Record], box_source: str) -> tuple[Array, bool]:
     """Find the points of all faces, in one process or in several; the result is the same.
 
     Under torchrun its processes share the faces, else ``settings.devices`` are started on this machine.
@@ -124,58 +123,70 @@ def find_shared(
         settings: how the network is run.
         records: annotated faces.
         box_source: as in :func:`find_points`.
-        check: called with the network's landmark set before anything is computed; it may raise FiduciaError.
-            It must be importable (a function of a module, or a partial of one).
 
     Returns:
-        Points ``(N, K, 2)``, their landmark set, and whether this process is the first. Every process has them all.
+        Points ``(N, K, 2)``, and whether this process is the first. Every process of a torchrun has them all.
     """
     device = pick_device(settings.device)
     launched = "TORCHELASTIC_RUN_ID" in os.environ
     world = int(os.environ.get("WORLD_SIZE", "1")) if launched else settings.devices
     if world == 1:
-        predictor = settings.predictor(device)
-        check(predictor.runtime.scheme)
-        return find_points(predictor, records, box_source), predictor.runtime.scheme, True
+        return find_points(settings.predictor(device), records, box_source), True
+    work = partial(_work, settings=settings, records=records, box_source=box_source)
     if launched:
         local = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
         fabric = Fabric(accelerator=device, devices=local, num_nodes=world // local, strategy="ddp")
         fabric.launch()
-        found, own, error, lead = _work(fabric, settings, records, box_source, check)
+        found, lead = work(fabric), fabric.global_rank == 0
     else:
-        fabric = Fabric(accelerator=device, devices=world, strategy="ddp_spawn")
-        found, own, error, lead = fabric.launch(_work, settings, records, box_source, check)  # type: ignore[arg-type]
-    if error is not None:
-        raise error
-    assert found is not None
-    assert own is not None
-    return found, own, lead
+        found, lead = _spawned(Fabric(accelerator=device, devices=world, strategy="ddp_spawn"), work), True
+    if isinstance(found, FiduciaError):
+        raise found
+    return found, lead
+
+
+def _spawned(fabric: Fabric, work: Callable[[Fabric], Array | FiduciaError]) -> Array | FiduciaError:
+    """Run ``work`` in processes of their own; the answer comes back in a file.
+
+    Fabric hands results over in a pipe that it empties only after the processes have ended, so that a result of more
+    than the pipe's 64 kB would never arrive.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        failure = fabric.launch(partial(_to_file, work=work, path=Path(folder) / "points.npy"))
+        return failure if failure is not None else np.load(Path(folder) / "points.npy")
+
+
+def _to_file(fabric: Fabric, work: Callable[[Fabric], Array | FiduciaError], path: Path) -> FiduciaError | None:
+    found = work(fabric)
+    if isinstance(found, FiduciaError):
+        return found
+    if fabric.global_rank == 0:
+        np.save(path, found)
+    return None
 
 
 def _work(
-    fabric: Fabric, settings: Settings, records: Sequence[Record], box_source: str, check: Callable[[Scheme], None]
-) -> tuple[Array | None, Scheme | None, FiduciaError | None, bool]:
+    fabric: Fabric, settings: Settings, records: Sequence[Record], box_source: str
+) -> npt.NDArray[np.float64] | FiduciaError:
     """Do this process's share (every world-th face) and gather; an error travels as a value, so that nobody waits."""
     rank, world = fabric.global_rank, fabric.world_size
     torch.set_num_threads(max(1, (os.cpu_count() or 1) // world))
     part: Array | FiduciaError
-    own = None
     try:
-        predictor = settings.predictor(str(fabric.device))
-        own = predictor.runtime.scheme
-        check(own)
-        part = find_points(predictor, records[rank::world], box_source)
+        part = find_points(settings.predictor(str(fabric.device)), records[rank::world], box_source)
     except FiduciaError as error:
         part = error
     parts: list[Array | FiduciaError] = [part] * world
     torch.distributed.all_gather_object(parts, part)
-    failure = next((p for p in parts if isinstance(p, FiduciaError)), None)
-    if failure is not None or own is None:
-        return None, own, failure, rank == 0
-    found = np.full((len(records), own.num_points, 2), np.nan)
-    for r, values in enumerate(parts):
-        found[r::world] = values
-    return found, own, None, rank == 0
+    shares: list[Array] = []
+    for share in parts:
+        if isinstance(share, FiduciaError):
+            return share
+        shares.append(share)
+    found = np.full((len(records), *shares[0].shape[1:]), np.nan)
+    for r, share in enumerate(shares):
+        found[r::world] = share
+    return found
 
 
 def _annotated_box(record: Record, box_source: str) -> Array:
