@@ -118,7 +118,11 @@ def _page(result: dict[str, Any], protocol: Sequence[str], pictures: dict[str, I
     )
     counts = "".join(f"<td>{row['faces']}</td>" for row in rows.values())
     missed = result["faces"] - result["detected"]
-    note = f'<p class="note">{missed} faces were not found: failures, and no part of the NME.</p>' if missed else ""
+    note = (
+        f'<p class="note">Not found: {missed} of {result["faces"]} faces. They fail, and are no part of the NME.</p>'
+        if missed
+        else ""
+    )
     regions = "".join(
         f"<tr><td>{html.escape(name.replace('_', ' '))}</td><td>{_cell(value)}</td></tr>"
         for name, value in sorted(result["regions"].items(), key=lambda item: -item[1])
