@@ -193,7 +193,7 @@ def train(recipe: Recipe, out: Path, *, resume: bool = False, init: str | None =
             optimizer.step()
             step += 1
             ema.update(model)
-            _add(sums, terms, step)
+            _add(sums, fabric.all_reduce(terms) if fabric.world_size > 1 else terms, step)
             if time.monotonic() - saved > cfg.checkpoint_every and done < steps_per_epoch:
                 save(epoch, done)
                 saved = time.monotonic()

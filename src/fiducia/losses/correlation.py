@@ -121,6 +121,8 @@ def canonical_correlation(
 
     s11, s22 = regular(h1.T @ h1 / freedom), regular(h2.T @ h2 / freedom)
     s12 = (1 - shrinkage) * (h1.T @ h2 / freedom)
+    if not bool(torch.isfinite(s11).all() & torch.isfinite(s22).all()):
+        return s12.sum() * float("nan")  # eigenvalues of nan are an error; the training loop says what a nan loss means
     if squared:
         # tr(S11^-1 S12 S22^-1 S21): no singular vectors needed.
         return (torch.linalg.solve(s11, s12) * torch.linalg.solve(s22, s12.T).T).sum()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 import torch.distributed as dist
 from torch import Tensor
@@ -25,17 +27,31 @@ def pool_at_landmarks(features: Tensor, heatmaps: Tensor) -> tuple[Tensor, Tenso
     return pooled, mass > 0.5 * mass.detach().amax().clamp(min=1e-6)
 
 
+class _Gather(torch.autograd.Function):
+    """All processes' rows, one under the other; the gradient of a row is the sum of what every process made of it."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        """Return ``(world * B, ...)``."""
+        parts = [torch.empty_like(x) for _ in range(dist.get_world_size())]
+        dist.all_gather(parts, x.contiguous())
+        return torch.cat(parts)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> Tensor:
+        """Return this process's rows of the summed gradient."""
+        total = grads[0].clone()
+        dist.all_reduce(total)
+        return total.chunk(dist.get_world_size())[dist.get_rank()]
+
+
 def gather(x: Tensor) -> Tensor:
     """Concatenate ``x (B, ...)`` of all processes along the batch; gradients flow back to where they came from."""
     if not (dist.is_available() and dist.is_initialized()) or dist.get_world_size() == 1:
         return x
-    if not x.requires_grad:
-        parts = [torch.empty_like(x) for _ in range(dist.get_world_size())]
-        dist.all_gather(parts, x.contiguous())
-        return torch.cat(parts)
-    from torch.distributed.nn.functional import all_gather
-
-    return torch.cat(list(all_gather(x.contiguous())))
+    gathered = _Gather.apply(x)
+    assert isinstance(gathered, Tensor)
+    return gathered
 
 
 def global_count(count: Tensor) -> Tensor:
