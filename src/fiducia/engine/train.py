@@ -126,6 +126,8 @@ def train(recipe: Recipe, out: Path, *, resume: bool = False, init: str | None =
         seed=cfg.seed,
         cache=recipe.data.cache,
     )
+    if cfg.workers > 0 and recipe.data.cache:
+        dataset.fill()  # workers inherit it; what they would read themselves is forgotten after every epoch
     held_out = FaceDataset(validation, EvalViews(recipe.data), seed=cfg.seed, cache=recipe.data.cache)
 
     step, epoch0, skip, history, best = 0, 1, 0, [], float("inf")

@@ -37,6 +37,8 @@ class WeightCard(BaseModel):
     options: dict[str, str | int | float | bool | list[int]] = Field(default_factory=dict)
     """All that the network was built with, the preset's own too, so that a later preset cannot break old weights."""
     scheme: str
+    scheme_table: dict[str, Any] = Field(default_factory=dict)
+    """The landmark set itself (names, mirror, edges, normaliser), so that own sets need no second file."""
     num_points: int
     size: int
     """Side of the square input crop in pixels."""
@@ -76,6 +78,7 @@ class WeightCard(BaseModel):
             model=recipe.model.name,
             options={**models[recipe.model.name].options, **recipe.model.options},
             scheme=scheme.name,
+            scheme_table=scheme.to_table(),
             num_points=scheme.num_points,
             size=recipe.data.size,
             scale=recipe.data.scale,

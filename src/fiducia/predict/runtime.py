@@ -43,13 +43,15 @@ def pick_device(name: str) -> torch.device:
 
 
 def card_scheme(card: WeightCard) -> Scheme:
-    """Return the landmark set of some weights; of one that is not known here, its bare points without names or lines.
+    """Return the landmark set of some weights: the one in their card, or the known one of that name.
+
+    Of a card that has only a name that is not known here, bare points without names or lines.
 
     Raises:
         FiduciaError: the card names a set with another number of points than its network gives.
     """
     try:
-        scheme = get_scheme(card.scheme)
+        scheme = scheme_from_table(card.scheme_table) if card.scheme_table else get_scheme(card.scheme)
     except SchemeError:
         return scheme_from_table({"name": card.scheme, "points": card.num_points, "mirror": []})
     if scheme.num_points != card.num_points:
