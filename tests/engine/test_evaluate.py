@@ -111,7 +111,7 @@ def test_a_perfect_network_has_no_error_at_any_batch_size(faces: list[Record], b
 
 def test_an_error_in_the_crop_is_counted_in_photograph_pixels(faces: list[Record]) -> None:
     """Two crop pixels to the right are 2 / s photograph pixels, s the crop's scale."""
-    oracle = Oracle([xy + [2.0, 0.0] for xy in truth_in_crops(faces)], get_scheme("ibug68"))
+    oracle = Oracle([xy + np.array([2.0, 0.0]) for xy in truth_in_crops(faces)], get_scheme("ibug68"))
     found = find_points(Predictor(oracle, None, passes=1), faces)
     done = judge(faces, found, oracle.scheme, stamp=STAMP)
     for i, record in enumerate(faces):
@@ -161,7 +161,7 @@ def test_landmark_sets_that_do_not_meet_are_both_named(faces: list[Record]) -> N
 
 def test_the_annotated_box_is_used_on_request_and_on_aflw(faces: list[Record]) -> None:
     boxed = [replace(r, box=np.array([0.0, 0.0, 100.0, 100.0])) for r in faces]
-    found = np.stack([r.xy for r in boxed]) + [3.0, 4.0]
+    found = np.stack([r.xy for r in boxed]) + np.array([3.0, 4.0])
     scheme = get_scheme("ibug68")
     tight = judge(boxed, found, scheme, stamp=STAMP)
     own = judge(boxed, found, scheme, stamp=STAMP, box="dataset")
