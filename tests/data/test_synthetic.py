@@ -278,8 +278,8 @@ def test_the_white_of_the_eye_ends_at_its_corners_and_the_pupil_is_drawn_round_i
         # The opening's paint with the lids' lines, by the landmark's own side of it.
         changed = (np.abs(canvas.astype(int) - 128).max(axis=2) > 60).astype(np.uint8) * 255
         mask = cv2.resize(changed, (256, 256), interpolation=cv2.INTER_AREA)
-        assert abs(reach(mask, p[outer], p[outer] - p[inner])) < 1.2
-        assert abs(reach(mask, p[inner], p[inner] - p[outer])) < 1.2
+        assert abs(reach(mask, p[outer], p[outer] - p[inner])) < 1
+        assert abs(reach(mask, p[inner], p[inner] - p[outer])) < 1
         near = np.argwhere((canvas == (10, 8, 8)).all(axis=2))[:, ::-1]
         near = near[np.linalg.norm((near + 0.5) / 2 - 0.5 - p[pupil], axis=1) < 0.09 * place.scale]
         assert len(near) > 20

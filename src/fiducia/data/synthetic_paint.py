@@ -287,8 +287,9 @@ def eye(brush: Brush, head: Head, place: Placing, look: Look, name: str) -> None
 
     brush.within(ring, inside)
     brush.line(bottom, mix(look.skin, (110, 44, 40), 0.50), 0.010 * unit)
-    # Lines have round ends: the broad ones stop short of the corners so as to end at them.
-    brush.line(top, lash, 0.012 * unit)
+    # Lines have round ends: they stop short of the corners so as to end at them.
+    first, last = 0.7 * top[0] + 0.3 * top[1], 0.7 * top[-1] + 0.3 * top[-2]
+    brush.line(np.concatenate([[first], top[1:-1], [last]]), lash, 0.012 * unit)
     brush.line(top[1:-1], lash, 0.022 * unit)
     brush.line(top[2:14], lash, 0.030 * unit)
 
