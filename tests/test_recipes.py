@@ -105,5 +105,7 @@ def test_extends_goes_one_level(tmp_path: Path) -> None:
 def test_any_recipe_survives_a_round_trip(epochs: int, lr: float, name: str, exclude: list[str]) -> None:
     import tomllib
 
-    recipe = parse_recipe({"name": name, "train": {"epochs": epochs}, "optim": {"lr": lr}, "data": {"exclude": exclude}})
+    recipe = parse_recipe(
+        {"name": name, "train": {"epochs": epochs}, "optim": {"lr": lr}, "data": {"exclude": exclude}}
+    )
     assert parse_recipe(tomllib.loads(dump_recipe(recipe))) == recipe

@@ -130,7 +130,8 @@ class HeatmapConfig(_Section):
     heatmap_norm: Literal["peak1", "density"] = "peak1"
     """``peak1`` (FaRL) or ``density``, the 1/(2 pi sigma^2) of eq. 1, a peak of 0.07."""
     decode: str = "expectation"
-    """A registered decoder: expectation, argmax, quarter, local_softargmax or dark. Sect. 3.1 takes the largest cell (``argmax``); FaRL the expectation, which a coordinate loss can train."""
+    """A registered decoder: expectation, argmax, quarter, local_softargmax or dark. Sect. 3.1 takes the largest cell
+    (``argmax``); FaRL the expectation, which a coordinate loss can train."""
 
 
 class LossConfig(_Section):
@@ -139,7 +140,8 @@ class LossConfig(_Section):
     heatmap: float = Field(default=1.0, ge=0.0)
     coord: float = Field(default=1.0, ge=0.0)
     coord_loss: str = "norm"
-    """A registered coordinate loss: norm, l1, mse, smooth_l1 or wing. ``norm``: mean Euclidean distance in [0, 1] crop units, which FaRL calls its L1 loss."""
+    """A registered coordinate loss: norm, l1, mse, smooth_l1 or wing. ``norm``: mean Euclidean distance in [0, 1] crop
+    units, which FaRL calls its L1 loss."""
     similarity: str = "dcca"
     """The Siamese term: none, or a registered similarity loss (dcca, dcca_global, dcca_sq, corr_scalar, l2, l1,
     smooth_l1, wing). ``corr_scalar`` is eqs 7-8 to the letter; the last four are Table 6's."""

@@ -125,7 +125,9 @@ def _override(text: str) -> dict[str, Any]:
     if len(parts) == 1 and parts[0] not in Recipe.model_fields:
         homes = _homes(Recipe, parts[0], [])
         if len(homes) > 1:
-            raise UsageError(f"--set {text}: {parts[0]!r} stands in {' and '.join('.'.join(h) for h in homes)}; say which")
+            raise UsageError(
+                f"--set {text}: {parts[0]!r} stands in {' and '.join('.'.join(h) for h in homes)}; say which"
+            )
         parts = homes[0] if homes else parts
     nested: Any = value
     for part in reversed(parts):

@@ -18,7 +18,18 @@ from torch import Tensor
 
 from .schemes import Scheme
 
-__all__ = ["Batch", "Detection", "Detector", "Face", "FiduciaError", "ModelOutput", "Record", "Runtime", "Sample", "UsageError"]
+__all__ = [
+    "Batch",
+    "Detection",
+    "Detector",
+    "Face",
+    "FiduciaError",
+    "ModelOutput",
+    "Record",
+    "Runtime",
+    "Sample",
+    "UsageError",
+]
 
 
 class FiduciaError(Exception):

@@ -86,7 +86,7 @@ def test_unlabelled_points_move_nothing() -> None:
     output, xy, mask = problem()
     xy[0, :, 2] = math.nan
     mask[0, :, 2] = False
-    total, terms = objective()(output, xy, mask)
+    total, _ = objective()(output, xy, mask)
     total.backward()
     assert torch.isfinite(total)
     assert output.logits.grad is not None

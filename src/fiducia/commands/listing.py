@@ -23,7 +23,9 @@ def _show(rows: Sequence[dict[str, Any]], as_json: bool) -> None:
         return
     table = Table(box=None, header_style="bold", pad_edge=False)
     for key in rows[0] if rows else ("nothing here",):
-        table.add_column(key, justify="right" if rows and isinstance(rows[0][key], (int, float)) else "left", overflow="fold")
+        table.add_column(
+            key, justify="right" if rows and isinstance(rows[0][key], (int, float)) else "left", overflow="fold"
+        )
     for row in rows:
         table.add_row(*(f"{v:,}" if isinstance(v, int) else str(v) for v in row.values()))
     Console().print(table)

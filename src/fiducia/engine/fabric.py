@@ -8,25 +8,10 @@ import torch
 from lightning_fabric import Fabric
 
 from ..config import TrainConfig
+from ..predict.runtime import pick_device
 from ..structures import UsageError
 
-__all__ = ["launch", "pick_device"]
-
-
-def pick_device(name: str) -> str:
-    """Return ``cpu``, ``cuda`` or ``mps``; ``auto`` takes the first that is there of cuda, mps, cpu.
-
-    Raises:
-        UsageError: an unknown name, or a device that this machine lacks.
-    """
-    there = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
-    if name == "auto":
-        return next(device for device in ("cuda", "mps", "cpu") if there[device])
-    if name not in there:
-        raise UsageError(f"--device {name}: expected auto, cpu, cuda or mps")
-    if not there[name]:
-        raise UsageError(f"--device {name}: torch finds no such device here; use --device auto")
-    return name
+__all__ = ["launch"]
 
 
 def launch(cfg: TrainConfig) -> Fabric:
@@ -37,7 +22,7 @@ def launch(cfg: TrainConfig) -> Fabric:
     Raises:
         UsageError: the batch cannot be shared out evenly, or the device is absent.
     """
-    device = pick_device(cfg.device)
+    device = pick_device(cfg.device).type
     devices, nodes = cfg.devices, cfg.num_nodes
     if "TORCHELASTIC_RUN_ID" in os.environ:
         devices = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))

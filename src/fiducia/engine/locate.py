@@ -17,9 +17,9 @@ from lightning_fabric import Fabric
 from ..geometry import box_iou, tight_box
 from ..heatmaps import decoders
 from ..predict.predictor import Predictor, load
+from ..predict.runtime import pick_device
 from ..registry import did_you_mean
 from ..structures import FiduciaError, Record, UsageError
-from .fabric import pick_device
 
 Array = npt.NDArray[np.float64]
 
@@ -127,7 +127,7 @@ def find_shared(settings: Settings, records: Sequence[Record], box_source: str) 
     Returns:
         Points ``(N, K, 2)``, and whether this process is the first. Every process of a torchrun has them all.
     """
-    device = pick_device(settings.device)
+    device = pick_device(settings.device).type
     launched = "TORCHELASTIC_RUN_ID" in os.environ
     world = int(os.environ.get("WORLD_SIZE", "1")) if launched else settings.devices
     if world == 1:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from lightning_fabric import Fabric
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
@@ -195,7 +196,7 @@ def train(recipe: Recipe, out: Path, *, resume: bool = False, init: str | None =
             optimizer.step()
             step += 1
             ema.update(model)
-            _add(sums, fabric.all_reduce(terms) if fabric.world_size > 1 else terms, step)
+            _add(sums, _mean(fabric, terms), step)
             if time.monotonic() - saved > cfg.checkpoint_every and done < steps_per_epoch:
                 save(epoch, done)
                 saved = time.monotonic()
@@ -239,6 +240,11 @@ def _on_device(loader: DataLoader[list[Any]], device: torch.device) -> Iterator[
     """Copy each batch once: both views travel together."""
     for batch in loader:
         yield batch.to(device, non_blocking=True)
+
+
+def _mean(fabric: Fabric, terms: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Return the mean of every term over the processes; the objective's shares make it the global value."""
+    return {k: torch.as_tensor(fabric.all_reduce(v)) for k, v in terms.items()} if fabric.world_size > 1 else terms
 
 
 def _add(sums: dict[str, float], terms: dict[str, Tensor], step: int) -> None:

@@ -6,7 +6,7 @@ import copy
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -18,23 +18,13 @@ from ..config import Recipe
 from ..data.dataset import FaceDataset, collate
 from ..data.images import write_image
 from ..draw import contact_sheet, draw_points
-from ..heatmaps import decode
 from ..metrics.errors import nme, normalizer, point_errors
 from ..models.weights import WeightCard, save_weights
+from ..predict.runtime import crop_points
 from ..schemes import Scheme
 from .optim import EMA
 
-__all__ = ["crop_points", "save_run_weights", "validate"]
-
-
-@torch.inference_mode()
-def crop_points(model: nn.Module, images: Tensor, method: str) -> tuple[Tensor, Tensor]:
-    """Return points ``(B, K, 2)`` in crop pixels and confidence ``(B, K)`` in [0, 1] for uint8 crops ``(B, 3, S, S)``."""
-    output = model(images)
-    if output.logits is None:
-        return output.points, torch.ones_like(output.points[..., 0])
-    cells, confidence = decode(output.logits.float(), method)
-    return (cells + 0.5) * int(model.stride) - 0.5, confidence  # type: ignore[arg-type]
+__all__ = ["save_run_weights", "validate"]
 
 
 def validate(
@@ -54,7 +44,7 @@ def validate(
     averaged = copy.deepcopy(model)
     averaged.load_state_dict(ema.state_dict())
     networks = {"val_nme": model, "val_nme_ema": averaged} if ema.decay > 0 else {"val_nme": model}
-    kind = "ic" if scheme.inter_ocular is not None else "box"
+    kind: Literal["ic", "box"] = "ic" if scheme.inter_ocular is not None else "box"
     training = model.training
     errors: dict[str, list[np.ndarray]] = {name: [] for name in networks}
     shown: list[np.ndarray] = []
@@ -82,7 +72,8 @@ def validate(
         values = np.concatenate(parts) if parts else np.zeros(0)
         values = values[np.isfinite(values)]
         totals = torch.tensor([values.sum(), float(len(values))], dtype=torch.float64)
-        totals = fabric.all_reduce(totals, reduce_op="sum") if fabric.world_size > 1 else totals
+        if fabric.world_size > 1:
+            totals = torch.as_tensor(fabric.all_reduce(totals, reduce_op="sum"))
         result[name] = 100.0 * float(totals[0] / totals[1].clamp(min=1.0))
     return result
 

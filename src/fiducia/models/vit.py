@@ -159,7 +159,7 @@ class ViT(nn.Module):
         x, kept = self.patch_embed(images)
         tokens = x.flatten(2).transpose(1, 2)
         if self.prefix:
-            tokens = torch.cat([self.cls_token.expand(len(tokens), -1, -1), tokens], dim=1)
+            tokens = torch.cat([self.cls_token.expand(tokens.shape[0], -1, -1), tokens], dim=1)
         return self.norm_pre(tokens + self.pos_embed), kept
 
     def run(self, tokens: Tensor, start: int, stop: int) -> Tensor:
@@ -170,7 +170,7 @@ class ViT(nn.Module):
 
     def to_map(self, tokens: Tensor) -> Tensor:
         """Tokens ``(B, prefix + N, D)`` → ``(B, D, grid, grid)``; the class token is dropped."""
-        return tokens[:, self.prefix :].transpose(1, 2).reshape(len(tokens), self.width, self.grid, self.grid)
+        return tokens[:, self.prefix :].transpose(1, 2).reshape(tokens.shape[0], self.width, self.grid, self.grid)
 
     def add_map(self, tokens: Tensor, update: Tensor) -> Tensor:
         """Add a map ``(B, D, grid, grid)`` to the patch tokens; the class token stays as it is."""

@@ -7,16 +7,15 @@ from collections.abc import Callable
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import nn
+from torch import Tensor, nn
 
-from ..geometry import map_to_crop
 from ..heatmaps import decode
 from ..models.weights import WeightCard
 from ..registry import Registry, did_you_mean
 from ..schemes import Scheme, SchemeError, get_scheme, scheme_from_table
 from ..structures import FiduciaError, Runtime, UsageError
 
-__all__ = ["TorchRuntime", "card_scheme", "get_runtime", "pick_device", "runtimes"]
+__all__ = ["TorchRuntime", "card_scheme", "crop_points", "get_runtime", "pick_device", "runtimes"]
 
 
 runtimes: Registry[Callable[[nn.Module, WeightCard, Scheme, str], Runtime]] = Registry("runtime")
@@ -81,20 +80,29 @@ class TorchRuntime:
         self.decode = card.decode
         self.scheme = scheme
 
-    @torch.inference_mode()
     def __call__(self, crops: npt.NDArray[np.uint8]) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
-        """Map uint8 ``(N, 3, S, S)`` RGB crops to points ``(N, K, 2)`` in crop pixels and confidence ``(N, K)`` in [0, 1].
+        """Map uint8 ``(N, 3, S, S)`` RGB crops to points ``(N, K, 2)`` in crop pixels and confidence ``(N, K)`` in [0, 1]."""
+        points, confidence = crop_points(self.model, torch.from_numpy(crops).to(self.device), self.decode)
+        return points.cpu().numpy().astype(np.float32), confidence.cpu().numpy()
 
-        A network without heatmaps says nothing of its confidence: it counts as 1.
-        """
-        output = self.model(torch.from_numpy(crops).to(self.device))
-        if output.logits is None:
-            points = output.points.float().cpu().numpy()
-            return points, np.ones(points.shape[:2], dtype=np.float32)
-        cells, confidence = decode(output.logits.float(), self.decode)
-        stride = float(self.model.stride)  # type: ignore[arg-type]
-        points = map_to_crop(cells.cpu().numpy(), stride).astype(np.float32)
-        return points, confidence.clamp(0.0, 1.0).float().cpu().numpy()
+
+@torch.inference_mode()
+def crop_points(model: nn.Module, images: Tensor, method: str) -> tuple[Tensor, Tensor]:
+    """Return a network's points ``(N, K, 2)`` in crop pixels, and confidence ``(N, K)`` in [0, 1].
+
+    A network without heatmaps says nothing of its confidence: it counts as 1.
+
+    Args:
+        model: in evaluation mode.
+        images: uint8 ``(N, 3, S, S)`` on the model's device.
+        method: a registered decoder.
+    """
+    output = model(images)
+    if output.logits is None:
+        return output.points.float(), torch.ones_like(output.points[..., 0], dtype=torch.float32)
+    cells, confidence = decode(output.logits.float(), method)
+    stride = float(model.stride)  # type: ignore[arg-type]
+    return (cells + 0.5) * stride - 0.5, confidence.clamp(0.0, 1.0).float()
 
 
 @runtimes.register("torch")
