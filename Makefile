@@ -32,7 +32,7 @@ types: $(VENV)/dev
 	$(BIN)/mypy
 
 docs: $(VENV)/dev
-	$(BIN)/python docs/build.py
+	$(BIN)/mkdocs build --quiet
 
 bench: $(VENV)/dev
 	$(BIN)/python benchmarks/run.py
