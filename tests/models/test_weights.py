@@ -11,7 +11,7 @@ from fiducia.config import ModelConfig
 from fiducia.models import build_model
 from fiducia.models.backbone import convert_backbone, load_backbone, to_timm_names
 from fiducia.models.vit import resize_position
-from fiducia.models.weights import WeightCard, init_from, load_card, load_weights, save_weights
+from fiducia.models.weights import WeightCard, init_from, load_card, load_weights, pack_weights, save_weights
 from fiducia.structures import FiduciaError, UsageError
 
 OPTIONS: dict[str, str | int | float | bool | list[int]] = {
@@ -58,6 +58,19 @@ def test_half_precision_halves_the_file(tmp_path: Path) -> None:
     assert half < 0.6 * full
     again, _ = load_weights(tmp_path / "half.safetensors")
     assert all(p.dtype == torch.float32 for p in again.parameters())
+
+
+def test_packing_keeps_the_network_and_takes_numbers_and_the_digest_knows_only_tensors(
+    tmp_path: Path, saved: Path
+) -> None:
+    rows = [{"data": "d", "split": "s", "faces": 3, "metric": "nme_ic", "value": 1.0}]
+    first = pack_weights(saved, tmp_path / "a.safetensors", name="mine", numbers=[])
+    second = pack_weights(tmp_path / "a.safetensors", tmp_path / "b.safetensors", name="mine", numbers=rows, notes="n")
+    assert (second.name, second.numbers, second.notes) == ("mine", rows, "n")
+    assert first.sha256 == second.sha256 != load_card(saved).sha256
+    images = torch.randint(0, 256, (1, 3, 64, 64), dtype=torch.uint8)
+    whole, half = (load_weights(p)[0](images).logits for p in (saved, tmp_path / "b.safetensors"))
+    assert torch.allclose(whole, half, atol=0.05)
 
 
 def test_a_run_directory_stands_for_its_averaged_weights(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""``fiducia weights info|convert``: what a weight file is, and foreign state dicts as safetensors."""
+"""``fiducia weights info|pack|convert``: what a weight file is, one to hand on, and foreign state dicts as safetensors."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from ..structures import FiduciaError
 
 __all__ = ["app"]
 
@@ -29,6 +31,41 @@ def info(
         if value not in (None, "", [], {}):
             shown = value if isinstance(value, str) else json.dumps(value)
             typer.echo(f"{key:>16}  {shown}")
+
+
+@app.command()
+def pack(
+    weights: Annotated[str, typer.Argument(help="A shipped name, a safetensors file or a run's directory.")],
+    out: Annotated[Path, typer.Option(help="The safetensors file to write, in half precision.")],
+    name: Annotated[str, typer.Option(help="What its card calls it.")],
+    result: Annotated[
+        list[Path] | None, typer.Option(help="A JSON file of fiducia evaluate; its figures go into the card.")
+    ] = None,
+    notes: Annotated[str, typer.Option(help="What else a user should know.")] = "",
+) -> None:
+    """Write weights in half precision with measured figures in their card: a file to hand on."""
+    from ..models.weights import pack_weights
+
+    rows: list[dict[str, object]] = []
+    for path in result or []:
+        try:
+            found = json.loads(path.read_text(encoding="utf-8"))
+            stamp = found["protocol"]
+            rows += [
+                {
+                    "data": stamp["data"],
+                    "split": stamp["split"],
+                    "faces": found["faces"],
+                    "metric": key,
+                    "value": found[key],
+                }
+                for key in ("nme_ic", "nme_box", "fr10_ic", "auc10_ic")
+                if found.get(key) is not None
+            ]
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise FiduciaError(f"{path}: not a result of fiducia evaluate --json ({error})") from error
+    card = pack_weights(weights, out, name=name, numbers=rows, notes=notes)
+    typer.echo(f"{out}: {card.params:,} numbers, {out.stat().st_size / 1e6:.1f} MB")
 
 
 @app.command()

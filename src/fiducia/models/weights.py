@@ -20,7 +20,16 @@ from ..schemes import Scheme
 from ..structures import FiduciaError, UsageError
 from .build import build_model, models
 
-__all__ = ["WeightCard", "describe_weights", "find_weights", "init_from", "load_card", "load_weights", "save_weights"]
+__all__ = [
+    "WeightCard",
+    "describe_weights",
+    "find_weights",
+    "init_from",
+    "load_card",
+    "load_weights",
+    "pack_weights",
+    "save_weights",
+]
 
 _SHIPPED = Path(__file__).parents[1] / "weights"
 
@@ -215,6 +224,39 @@ def describe_weights() -> list[dict[str, Any]]:
     return rows
 
 
+def pack_weights(
+    source: str | Path, out: Path, *, name: str, numbers: list[dict[str, Any]], notes: str = ""
+) -> WeightCard:
+    """Write weights anew in half precision, under a name and with measured numbers in their card: a file to hand on.
+
+    Args:
+        source: weights, named as in :func:`find_weights`.
+        out: the file.
+        name: what the card calls them.
+        numbers: rows of data, split, faces, metric, value and command; they replace the run's own where there are any.
+        notes: what else a user should know.
+
+    Raises:
+        UsageError, FiduciaError: as :func:`load_weights`.
+    """
+    state, card = _read(find_weights(source))
+    update: dict[str, Any] = {"name": name, "notes": notes or card.notes}
+    if numbers:
+        update["numbers"] = numbers
+    card = card.model_copy(update=update)
+    save_weights(out, state, card, half=True)
+    return load_card(out)
+
+
+def _digest(state: dict[str, Tensor]) -> str:
+    """Return the SHA-256 of names and tensors; the card is left out, so that writing a number into it changes nothing."""
+    digest = hashlib.sha256()
+    for key in sorted(state):
+        digest.update(key.encode())
+        digest.update(state[key].contiguous().view(-1).view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()
+
+
 def _shipped() -> list[str]:
     return sorted(p.stem for p in _SHIPPED.glob("*.safetensors"))
 
@@ -244,4 +286,4 @@ def _read(path: Path) -> tuple[dict[str, Tensor], WeightCard]:
     bad = next((k for k, v in state.items() if v.is_floating_point() and not bool(torch.isfinite(v).all())), None)
     if bad is not None:
         raise FiduciaError(f"{path}: tensor {bad} is not finite; the file is damaged or its training diverged")
-    return state, card.model_copy(update={"sha256": hashlib.sha256(path.read_bytes()).hexdigest()})
+    return state, card.model_copy(update={"sha256": _digest(state)})
