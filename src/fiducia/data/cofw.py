@@ -27,7 +27,7 @@ from .source import DatasetSpec, Fault, datasets, existing_root
 __all__ = ["read_cofw", "read_cofw68", "scan_cofw", "scan_cofw68"]
 
 COUNTS = {"train": 1345, "test": 507}
-FETCH = "https://data.caltech.edu/records/bc0bf-nc666 (COFW_train_color.mat, COFW_test_color.mat)"
+FETCH = "https://data.caltech.edu (search for Caltech Occluded Faces in the Wild: COFW_train_color.mat, COFW_test_color.mat)"
 FETCH_68 = f"https://github.com/golnazghiasi/cofw68-benchmark (COFW68_Data), and {FETCH}"
 _LICENCE = "research only; the photographs belong to their owners"
 _VARIABLES = {"train": ("IsTr", "phisTr", "bboxesTr"), "test": ("IsT", "phisT", "bboxesT")}
