@@ -1,0 +1,149 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from benchmark_files import photograph, real_merl
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from fiducia.data.coco import write_coco
+from fiducia.data.csv_table import write_csv
+from fiducia.data.cvat import write_cvat
+from fiducia.data.source import load_records
+from fiducia.schemes import get_scheme
+from fiducia.structures import FiduciaError, Record, UsageError
+
+WRITERS = {"cvat": (write_cvat, "f.xml"), "coco": (write_coco, "f.json"), "csv": (write_csv, "f.csv")}
+
+
+def same(found: Record, given: Record) -> None:
+    np.testing.assert_array_equal(found.xy, given.xy)
+    np.testing.assert_array_equal(found.visible, given.visible)
+    assert dict(found.tags) == dict(given.tags)
+    assert found.scheme == given.scheme
+    assert found.image.resolve() == given.image.resolve()
+    assert (found.box is None) == (given.box is None)
+    if found.box is not None:
+        np.testing.assert_array_equal(found.box, given.box)
+
+
+finite = st.floats(-1e6, 1e6, allow_nan=False)
+
+
+@given(
+    points=st.lists(st.tuples(finite, finite, st.sampled_from((0, 1, 2))), min_size=5, max_size=5),
+    corner=st.none() | st.tuples(finite, finite),
+    word=st.text(st.characters(blacklist_categories=("Cs", "Cc")), max_size=8),
+)
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_nothing_is_lost_on_the_way_there_and_back(
+    tmp_path: Path, points: list[tuple[float, float, int]], corner: tuple[float, float] | None, word: str
+) -> None:
+    image = tmp_path / "deep" / "a <&> b.png"
+    if not image.exists():
+        photograph(image)
+    visible = np.array([v for _, _, v in points], dtype=np.int8)
+    xy = np.array([(x, y) for x, y, _ in points])
+    xy[visible == 0] = np.nan
+    box = None if corner is None else np.array([corner[0], corner[1], corner[0] + 2.5, corner[1] + 3.25])
+    tags = {"id": "deep/a", "photo": "deep/a", "word": word, "pose": True, "yaw": 1.25}
+    record = Record(image=image, xy=xy, visible=visible, scheme="five", box=box, tags=tags)
+    write_cvat(tmp_path / "f.xml", [record, record])
+    for found in load_records(f"cvat:{tmp_path / 'f.xml'}", "all"):
+        same(found, record)
+
+
+def test_a_file_of_cvats_own(tmp_path: Path) -> None:
+    photograph(tmp_path / "images" / "a.png")
+    names = list(get_scheme("five").names)
+    parts = "".join(
+        f'<points label="{name}" source="manual" outside="{int(i == 1)}" occluded="{int(i == 2)}" points="{i}.50,{i}.25"/>'
+        for i, name in reversed(list(enumerate(names)))
+    )
+    (tmp_path / "annotations.xml").write_text(
+        '<?xml version="1.0" encoding="utf-8"?>\n<annotations><version>1.1</version><meta><task/></meta>'
+        '<image id="0" name="a.png" subset="train" width="60" height="40">'
+        '<box label="face" source="manual" occluded="0" xtl="1.00" ytl="2.00" xbr="30.50" ybr="33.00" group_id="7"/>'
+        f'<skeleton label="face" source="manual" group_id="7">{parts}</skeleton>'
+        '<points label="face" occluded="1" points="1.00,2.00;3.00,4.00;5,6;7,8;9,10"/></image></annotations>'
+    )
+    first, second = load_records(f"cvat:{tmp_path / 'annotations.xml'}", "train")
+    assert first.image == tmp_path / "images" / "a.png"
+    assert first.visible.tolist() == [2, 0, 1, 2, 2]
+    assert first.xy[[0, 2, 3, 4]].tolist() == [[0.5, 0.25], [2.5, 2.25], [3.5, 3.25], [4.5, 4.25]]
+    assert np.isnan(first.xy[1]).all()
+    assert first.box is not None
+    assert first.box.tolist() == [1.0, 2.0, 30.5, 33.0]
+    assert second.xy[4].tolist() == [9.0, 10.0]
+    assert second.visible.tolist() == [1] * 5
+    assert second.box is None
+    assert (first.id, second.id) == ("a_1", "a_2")
+
+
+FACE = '<annotations><image id="0" name="a.png">{}</image></annotations>'
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("{", "is no XML"),
+        ("<coco/>", "its first element is <coco>, expected <annotations>"),
+        ('<!DOCTYPE x [<!ENTITY a "b">]><annotations/>', "declares a DOCTYPE or entities"),
+        ("<annotations><track/></annotations>", "is 'CVAT for video'; export the job as"),
+        (FACE.format(""), "no skeleton or points found in any image"),
+        ('<annotations><image id="3"><points/></image></annotations>', "image 3 has no name"),
+        (FACE.format('<points points="1,2;3,4;5,x;7,8;9,10"/>'), "image 'a.png', face 1: point 2 is '5,x'"),
+        (FACE.format('<skeleton><points label="1" points="1,2"/></skeleton>'), "face 1: 1 points a face found"),
+        (
+            FACE.format("<skeleton>" + '<points label="1" points="1,2"/>' * 5 + "</skeleton>"),
+            "face 1: the point '1' stands twice",
+        ),
+        (
+            FACE.format(
+                "<skeleton>" + "".join(f'<points label="p{i}" points="1,2"/>' for i in range(5)) + "</skeleton>"
+            ),
+            "face 1: no point of five is called 'p0'",
+        ),
+        (
+            FACE.format(
+                '<box group_id="1" xtl="9" ytl="1" xbr="2" ybr="3"/><points group_id="1" points="1,2;3,4;5,6;7,8;9,10"/>'
+            ),
+            "face 1: the box 9 1 2 3 .* has no area",
+        ),
+        (
+            FACE.format('<points points="1,2;3,4;5,6;7,8;9,10"><attribute name="tags">[</attribute></points>'),
+            "face 1: the attribute tags is no JSON object",
+        ),
+    ],
+)
+def test_bad_files_are_told_by_photograph_and_face(tmp_path: Path, text: str, message: str) -> None:
+    path = tmp_path / "a.xml"
+    path.write_text(text)
+    with pytest.raises((FiduciaError, UsageError), match=message) as caught:
+        load_records(f"cvat:{path}", "all")
+    assert str(caught.value).startswith(f"{path}: ")
+
+
+@pytest.mark.shared
+@pytest.mark.parametrize("form", list(WRITERS))
+def test_all_real_samples_survive_every_format(shared_data: Path, tmp_path: Path, form: str) -> None:
+    real_merl(shared_data, tmp_path / "merl")
+    write, name = WRITERS[form]
+    for source, split in (
+        (f"wflw:{shared_data / 'wflw_sample'}", "test"),
+        (f"merl:{tmp_path / 'merl'}", "train"),
+        (f"aflw2000:{shared_data / 'aflw2000_sample'}", "test"),
+        (f"coco:{shared_data / 'coco_style' / 'cofw' / 'test_cofw.json'}", "all"),
+        (f"coco:{shared_data / 'coco_style' / 'aflw' / 'test_aflw.json'}", "all"),
+        (f"coco:{shared_data / 'coco_style' / 'lapa' / 'test_lapa.json'}", "all"),
+        (f"pts:{shared_data / 'multi_face'}", "all"),
+        (f"300w:{shared_data / '300w'}", "lfpw/testset"),
+    ):
+        records = load_records(source, split)
+        write(tmp_path / name, records)
+        found = load_records(f"{form}:{tmp_path / name}", "all")
+        assert len(found) == len(records)
+        for a, b in zip(found, records, strict=True):
+            same(a, b)
