@@ -266,7 +266,7 @@ def test_wrong_use(dots: DotRuntime, make_weights: Callable[..., Path]) -> None:
     for wrong in ({"passes": 0}, {"batch_size": 0}, {"min_face": -1.0}, {"min_face": float("nan")}):
         with pytest.raises(UsageError):
             Predictor(dots, **wrong)  # type: ignore[arg-type]
-    for name in ("onnxx", "onnx"):
+    for name in ("onnxx", "tensorflow"):
         with pytest.raises(UsageError, match=f"--runtime {name}: no"):
             load(make_weights(), runtime=name)
     with pytest.raises(UsageError, match="--device gpu: expected auto, cpu, cuda or mps"):

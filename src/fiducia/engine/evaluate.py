@@ -21,9 +21,8 @@ from ..data.source import exclude, find_dataset, load_records, to_scheme
 from ..metrics.errors import NORMALISERS
 from ..metrics.figures import FaceScores, figures, region_errors, score, without_nan
 from ..metrics.protocol import Protocol, normaliser_indices
-from ..models.weights import load_card
 from ..predict.detector import DEFAULT
-from ..predict.runtime import card_scheme
+from ..predict.runtime import card_scheme, read_card
 from ..schemes import Scheme, SchemeError, convert, get_scheme
 from ..structures import FiduciaError, Record, UsageError
 from .locate import MATCH_IOU, Settings, find_points, find_shared
@@ -105,7 +104,7 @@ def evaluate_faces(
     records = exclude(records, leave_out)
     if not records:
         raise FiduciaError(f"{source}: no face in split {split!r}; run: fiducia data check {source}")
-    card = load_card(settings.weights)
+    card = read_card(settings.weights)
     own = card_scheme(card)
     _check_schemes(records, own)
     found, lead = find_shared(settings, records, card.box_source)

@@ -11,12 +11,11 @@ import numpy.typing as npt
 
 from ..data.images import crop
 from ..geometry import affine_apply, affine_invert, box_to_crop, tight_box
-from ..models.weights import load_weights
 from ..structures import Detection, Detector, Face, FiduciaError, Runtime, UsageError
 from .boxes import BoxesFile, given_boxes, inside
 from .detector import get_detector, suppress
 from .inputs import Photo, open_photo
-from .runtime import card_scheme, get_runtime, pick_device
+from .runtime import get_runtime, open_runtime, pick_device
 
 __all__ = ["Predictor", "load"]
 
@@ -189,7 +188,8 @@ def load(
     """Return a predictor with trained weights; nothing is downloaded.
 
     Args:
-        weights: a shipped name (``fiducia list weights``), a safetensors file or a run's directory.
+        weights: a shipped name (``fiducia list weights``), a safetensors file, a run's directory, or an
+            exported file with the runtime that reads it.
         detector: ``auto``, a name of ``fiducia list detectors``, ``yunet:FILE.onnx``, a JSON file of boxes, any object of
             the :class:`fiducia.structures.Detector` shape, or None where every call gives boxes.
         device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
@@ -202,12 +202,12 @@ def load(
         UsageError: a name that does not exist here.
         FiduciaError: damaged weights.
     """
-    build = get_runtime(runtime)
+    get_runtime(runtime)
     pick_device(device)
     finder = None if detector is None else get_detector(detector)
-    model, card = load_weights(weights)
+    points, card = open_runtime(weights, runtime, device)
     return Predictor(
-        build(model, card, card_scheme(card), device),
+        points,
         finder,
         scale=card.scale,
         passes=2 if second_pass else 1,

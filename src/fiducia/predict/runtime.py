@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -10,12 +12,22 @@ import torch
 from torch import Tensor, nn
 
 from ..heatmaps import decode
-from ..models.weights import WeightCard
+from ..models.weights import WeightCard, load_card, load_weights
 from ..registry import Registry, did_you_mean
 from ..schemes import Scheme, SchemeError, get_scheme, scheme_from_table
 from ..structures import FiduciaError, Runtime, UsageError
+from .sealed import Sealed, is_export, read_sealed
 
-__all__ = ["TorchRuntime", "card_scheme", "crop_points", "get_runtime", "pick_device", "runtimes"]
+__all__ = [
+    "TorchRuntime",
+    "card_scheme",
+    "crop_points",
+    "get_runtime",
+    "open_runtime",
+    "pick_device",
+    "read_card",
+    "runtimes",
+]
 
 
 runtimes: Registry[Callable[[nn.Module, WeightCard, Scheme, str], Runtime]] = Registry("runtime")
@@ -111,14 +123,87 @@ def _torch(model: nn.Module, card: WeightCard, scheme: Scheme, device: str) -> R
     return TorchRuntime(model, card, scheme, device)
 
 
+@runtimes.register("onnx")
+def _onnx(model: nn.Module, card: WeightCard, scheme: Scheme, device: str) -> Runtime:
+    """The network written as an ONNX graph, in onnxruntime on the CPU."""
+    return _run_export("onnx", _in_memory(model, card), scheme)
+
+
+@runtimes.register("openvino")
+def _openvino(model: nn.Module, card: WeightCard, scheme: Scheme, device: str) -> Runtime:
+    """The network written as an ONNX graph, in OpenVINO on the CPU."""
+    return _run_export("openvino", _in_memory(model, card), scheme)
+
+
+_NEEDS = {"onnx": "onnxruntime", "openvino": "openvino"}
+
+
 def get_runtime(name: str) -> Callable[[nn.Module, WeightCard, Scheme, str], Runtime]:
     """Return a runtime's builder.
 
     Raises:
         UsageError: no such runtime, or it is not installed.
     """
-    if name in runtimes:
-        return runtimes[name]
-    if name in ("onnx", "openvino"):
-        raise UsageError(f"--runtime {name}: not part of this installation; use --runtime torch")
-    raise UsageError(f"--runtime {name}: no such runtime{did_you_mean(name, list(runtimes))}")
+    if name not in runtimes:
+        raise UsageError(f"--runtime {name}: no such runtime{did_you_mean(name, list(runtimes))}")
+    if name in _NEEDS and importlib.util.find_spec(_NEEDS[name]) is None:
+        raise UsageError(f"--runtime {name}: {_NEEDS[name]} is not installed: pip install 'fiducia[export]'")
+    return runtimes[name]
+
+
+def read_card(weights: str | Path) -> WeightCard:
+    """Return the card of weights, or of a file that ``fiducia export`` wrote.
+
+    Raises:
+        UsageError: no such weights.
+        FiduciaError: a damaged or foreign file.
+    """
+    return read_sealed(_export_file(weights)).card if is_export(weights) else load_card(weights)
+
+
+def open_runtime(weights: str | Path, name: str, device: str = "cpu") -> tuple[Runtime, WeightCard]:
+    """Return what computes the points of some weights, and their card.
+
+    Args:
+        weights: named as in :func:`fiducia.models.weights.find_weights`, or an exported file, which alone is enough.
+        name: a registered runtime. ``onnx`` and ``openvino`` take weights too: they are exported in memory first, which
+            takes seconds.
+        device: for torch; the others compute on the CPU.
+
+    Raises:
+        UsageError: unknown names, or an export in a runtime that cannot read it.
+        FiduciaError: a damaged or foreign file.
+    """
+    build = get_runtime(name)
+    if not is_export(weights):
+        model, card = load_weights(weights)
+        return build(model, card, card_scheme(card), device), card
+    path = _export_file(weights)
+    able = ("onnx", "openvino") if path.suffix.lower() == ".onnx" else ("openvino",)
+    if name not in able:
+        raise UsageError(f"{path}: an exported graph, which --runtime {name} cannot read; use --runtime {able[0]}")
+    sealed = read_sealed(path)
+    return _run_export(name, sealed, card_scheme(sealed.card)), sealed.card
+
+
+def _export_file(weights: str | Path) -> Path:
+    path = Path(weights)
+    if not path.is_file():
+        raise UsageError(f"{path}: there is no such file")
+    return path
+
+
+def _in_memory(model: nn.Module, card: WeightCard) -> Sealed:
+    from .export import to_onnx
+
+    return Sealed(card=card, precision="float32", source=card.sha256, graph=to_onnx(model, card), origin=card.name)
+
+
+def _run_export(name: str, sealed: Sealed, scheme: Scheme) -> Runtime:
+    if name == "onnx":
+        from .onnx_runtime import OnnxRuntime
+
+        return OnnxRuntime(sealed, scheme)
+    from .openvino_runtime import OpenVinoRuntime
+
+    return OpenVinoRuntime(sealed, scheme)
