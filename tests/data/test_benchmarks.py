@@ -105,7 +105,7 @@ def lapa_face(root: Path, name: str, text: str | None = None) -> Path:
     return path
 
 
-def test_lapa_counts_from_0(tmp_path: Path) -> None:
+def test_lapa_is_taken_as_it_stands(tmp_path: Path) -> None:
     lapa_face(tmp_path, "test/123_0")
     lapa_face(tmp_path, "test/123_1")
     lapa_face(tmp_path, "val/77_0")

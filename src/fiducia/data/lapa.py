@@ -1,6 +1,6 @@
 """LaPa (Liu et al. 2020): ``{train,val,test}/images/STEM.jpg`` and ``landmarks/STEM.txt``, 106 points.
 
-The first line of a ``.txt`` is 106, then a point ``x y`` a line, counted from 0. The label maps in ``labels/`` are not
+The first line of a ``.txt`` is 106, then a point ``x y`` a line, taken as they stand. The label maps in ``labels/`` are not
 needed.
 """
 
@@ -66,7 +66,7 @@ def scan_lapa(root: str, split: str, scheme: str | None = None) -> Iterator[Reco
 
 
 def read_points(path: Path) -> npt.NDArray[np.float64]:
-    """Read one ``.txt`` of LaPa: float64 ``(106, 2)`` photograph pixels, 0-based.
+    """Read one ``.txt`` of LaPa: float64 ``(106, 2)`` photograph pixels.
 
     Raises:
         FiduciaError: unreadable, another count, or a line that is no pair of finite numbers.

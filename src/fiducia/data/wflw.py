@@ -3,7 +3,7 @@
 Below the root lie ``WFLW_images/`` and ``WFLW_annotations/list_98pt_rect_attr_train_test/list_98pt_rect_attr_{train,
 test}.txt``: a face a line, 207 columns: x0 y0 … x97 y97, x_min y_min x_max y_max, the attributes pose, expression,
 illumination, make-up, occlusion, blur as 0 or 1, and the photograph below ``WFLW_images``. A photograph has several
-faces. Coordinates are 0-based and taken as they stand, as everybody does.
+faces. Coordinates are taken as they stand, as everybody does.
 """
 
 from __future__ import annotations
