@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from ._version import __version__
-from .commands import data, detect, evaluate, export, listing, train, weights
+from .commands import data, detect, evaluate, export, listing, reproduce, train, weights
 from .structures import FiduciaError, UsageError
 
 __all__ = ["app", "main"]
@@ -24,6 +24,7 @@ app = typer.Typer(
 app.command("detect")(detect.detect)
 app.command("train")(train.train)
 app.command("evaluate")(evaluate.evaluate)
+app.command("reproduce")(reproduce.reproduce)
 app.command("export")(export.export)
 app.add_typer(data.app, name="data")
 app.add_typer(listing.app, name="list")
