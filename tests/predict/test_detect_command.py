@@ -151,9 +151,18 @@ def test_bad_boxes_in_a_file(detect: Callable[..., Ran], tmp_path: Path, text: s
     boxes.write_text(f'{{"astronaut.jpg": {text}}}')
     ran = detect(ASTRONAUT, detector=str(boxes))
     assert ran.status == status
-    assert ran.err.count("\n") == 1
-    assert "boxes.json" in ran.err
-    assert ran.files is None
+    assert "boxes.json" in ran.err.splitlines()[0]
+    assert not ran.files
+
+
+def test_a_bad_box_of_one_photograph_leaves_the_others(detect: Callable[..., Ran], tmp_path: Path) -> None:
+    other = tmp_path / "other.jpg"
+    other.write_bytes(ASTRONAUT.read_bytes())
+    boxes = tmp_path / "boxes.json"
+    boxes.write_text('{"astronaut.jpg": [[180, 70, NaN, 180]], "other.jpg": [[180, 70, 270, 180]]}')
+    ran = detect(ASTRONAUT, other, detector=str(boxes))
+    assert (ran.status, ran.files) == (1, ["other.json"])
+    assert "box 0 is not finite" in ran.err
 
 
 @pytest.mark.parametrize(

@@ -238,8 +238,10 @@ def test_files_that_hold_no_boxes(tmp_path: Path, content: object) -> None:
     "text", ["[[NaN, 1, 2, 3]]", "[[1, 1, Infinity, 3]]", "[[3, 1, 2, 3]]", "[[1, 2, 3]]", '["x"]', "[null]"]
 )
 def test_bad_boxes_name_the_file_and_the_photograph(tmp_path: Path, text: str) -> None:
+    boxes = BoxesFile(boxes_file(tmp_path, f'{{"x.jpg": {text}, "y.jpg": [[1, 2, 3, 4]]}}'))
     with pytest.raises(FiduciaError, match=r"boxes.json: x.jpg: box"):
-        BoxesFile(boxes_file(tmp_path, f'{{"x.jpg": {text}}}'))
+        boxes.lookup("x.jpg")
+    assert len(boxes.lookup("y.jpg")) == 1  # a bad box of one photograph is no other's
 
 
 # --- on photographs with known faces ------------------------------------------------------------------------------

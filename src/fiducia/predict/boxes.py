@@ -73,8 +73,8 @@ class BoxesFile:
     alone.
 
     Raises:
-        UsageError: missing, not JSON, of neither form, or a name twice.
-        FiduciaError: a box that is not finite or has no area.
+        UsageError: missing, not JSON, of neither form, or a name twice. A box that is not finite or has no area is told
+            by :meth:`lookup`, so that the other photographs are still done.
     """
 
     name = "boxes"
@@ -89,11 +89,14 @@ class BoxesFile:
             ) from None
         except (ValueError, RecursionError) as error:
             raise UsageError(f"--detector {path}: not JSON ({error}); expected {_FORMS}") from None
-        self.boxes: dict[str, list[Detection]] = {}
+        self.boxes: dict[str, list[Detection] | FiduciaError] = {}
         for key, rows, scores in _entries(content, path):
             if key in self.boxes:
                 raise UsageError(f"--detector {path}: {key!r} stands there twice; join its boxes in one list")
-            self.boxes[key] = given_boxes(rows, f"{path}: {key}", scores)
+            try:
+                self.boxes[key] = given_boxes(rows, f"{path}: {key}", scores)
+            except FiduciaError as error:
+                self.boxes[key] = error
         self._by_name: dict[str, list[str]] = {}
         for key in self.boxes:
             self._by_name.setdefault(PurePath(key).name, []).append(key)
@@ -102,11 +105,18 @@ class BoxesFile:
         """Return the boxes of a photograph.
 
         Raises:
-            FiduciaError: the file has none for it, or several photographs of that name.
+            FiduciaError: the file has none for it, or several photographs of that name; or one of them is not finite or
+                has no area.
         """
+        found = self.boxes[self._key(source)]
+        if isinstance(found, FiduciaError):
+            raise FiduciaError(str(found))
+        return found
+
+    def _key(self, source: str) -> str:
         for key in (source, PurePath(source).as_posix()):
             if key in self.boxes:
-                return self.boxes[key]
+                return key
         keys = self._by_name.get(PurePath(source).name, [])
         if len(keys) > 1:
             raise FiduciaError(
@@ -116,7 +126,7 @@ class BoxesFile:
             raise FiduciaError(
                 f'{source}: {self.path} has no boxes for it; add "{PurePath(source).name}": [] for no face'
             )
-        return self.boxes[keys[0]]
+        return keys[0]
 
 
 _FORMS = '{"photo.jpg": [[x1, y1, x2, y2], ...]} or what detect --format json writes'
