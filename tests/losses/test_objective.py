@@ -179,3 +179,8 @@ def test_unknown_losses_name_the_nearest() -> None:
         objective(similarity="dca")
     with pytest.raises(UsageError, match="did you mean 'wing'"):
         objective(coord_loss="wings")
+
+
+def test_an_unknown_decoder_is_refused_before_training() -> None:
+    with pytest.raises(UsageError, match="did you mean 'argmax'"):
+        Objective(LossConfig(), HeatmapConfig(decode="argmux"), num_points=4, feature_channels=8, stride=4, size=64)

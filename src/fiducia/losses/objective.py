@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..config import HeatmapConfig, LossConfig
-from ..heatmaps import decode, encode
+from ..heatmaps import decode, decoders, encode
 from ..registry import did_you_mean
 from ..structures import Batch, ModelOutput, UsageError
 from .pooling import global_count, pool_at_landmarks
@@ -33,7 +33,7 @@ class Objective(nn.Module):
         size: side of the crop in pixels.
 
     Raises:
-        UsageError: an unknown loss name.
+        UsageError: an unknown loss or decoder.
     """
 
     def __init__(
@@ -54,6 +54,10 @@ class Objective(nn.Module):
         if loss.similarity != "none" and loss.similarity not in similarities:
             known = ["none", *similarities]
             raise UsageError(f"loss.similarity: {loss.similarity!r} is unknown{did_you_mean(loss.similarity, known)}")
+        if heatmap.decode not in decoders:
+            raise UsageError(
+                f"heatmap.decode: {heatmap.decode!r} is unknown{did_you_mean(heatmap.decode, list(decoders))}"
+            )
         self.loss, self.heatmap = loss, heatmap
         self.num_points, self.stride, self.size = num_points, stride, size
         learned = loss.similarity.startswith("dcca")
