@@ -23,12 +23,17 @@ def _show(rows: Sequence[dict[str, Any]], as_json: bool) -> None:
         return
     table = Table(box=None, header_style="bold", pad_edge=False)
     for key in rows[0] if rows else ("nothing here",):
-        table.add_column(
-            key, justify="right" if rows and isinstance(rows[0][key], (int, float)) else "left", overflow="fold"
-        )
+        number = bool(rows) and isinstance(rows[0][key], (int, float)) and not isinstance(rows[0][key], bool)
+        table.add_column(key, justify="right" if number else "left", overflow="fold")
     for row in rows:
-        table.add_row(*(f"{v:,}" if isinstance(v, int) else str(v) for v in row.values()))
-    Console().print(table)
+        table.add_row(*map(_cell, row.values()))
+    Console(highlight=False, markup=False).print(table)
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else ""
+    return f"{value:,}" if isinstance(value, int) else str(value)
 
 
 @app.command()
@@ -58,7 +63,11 @@ def datasets(as_json: JsonOption = False) -> None:
     """Data sets that ``--data NAME:ROOT`` reads, and their splits."""
     from ..data.source import describe_datasets
 
-    _show(describe_datasets(), as_json)
+    rows = describe_datasets()
+    if not as_json:
+        # Counts, addresses and licences need a wide page: they stand in the JSON, and in what `data check` prints.
+        rows = [{key: row[key] for key in ("name", "schemes", "splits", "what")} for row in rows]
+    _show(rows, as_json)
 
 
 @app.command()
