@@ -1,4 +1,4 @@
-"""Pre-trained ViTs from local files: CLIP, FaRL and timm keys, safetensors or weights-only ``.pth`` (facts 4.1)."""
+"""Pre-trained ViTs from local files: CLIP, FaRL and timm keys, safetensors or weights-only ``.pth``."""
 
 from __future__ import annotations
 
@@ -47,7 +47,10 @@ def read_state(path: Path) -> dict[str, Tensor]:
             return load_file(path)
         found = torch.load(path, map_location="cpu", weights_only=True)
     except (SafetensorError, RuntimeError, EOFError, OSError, ValueError, KeyError, pickle.UnpicklingError) as error:
-        reason = " ".join(str(error).split())[:120] or type(error).__name__
+        # torch's own message on pickles is a page on how to trust them.
+        pickled = isinstance(error, pickle.UnpicklingError)
+        reason = "a pickle of more than tensors" if pickled else " ".join(str(error).split())[:120]
+        reason = reason or type(error).__name__
         raise FiduciaError(
             f"{path}: not a readable state dict ({reason}); expected safetensors, or a .pth of nothing but tensors"
         ) from error
