@@ -10,7 +10,7 @@ Everything in fiducia agrees on this page:
 * An affine is a ``2x3`` matrix ``M`` with ``p_to = M[:, :2] @ p_from + M[:, 2]``; ``to_image`` maps crop to photograph.
 
 Scaling between grids keeps the *edges* of the images together (``align_corners=False``):
-``p_map = (p_crop + 0.5) / stride - 0.5``, as FacePerceiver/FaRL does (facts: "half-pixel conventions").
+``p_map = (p_crop + 0.5) / stride - 0.5``, as FacePerceiver/FaRL does.
 """
 
 from __future__ import annotations
@@ -98,7 +98,7 @@ def box_to_crop(box: npt.ArrayLike, size: int, scale: float = 0.8) -> Array:
     """Return the affine photograph → crop for a face's box.
 
     The box is squared about its centre; its side becomes ``scale * size`` crop pixels, so FaRL's ``scale = 0.8``
-    leaves a crop 1.25 times as wide as the box (FaRL trainers, scale_mu; facts 2.1).
+    leaves a crop 1.25 times as wide as the box (FaRL trainers, scale_mu).
 
     Args:
         box: ``(4,)`` x1 y1 x2 y2 in photograph pixels.

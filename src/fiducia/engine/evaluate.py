@@ -1,7 +1,7 @@
 """Evaluation: trained weights and annotated faces in, figures with their protocol out.
 
 Points are compared in the photograph's pixels with the unrounded annotation. The crop comes from the annotated face,
-as in nearly every published table, or from a face detector, as for a user; the stamp says which (facts 1.4, 1.5).
+as in nearly every published table, or from a face detector, as for a user; the stamp says which.
 """
 
 from __future__ import annotations

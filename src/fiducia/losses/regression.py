@@ -39,7 +39,7 @@ def wing(residual: Tensor, w: float = 10.0, epsilon: float = 2.0) -> Tensor:
 
 @coord_losses.register("norm")
 def _norm(predicted: Tensor, truth: Tensor) -> Tensor:
-    """Euclidean length of the error: what FaRL calls its L1 loss, and both of the paper's names describe (facts 0.3)."""
+    """Euclidean length of the error: what FaRL calls its L1 loss, and both of the paper's names describe."""
     # The small constant keeps the gradient finite where the error is exactly 0.
     return (predicted - truth).square().sum(-1).add(1e-12).sqrt()
 

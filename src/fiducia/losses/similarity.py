@@ -64,7 +64,7 @@ def _correlate(views: Views, cfg: LossConfig, *, squared: bool = False, center: 
 
 @similarities.register("dcca")
 def _dcca(views: Views, cfg: LossConfig) -> dict[str, Tensor]:
-    """DCCA over (face, landmark) samples: minus the mean canonical correlation, in [-1, 0] (Sect. 3.3, facts 5.6)."""
+    """DCCA over (face, landmark) samples: minus the mean canonical correlation, in [-1, 0] (Sect. 3.3)."""
     return _correlate(views, cfg)
 
 

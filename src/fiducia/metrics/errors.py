@@ -2,7 +2,7 @@
 
 Protocols differ in words that look alike, so each function says which form it is. Shares are fractions in [0, 1];
 whoever prints them multiplies by 100. Errors are measured in photograph pixels, on the unrounded annotation, over all
-labelled points, and averaged per face first and over faces second (FaRL, HRNet; facts 1.4).
+labelled points, and averaged per face first and over faces second (FaRL, HRNet).
 
 **Faces without an answer.** A face that nobody found has the NME nan. It has no error that could be averaged, so the
 mean leaves it out, but it counts as a failure at every threshold and adds nothing to a CED or an AUC.

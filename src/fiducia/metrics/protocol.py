@@ -1,7 +1,7 @@
 """The stamp: what a number means. Two numbers may stand in one table only where their stamps agree.
 
-Published tables mix normalisers, crops and boxes under one name, and the crop alone moves WFLW by more than a point
-(facts 1.4 and 1.5), so fiducia prints no figure without its stamp.
+Published tables mix normalisers, crops and boxes under one name, and the crop alone moves WFLW by more than a point,
+so fiducia prints no figure without its stamp.
 """
 
 from __future__ import annotations

@@ -74,7 +74,7 @@ class _NormActConv(nn.Module):
 
 
 class ResidualBlock(nn.Module):
-    """Hierarchical, parallel, multi-scale residual block in the manner of FAN (facts 4.2).
+    """Hierarchical, parallel, multi-scale residual block in the manner of FAN.
 
     Three 3x3 convolutions of C/2, C/4 and C/4 channels, each reading the one before; their outputs side by side are
     the residual, so one block sees 3x3, 5x5 and 7x7 neighbourhoods. The skip is a 1x1 convolution where C changes.
@@ -125,7 +125,7 @@ def heatmap_head(channels: int, num_points: int, bias: float = -5.0) -> nn.Conv2
     """Return the last 1x1 convolution, ``(B, C, h, w)`` features → ``(B, K, h, w)`` logits.
 
     Its bias starts negative because nearly all cells of a heatmap are empty (sigmoid(-5) = 0.007), and because the
-    expectation decode is dragged to the middle by any background (facts 3.3).
+    expectation decode is dragged to the middle by any background.
     """
     head = nn.Conv2d(channels, num_points, 1)
     nn.init.normal_(head.weight, std=0.001)

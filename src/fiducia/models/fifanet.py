@@ -19,7 +19,7 @@ __all__ = ["FiFANet", "split_parameters"]
 class FiFANet(nn.Module):
     """Transformer blocks in three groups, an hourglass after each, all three fused into one head.
 
-    Wiring (facts 4.5; the paper fixes only that hourglasses stand "in-between the transformer layers"):
+    Wiring (the paper fixes only that hourglasses stand "in-between the transformer layers"):
     ``"instream"``: the first two hourglasses also send their maps back into the tokens, through a gate that starts at
     zero so that pre-trained blocks see at first what they always saw; ``"lateral"``: tokens flow on untouched;
     ``"cascade"``: in-stream, and every hourglass adds the one before to its input.

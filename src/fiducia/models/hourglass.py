@@ -71,7 +71,7 @@ class Hourglass(nn.Module):
     Args:
         channels: C, in and out.
         size: side of the maps, divisible by ``2 ** depth``.
-        depth: halvings (facts 4.5: 3, from 128 to 16 at the paper's size).
+        depth: halvings (3, from 128 to 16 at the paper's size).
         antialias: False = max-pool instead of convolution + BlurPool, as in the plain hourglass (Sect. 3.4's ablation).
         ffp: False = no FF-Parser.
         ffp_init: ``"identity"`` or ``"paper"``, see :class:`FFParser`.

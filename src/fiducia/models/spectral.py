@@ -1,4 +1,4 @@
-"""FF-Parser: a learned filter over the whole map, applied in the frequency domain (Sect. 3.4; MedSegDiff, facts 4.4)."""
+"""FF-Parser: a learned filter over the whole map, applied in the frequency domain (Sect. 3.4; MedSegDiff)."""
 
 from __future__ import annotations
 

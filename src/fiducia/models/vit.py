@@ -1,4 +1,4 @@
-"""A plain vision transformer with timm's parameter names, so that CLIP, FaRL and timm weights fit it (facts 4.1)."""
+"""A plain vision transformer with timm's parameter names, so that CLIP, FaRL and timm weights fit it."""
 
 from __future__ import annotations
 
@@ -180,7 +180,7 @@ class ViT(nn.Module):
 def resize_position(position: Tensor, grid: int, prefix: int = 1) -> Tensor:
     """Fit a position embedding ``(1, prefix + n * n, D)`` to ``grid`` tokens a side, as FaRL does.
 
-    Bicubic, edges kept together, without antialiasing (timm's default antialiases, 7.8 % away; facts 4.1).
+    Bicubic, edges kept together, without antialiasing (timm's default antialiases, 7.8 % away).
 
     Raises:
         ValueError: the embedding is not of a square grid.

@@ -15,7 +15,7 @@ __all__ = ["VanillaViT"]
 class VanillaViT(nn.Module):
     """A ViT, two transposed convolutions (x4), a residual block and a 1x1 head, of FiFANet's width C.
 
-    FaRL's own head (161 M parameters, 603 GMAC at 512; facts 4.1) would make "+ hourglass" the smaller network, so the
+    FaRL's own head (161 M parameters, 603 GMAC at 512) would make "+ hourglass" the smaller network, so the
     vanilla row of Table 3 takes this one; FaRL's belongs to the baseline ``farl`` alone.
 
     Args:
