@@ -1,0 +1,137 @@
+"""Forward of one crop, crop → points and confidence: torch, onnxruntime and OpenVINO, as a table and JSON.
+
+Usage: python benchmarks/forward.py [--weights fifa_tiny] [--threads 1 2] [--calls 150] [--json FILE]
+
+All take the same uint8 crop and give points and confidence, normalisation and decoding included. They take turns, block by
+block, so that another load on the machine falls on all of them. Beside the wall clock stands the processor time of a call,
+of all threads together, which another load on the machine hardly changes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import json
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import nn
+
+from fiducia.models.weights import load_weights
+from fiducia.predict.export import fold_batch_norms, to_onnx, to_openvino
+from fiducia.predict.onnx_runtime import OnnxRuntime
+from fiducia.predict.openvino_runtime import OpenVinoRuntime
+from fiducia.predict.runtime import TorchRuntime, card_scheme
+from fiducia.predict.sealed import Sealed
+
+BLOCK = 15
+Call = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
+
+
+class LastChannels(nn.Module):
+    """A network with its norms folded, in channels_last."""
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self.model = copy.deepcopy(model)
+        fold_batch_norms(self.model)
+        self.model.to(memory_format=torch.channels_last)
+        self.stride = model.stride
+
+    def forward(self, images: torch.Tensor) -> object:
+        return self.model(images.contiguous(memory_format=torch.channels_last))
+
+
+def in_turn(calls: dict[str, tuple[int, Call]], crop: np.ndarray, count: int) -> dict[str, tuple[float, float, float]]:
+    """Return each call's least and median milliseconds, and its median processor time."""
+    times: dict[str, list[tuple[float, float]]] = {name: [] for name in calls}
+    for _ in range(max(1, count // BLOCK)):
+        for name, (threads, call) in calls.items():
+            torch.set_num_threads(threads)
+            for i in range(BLOCK + 3):
+                start, busy = time.perf_counter(), time.process_time()
+                call(crop)
+                if i >= 3:
+                    times[name].append((1000 * (time.perf_counter() - start), 1000 * (time.process_time() - busy)))
+            # Worker threads spin for a moment after a call, on the next one's core.
+            time.sleep(0.05)
+    return {
+        name: (min(wall for wall, _ in t), *(float(value) for value in np.median(np.array(t), axis=0)))
+        for name, t in times.items()
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0] if __doc__ else None)
+    parser.add_argument("--weights", default="fifa_tiny")
+    parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
+    parser.add_argument("--calls", type=int, default=150)
+    parser.add_argument("--json", type=Path)
+    arguments = parser.parse_args()
+
+    model, card = load_weights(arguments.weights)
+    scheme = card_scheme(card)
+    plain = TorchRuntime(model, card, scheme)
+    lasting = TorchRuntime(LastChannels(model), card, scheme)
+
+    def sealed(precision: str, graph: bytes, weights: bytes | None = None) -> Sealed:
+        return Sealed(card=card, precision=precision, source=card.sha256, graph=graph, weights=weights)
+
+    graphs = {p: sealed(p, to_onnx(model, card, p)) for p in ("float32", "int8")}
+    converted = to_openvino(graphs["float32"].graph, graphs["float32"].facts())
+    full, half = sealed("float32", *converted), sealed("bfloat16", *converted)
+    ways: dict[str, Callable[[int], Call]] = {
+        "torch": lambda n: plain,
+        "torch, norms folded, channels_last": lambda n: lasting,
+        "onnxruntime float32": lambda n: OnnxRuntime(graphs["float32"], scheme, n),
+        "onnxruntime int8 (linear layers)": lambda n: OnnxRuntime(graphs["int8"], scheme, n),
+        "openvino float32": lambda n: OpenVinoRuntime(full, scheme, n),
+        "openvino bfloat16": lambda n: OpenVinoRuntime(half, scheme, n),
+    }
+    crop = np.random.default_rng(0).integers(0, 256, (1, 3, card.size, card.size), dtype=np.uint8)
+    rows = []
+    for threads in arguments.threads:
+        calls = {name: (threads, make(threads)) for name, make in ways.items()}
+        truth = plain(crop)[0]
+        times = in_turn(calls, crop, arguments.calls)
+        for name, (least, median, busy) in times.items():
+            rows.append(
+                {
+                    "what": name,
+                    "threads": threads,
+                    "ms_least": round(least, 2),
+                    "ms_median": round(median, 2),
+                    "cpu_ms_median": round(busy, 2),
+                    "times_torch": round(times["torch"][0] / least, 2),
+                    "pixels_from_torch": float(np.linalg.norm(calls[name][1](crop)[0] - truth, axis=-1).mean()),
+                }
+            )
+    result = {
+        "benchmark": "forward",
+        "weights": card.name,
+        "sha256": card.sha256,
+        "input": card.size,
+        "params": card.params,
+        "batch": 1,
+        "cpus": os.cpu_count(),
+        "load_before": round(os.getloadavg()[0], 2),
+        "rows": rows,
+    }
+    print(f"{card.name}, {card.params / 1e6:.2f} M parameters, {card.size} px, batch 1, load {result['load_before']}\n")
+    print("| forward, crop -> points | threads | ms, least | ms, median | CPU ms | x torch | px from torch |")
+    print("| --- | --- | --- | --- | --- | --- | --- |")
+    for row in rows:
+        print(
+            f"| {row['what']} | {row['threads']} | {row['ms_least']:.2f} | {row['ms_median']:.2f} | {row['cpu_ms_median']:.2f} | "
+            f"{row['times_torch']:.2f} | {row['pixels_from_torch']:.5f} |"
+        )
+    if arguments.json:
+        arguments.json.write_text(json.dumps(result, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()
