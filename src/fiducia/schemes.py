@@ -102,6 +102,9 @@ class Scheme:
     def __hash__(self) -> int:
         return hash((self.name, self.names, self.mirror))
 
+    def __repr__(self) -> str:
+        return f"Scheme({self.name!r}, {self.num_points} points)"
+
     @property
     def num_points(self) -> int:
         """K, the number of points."""

@@ -160,6 +160,11 @@ class Face:
         """Return the points ``(R, 2)`` of a named region, e.g. ``face.region("left_eye")``."""
         return self.xy[list(self.scheme.region(name))]
 
+    def __repr__(self) -> str:
+        box = [round(float(v), 1) for v in self.box]
+        sizes = f"xy {self.xy.shape}, confidence {self.confidence.shape}"
+        return f"Face({sizes}, box={box}, scheme={self.scheme.name!r}, score={self.score:.3g}, id={self.id})"
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Detection:
