@@ -10,7 +10,7 @@ from w300_faces import add_face
 from fiducia.commands.data import app
 from fiducia.data.check import check
 from fiducia.data.formats import read_pts, write_pts
-from fiducia.structures import FiduciaError
+from fiducia.structures import FiduciaError, UsageError
 
 run = CliRunner().invoke
 
@@ -103,3 +103,19 @@ def test_the_real_faces_are_all_readable(shared_data: Path) -> None:
     assert report.ok
     assert (report.faces, report.photographs, report.outside) == (2236, 2236, 0)
     assert report.absent == ["helen/testset", "ibug"]
+
+
+def test_own_points_are_checked_in_their_own_set(tmp_path: Path) -> None:
+    add_face(tmp_path, "afw/1_1")
+    table = tmp_path / "faces.csv"
+    table.write_text("image,x0,y0,x1,y1,x2,y2\nafw/1_1.jpg,1,2,3,4,5,6\n")
+    own = tmp_path / "ears3.toml"
+    own.write_text('name = "ears3"\npoints = 3\nmirror = [[0, 1]]\nedges = []\n')
+    without = run(app, ["check", f"csv:{table}"])
+    assert without.exit_code == 1
+    assert "--scheme" in without.stderr
+    assert run(app, ["check", f"csv:{table}", "--scheme", str(own)]).exit_code == 0
+    with pytest.raises(UsageError, match="no landmark set is called 'ibug86'"):
+        check(f"csv:{table}", "ibug86")
+    with pytest.raises(UsageError, match="leave --scheme out"):
+        check(f"300w:{tmp_path}", "wflw98")

@@ -23,6 +23,9 @@ Source = Annotated[
 @app.command()
 def check(
     source: Source,
+    scheme: Annotated[
+        str | None, typer.Option(help="The landmark set that own points are in: a name or TOML file.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print a JSON object and nothing else.")] = False,
 ) -> None:
     """Count the faces against the official numbers, decode every photograph, and find points outside of them.
@@ -33,7 +36,7 @@ def check(
 
     with Progress(console=Console(stderr=True), transient=True, disable=as_json or not sys.stderr.isatty()) as bar:
         task = bar.add_task("photographs", total=None)
-        report = run(source, on_progress=lambda done, total: bar.update(task, completed=done, total=total))
+        report = run(source, scheme, on_progress=lambda done, total: bar.update(task, completed=done, total=total))
     typer.echo(json.dumps(report.to_json(), indent=2) if as_json else "\n".join(report.lines()))
     for line in report.broken:
         sys.stderr.write(f"fiducia: {line}\n")

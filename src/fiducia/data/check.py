@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from ..structures import FiduciaError, Record
+from ..schemes import SchemeError, get_scheme
+from ..structures import FiduciaError, Record, UsageError
 from .images import read_image
 from .source import DatasetSpec, Fault, find_dataset
 
@@ -108,27 +109,37 @@ class CheckReport:
         return text + [f"remark: {line}" for line in self.remarks]
 
 
-def check(source: str, *, on_progress: Callable[[int, int], None] | None = None) -> CheckReport:
+def check(
+    source: str, scheme: str | None = None, *, on_progress: Callable[[int, int], None] | None = None
+) -> CheckReport:
     """Count, decode and measure a data set.
 
     Args:
         source: ``NAME:ROOT``.
+        scheme: the landmark set that own points are in, by name or TOML file; None = the source's own.
         on_progress: called with photographs done and photographs in all.
 
     Returns:
         The report; what is broken is in it and raises nothing.
 
     Raises:
-        UsageError: no data set of that name.
+        UsageError: no data set or landmark set of that name.
         FiduciaError: there is no face at all; the line says what was looked for, what is there and what to fetch.
     """
     spec, root = find_dataset(source)
+    if scheme is not None:
+        try:
+            get_scheme(scheme)
+        except SchemeError as error:
+            raise UsageError(f"{source}: {error}") from error
+        if spec.schemes and scheme not in spec.schemes:
+            raise UsageError(f"{source}: its points are in {' or '.join(spec.schemes)}; leave --scheme out")
     report = CheckReport(source=source, fetch=spec.fetch, licence=spec.licence)
     parts = spec.parts or spec.splits
     records: dict[str, Record] = {}
     for part in parts:
         found = 0
-        for item in _scan(spec, root, part):
+        for item in _scan(spec, root, part, scheme):
             if isinstance(item, Record):
                 found += 1
                 records[item.id] = item
@@ -137,18 +148,18 @@ def check(source: str, *, on_progress: Callable[[int, int], None] | None = None)
         report.parts.append(PartCount(part, found, spec.counts.get(part)))
     report.faces = len(records)
     if not records and not report.broken:
-        spec.read(root, spec.splits[0] if spec.splits else "all", None)
+        spec.read(root, spec.splits[0] if spec.splits else "all", scheme)
         raise FiduciaError(f"{source}: holds no face; expected some in {', '.join(parts)}; fetch: {spec.fetch}")
     _look(records.values(), report, on_progress)
     return report
 
 
-def _scan(spec: DatasetSpec, root: str, part: str) -> Iterator[Record | Fault]:
+def _scan(spec: DatasetSpec, root: str, part: str, scheme: str | None) -> Iterator[Record | Fault]:
     if spec.scan is not None:
-        yield from spec.scan(root, part, None)
+        yield from spec.scan(root, part, scheme)
         return
     try:
-        yield from spec.read(root, part, None)
+        yield from spec.read(root, part, scheme)
     except FiduciaError as error:
         yield Fault(str(error), broken=True)
 

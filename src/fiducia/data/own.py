@@ -47,7 +47,8 @@ def choose_scheme(origin: str, points: int, wanted: str | None, declared: str | 
         f"{wanted} has {get_scheme(wanted).num_points}" if wanted is not None else "no known landmark set has so many"
     )
     raise UsageError(
-        f"{origin}: {points} points a face found; {what}; describe yours in a scheme file (docs/schemes.md)"
+        f"{origin}: {points} points a face found; {what}; describe yours in a scheme file "
+        "(docs/schemes.md) and name it with --scheme, or in a recipe as data.scheme"
     )
 
 

@@ -24,7 +24,7 @@ def default_split(spec: DatasetSpec) -> str:
     for name in ("full", "test"):
         if name in spec.splits:
             return name
-    known = ", ".join(spec.splits) or "a name of your own"
+    known = ", ".join(spec.splits) or "all, or a name of your own"
     raise UsageError(f"{spec.name} has no test split of its own; choose one with --split: {known}")
 
 
