@@ -227,3 +227,10 @@ def test_views_reach_the_model_in_one_copy(finished: Path) -> None:
     assert batch.images.shape == (2, 2, 3, 64, 64)
     assert batch.images.dtype == torch.uint8
     assert batch.xy.shape == (2, 2, 68, 2)
+
+
+@pytest.mark.parametrize("place", ["file", "file/run"])
+def test_a_run_that_cannot_be_kept_is_refused_at_once(place: str, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UsageError, match="is a file"):
+        train(load_recipe("smoke"), tmp_path / place)

@@ -6,6 +6,7 @@ so workers, processes and a kill in between change nothing.
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -82,6 +83,14 @@ def split_records(recipe: Recipe) -> tuple[list[Record], list[Record], Scheme]:
     return training, validation, get_scheme(names[0])
 
 
+def _require_writable(out: Path) -> None:
+    """Refuse a place where no directory can be made, before the faces are read; nothing is made yet."""
+    nearest = next(path for path in (out.absolute(), *out.absolute().parents) if path.exists())
+    if not nearest.is_dir() or not os.access(nearest, os.W_OK):
+        what = "cannot be written" if nearest.is_dir() else "is a file"
+        raise UsageError(f"{out}: no run can be kept there ({nearest} {what}); give another --out")
+
+
 def train(recipe: Recipe, out: Path, *, resume: bool = False, init: str | None = None) -> RunResult:
     """Train a network and leave everything that explains it in ``out``.
 
@@ -93,7 +102,7 @@ def train(recipe: Recipe, out: Path, *, resume: bool = False, init: str | None =
         init: weights to start from, by name or file; of another landmark count, all but the head is taken.
 
     Raises:
-        UsageError: ``out`` holds a run already, or the resumed recipe is another one.
+        UsageError: ``out`` cannot be written or holds a run already, or the resumed recipe is another one.
         FiduciaError: unreadable faces; or a loss that is no longer finite, with the step where it happened.
     """
     cfg = recipe.train
@@ -102,6 +111,7 @@ def train(recipe: Recipe, out: Path, *, resume: bool = False, init: str | None =
     checkpoint = out / "checkpoints" / "last.ckpt"
     if checkpoint.exists() and not resume:
         raise UsageError(f"{out}: holds a run already; go on with --resume, or give another --out")
+    _require_writable(out)
     state = load_checkpoint(checkpoint) if resume else None
     if state is not None and state["recipe"] != dump_recipe(recipe):
         raise UsageError(f"{out}: was trained by another recipe; resume with {out / 'recipe.toml'}, unchanged")
