@@ -203,7 +203,7 @@ def _meet(records: list[Record], found: Array, own: Scheme) -> tuple[Scheme, lis
     except SchemeError:
         raise UsageError(
             f"the weights give {own.name} ({own.num_points} points) and the data has {data.name} ({data.num_points}); "
-            "neither can be converted into the other"
+            f"neither can be converted into the other; fit a new head with: fiducia train RECIPE --init WEIGHTS on {data.name}"
         ) from None
     return own, kept, found, f"truth {data.name} -> {own.name}"
 
