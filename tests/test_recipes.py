@@ -3,7 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from fiducia.config import Recipe
@@ -96,6 +96,7 @@ def test_extends_goes_one_level(tmp_path: Path) -> None:
 
 
 @settings(deadline=None, max_examples=40)
+@example(epochs=1, lr=1.0, name="face \U0001f600\x7f", exclude=["\U00010000/*"])
 @given(
     epochs=st.integers(1, 999),
     lr=st.floats(1e-7, 1.0),

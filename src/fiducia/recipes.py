@@ -161,8 +161,10 @@ def _check_keys(table: Mapping[str, Any], model: type[BaseModel], origin: str, p
 def _dump(table: Mapping[str, Any], prefix: str, lines: list[str]) -> None:
     for key, value in table.items():
         if not isinstance(value, Mapping):
-            # JSON's strings, numbers, booleans and arrays of these are TOML as they stand.
-            lines.append(f"{key} = {json.dumps(value)}")
+            # JSON's strings, numbers, booleans and arrays of these are TOML as they stand, but for two things: TOML knows no
+            # pairs of \\u surrogates, so characters are written as themselves, and it wants DEL escaped.
+            text = json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+            lines.append(f"{key} = {text}")
     for key, value in table.items():
         if isinstance(value, Mapping):
             lines += ["", f"[{prefix}{key}]"]
