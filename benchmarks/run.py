@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 HERE = Path(__file__).parent
-BENCHMARKS: tuple[tuple[str, ...], ...] = (("training.py",),)
+BENCHMARKS: tuple[tuple[str, ...], ...] = (("training.py",), ("forward.py",))
 
 
 def main() -> None:
