@@ -5,6 +5,7 @@ import torch
 
 from fiducia.config import ModelConfig
 from fiducia.models import build_model, count_gmac, count_parameters, describe_models
+from fiducia.models.build import models
 from fiducia.structures import UsageError
 
 TINY: dict[str, str | int | float | bool | list[int]] = {
@@ -13,6 +14,7 @@ TINY: dict[str, str | int | float | bool | list[int]] = {
     "channels": 16,
     "depth": 3,
     "stem_base": 8,
+    "refine": 0,
 }
 
 
@@ -43,6 +45,24 @@ def test_every_wiring_and_stem_gives_quarter_resolution_maps(wiring: str, stem: 
     assert output.logits.shape == (2, 5, 16, 16)
     assert output.features.shape == (2, 16, 16, 16)
     assert output.logits.mean().item() == pytest.approx(-5.0, abs=0.5)
+
+
+@pytest.mark.parametrize("refine", [8, 16])
+def test_a_refinement_halves_the_cell(refine: int) -> None:
+    model = tiny(refine=refine)
+    output = model(torch.randint(0, 256, (2, 3, 64, 64), dtype=torch.uint8))
+    assert model.stride == 2
+    assert model.feature_channels == refine
+    assert output.logits.shape == (2, 5, 32, 32)
+    assert output.features.shape == (2, refine, 32, 32)
+
+
+def test_weights_keep_their_own_network_when_a_preset_moves_on() -> None:
+    options = {**models["fifa_tiny"].options, **TINY}
+    del options["refine"]
+    config = ModelConfig(name="fifa_tiny", options=options)
+    assert build_model(config, 5, 64, preset_options=False).stride == 4
+    assert build_model(config, 5, 64).stride == 2
 
 
 def test_bytes_and_floats_mean_the_same_picture() -> None:
@@ -96,6 +116,7 @@ def test_a_batch_of_n_is_n_singles() -> None:
         ("fifa_tiny", {"chanels": 3}, 128, "did you mean 'channels'"),
         ("fifa_tiny", {}, 100, "size 100"),
         ("fifa_tiny", {"wiring": "sideways"}, 128, "wiring"),
+        ("fifa_tiny", {"stem": "patch"}, 128, "refine needs"),
         ("fifa_tiny", {"channels": 30}, 128, "multiples of 4"),
         ("fifa_tiny", {"heads": 5}, 128, "heads"),
     ],

@@ -8,8 +8,8 @@ import torch
 from safetensors.torch import save_file
 
 from fiducia.config import ModelConfig
-from fiducia.models import build_model
 from fiducia.models.backbone import convert_backbone, load_backbone, to_timm_names
+from fiducia.models.build import build_model, models
 from fiducia.models.vit import resize_position
 from fiducia.models.weights import WeightCard, init_from, load_card, load_weights, pack_weights, save_weights
 from fiducia.structures import FiduciaError, UsageError
@@ -28,7 +28,14 @@ def network(points: int = 5, **more: str | int) -> torch.nn.Module:
 
 
 def card(points: int = 5) -> WeightCard:
-    return WeightCard(name="t", model="fifa_tiny", options=OPTIONS, scheme="five", num_points=points, size=64)
+    return WeightCard(
+        name="t",
+        model="fifa_tiny",
+        options={**models["fifa_tiny"].options, **OPTIONS},
+        scheme="five",
+        num_points=points,
+        size=64,
+    )
 
 
 @pytest.fixture

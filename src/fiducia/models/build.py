@@ -35,8 +35,8 @@ models: Registry[Preset] = Registry("model")
 
 models.register("fifa_base")(Preset(FiFANet, 512, {}))
 models.register("fifa_small")(Preset(FiFANet, 256, {"width": 384, "heads": 6, "channels": 64, "stem": "conv"}))
-# For two CPU cores: 30 ms an image to train and 16 ms to run on one core; most of an hourglass's time goes into its largest
-# maps, so those carry no block on the skip, and FF-Parsers stand on maps of 16 and less.
+# For two CPU cores: 37 ms an image to train and 20 ms to run on one core; most of an hourglass's time goes into its largest
+# maps, so those carry no block on the skip, FF-Parsers stand on maps of 16 and less, and one light block refines to 64 x 64.
 models.register("fifa_tiny")(
     Preset(
         FiFANet,
@@ -49,6 +49,7 @@ models.register("fifa_tiny")(
             "channels": 64,
             "stem": "conv",
             "stem_base": 24,
+            "refine": 32,
             "wiring": "cascade",
             "fuse": "add",
             "skip_block": False,
@@ -59,11 +60,13 @@ models.register("fifa_tiny")(
 models.register("vit_base")(Preset(VanillaViT, 512, {}))
 
 
-def build_model(cfg: ModelConfig, num_points: int, size: int) -> nn.Module:
+def build_model(cfg: ModelConfig, num_points: int, size: int, *, preset_options: bool = True) -> nn.Module:
     """Build a network for ``num_points`` landmarks on ``size`` x ``size`` crops.
 
     The result has ``num_points``, ``size``, ``stride`` (crop pixels a heatmap cell), ``feature_channels`` and
-    ``parameter_groups()``. ``cfg.backbone_weights`` are loaded where the network has a ViT.
+    ``parameter_groups()``. ``cfg.backbone_weights`` are loaded where the network has a ViT. With ``preset_options`` off,
+    ``cfg.options`` are all that differ from the class's own: trained weights keep the network that they were trained in
+    when the preset of its name moves on.
 
     Raises:
         UsageError: an unknown network or option, or sizes that do not divide.
@@ -77,7 +80,7 @@ def build_model(cfg: ModelConfig, num_points: int, size: int) -> nn.Module:
         if option not in known:
             raise UsageError(f"model.options: {cfg.name} has no option {option!r}{did_you_mean(option, known)}")
     try:
-        model = preset.build(num_points, size, **{**preset.options, **cfg.options})
+        model = preset.build(num_points, size, **{**(preset.options if preset_options else {}), **cfg.options})
     except (ValueError, TypeError) as error:
         raise UsageError(f"model {cfg.name} at {size} pixels: {error}") from error
     model.name = cfg.name  # type: ignore[assignment]

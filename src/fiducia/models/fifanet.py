@@ -34,9 +34,12 @@ class FiFANet(nn.Module):
         mlp_ratio: hidden over D.
         channels: C of the hourglasses and of ``features``.
         hourglass_depth: halvings in an hourglass.
-        map_stride: pixels a heatmap cell (the paper: 4).
+        map_stride: pixels a cell of the hourglasses' maps, and of the heatmaps where ``refine`` is 0 (the paper: 4).
         stem: ``"patch"`` (CLIP's, loads pre-trained weights) or ``"conv"`` (trains from nothing).
         stem_base: channels of the convolutional stem at half resolution.
+        refine: channels of one last step to heatmaps of twice the hourglasses' side, fed by the convolutional stem's map of
+            that side; 0 = none, as in the paper. Small crops need it: at 128 pixels a cell of stride 4 is a fifteenth of
+            the inter-ocular distance.
         wiring: ``"instream"``, ``"lateral"`` or ``"cascade"``.
         antialias: BlurPool (True) or max-pooling.
         ffp: FF-Parsers (True) or none.
@@ -73,6 +76,7 @@ class FiFANet(nn.Module):
         map_stride: int = 4,
         stem: str = "patch",
         stem_base: int = 32,
+        refine: int = 0,
         wiring: str = "instream",
         antialias: bool = True,
         ffp: bool = True,
@@ -90,17 +94,23 @@ class FiFANet(nn.Module):
                 f"size must divide by patch, patch by map_stride, and depth by 3; found size {size}, patch {patch}, "
                 f"map_stride {map_stride}, depth {depth}"
             )
-        self.num_points, self.size, self.stride, self.feature_channels = num_points, size, map_stride, channels
+        if refine and (stem != "conv" or map_stride < 4):
+            raise ValueError(
+                f"refine needs stem = 'conv' and a map_stride of 4 or more; found {stem!r} and {map_stride}"
+            )
+        self.num_points, self.size = num_points, size
+        self.stride, self.feature_channels = (map_stride // 2, refine) if refine else (map_stride, channels)
         self.wiring = check_choice("wiring", wiring, ("instream", "lateral", "cascade"))
         self.group = depth // 3
-        self.cells = size // map_stride
+        self.map_stride, self.cells = map_stride, size // map_stride
         convolutions = None
         if check_choice("stem", stem, ("patch", "conv")) == "conv":
             convolutions = ConvStem(patch, width, stem_base, map_stride, norm)
         self.normalize = Normalize()
         act = "gelu" if stem == "conv" else "quick_gelu"
         self.vit = ViT(size // patch, patch, width, depth, heads, mlp_ratio=mlp_ratio, act=act, stem=convolutions)
-        kept = convolutions.kept_channels if convolutions is not None else 0
+        finer = convolutions.channels if convolutions is not None else {}
+        kept = finer.get(map_stride, 0)
         # Laid out at the tokens' own resolution: the linear map commutes with the bilinear one, and is 16 times cheaper there.
         self.lift = nn.ModuleList([nn.Conv2d(width, channels, 1) for _ in range(3)])
         self.detail = nn.ModuleList([nn.Conv2d(kept, channels, 1) for _ in range(3)] if kept else [])
@@ -126,30 +136,47 @@ class FiFANet(nn.Module):
         self.join = nn.Sequential(
             ConvNormAct(3 * channels, channels, 1, norm=norm), ResidualBlock(channels, channels, norm)
         )
-        self.head = heatmap_head(channels, num_points, head_bias)
+        self.refine = _Refine(channels, finer[self.stride], refine, norm) if refine else None
+        self.head = heatmap_head(self.feature_channels, num_points, head_bias)
         self.aux_heads = nn.ModuleList([heatmap_head(channels, num_points, head_bias) for _ in range(3)] if aux else [])
 
     def forward(self, images: Tensor) -> ModelOutput:
         """Crops ``(B, 3, S, S)``, uint8 or float in [0, 255] → logits ``(B, K, S/stride, S/stride)`` and features."""
-        tokens, kept = self.vit.embed(self.normalize(images))
+        tokens, finer = self.vit.embed(self.normalize(images))
         maps: list[Tensor] = []
         for i, hourglass in enumerate(self.hourglasses):
             tokens = self.vit.run(tokens, i * self.group, (i + 1) * self.group)
             x = resize(self.lift[i](self.vit.to_map(tokens)), self.cells)
-            if kept is not None:
-                x = x + self.detail[i](kept)
+            if len(self.detail):
+                x = x + self.detail[i](finer[self.map_stride])
             if self.wiring == "cascade" and maps:
                 x = x + maps[-1]
             maps.append(hourglass(x))
             if i < len(self.sink):
                 tokens = self.vit.add_map(tokens, self.sink[i](maps[-1]))
         features = self.join(torch.cat(maps, dim=1))
+        if self.refine is not None:
+            features = self.refine(features, finer[self.stride])
         aux = {"logits": [head(m) for head, m in zip(self.aux_heads, maps, strict=True)]} if len(self.aux_heads) else {}
         return ModelOutput(logits=self.head(features), points=None, features=features, aux=aux)
 
     def parameter_groups(self) -> dict[str, list[nn.Parameter]]:
         """Return parameters by learning rate (``backbone``: the ViT) and decay, for the optimiser."""
         return split_parameters(self, backbone=("vit.",))
+
+
+class _Refine(nn.Module):
+    """Features and a stem's map of twice their side → features of that side."""
+
+    def __init__(self, inputs: int, finer: int, channels: int, norm: str) -> None:
+        super().__init__()
+        self.lift = nn.Conv2d(inputs, channels, 1)
+        self.detail = nn.Conv2d(finer, channels, 1)
+        self.block = ResidualBlock(channels, channels, norm)
+
+    def forward(self, x: Tensor, finer: Tensor) -> Tensor:
+        """``(B, C, h, w)`` and ``(B, F, 2h, 2w)`` → ``(B, channels, 2h, 2w)``."""
+        return self.block(resize(self.lift(x), finer.shape[-1]) + self.detail(finer))
 
 
 class _Return(nn.Module):

@@ -71,9 +71,9 @@ class PatchStem(nn.Module):
         super().__init__()
         self.proj = nn.Conv2d(3, width, patch, patch, bias=False)
 
-    def forward(self, x: Tensor) -> tuple[Tensor, Tensor | None]:
+    def forward(self, x: Tensor) -> tuple[Tensor, dict[int, Tensor]]:
         """``(B, 3, S, S)`` → token map ``(B, D, S / patch, S / patch)``, and no finer map."""
-        return self.proj(x), None
+        return self.proj(x), {}
 
 
 class ConvStem(nn.Module):
@@ -85,16 +85,15 @@ class ConvStem(nn.Module):
         patch: stride of the tokens, a power of two.
         width: D, channels of the tokens.
         base: channels at half resolution; they double at every halving up to the tokens.
-        keep: stride of the map that is handed to the hourglasses beside the tokens.
+        keep: stride of the map that is meant for the hourglasses.
         norm: ``"batch"`` or ``"group"``.
     """
 
     def __init__(self, patch: int, width: int, base: int, keep: int, norm: str) -> None:
         super().__init__()
-        self.keep = keep
+        self.channels: dict[int, int] = {}
         stages: list[nn.Module] = []
         channels, stride = 3, 1
-        self.kept_channels = 0
         while stride < patch:
             stride *= 2
             outputs = width if stride == patch else min(width, base * stride // 2)
@@ -103,17 +102,15 @@ class ConvStem(nn.Module):
                 layers.append(ResidualBlock(outputs, outputs, norm))
             stages.append(nn.Sequential(*layers))
             channels = outputs
-            if stride == keep:
-                self.kept_channels = outputs
+            self.channels[stride] = outputs
         self.stages = nn.ModuleList(stages)
 
-    def forward(self, x: Tensor) -> tuple[Tensor, Tensor | None]:
-        """``(B, 3, S, S)`` → token map ``(B, D, S / patch, S / patch)`` and the map ``(B, C, S / keep, S / keep)``."""
-        kept, stride = None, 1
-        for stage in self.stages:
-            x, stride = stage(x), 2 * stride
-            kept = x if stride == self.keep else kept
-        return x, kept
+    def forward(self, x: Tensor) -> tuple[Tensor, dict[int, Tensor]]:
+        """``(B, 3, S, S)`` → token map ``(B, D, S / patch, S / patch)``, and each stride's map, of ``channels[stride]``."""
+        maps: dict[int, Tensor] = {}
+        for stride, stage in zip(self.channels, self.stages, strict=True):
+            x = maps[stride] = stage(x)
+        return x, maps
 
 
 class ViT(nn.Module):
@@ -154,13 +151,13 @@ class ViT(nn.Module):
         self.pos_embed = nn.Parameter(torch.randn(1, grid * grid + self.prefix, width) * 0.02)
         self.blocks = nn.ModuleList([Block(width, heads, mlp_ratio, act) for _ in range(depth)])
 
-    def embed(self, images: Tensor) -> tuple[Tensor, Tensor | None]:
-        """Normalised images ``(B, 3, S, S)`` → tokens ``(B, prefix + N, D)`` and the stem's finer map, if it has one."""
-        x, kept = self.patch_embed(images)
+    def embed(self, images: Tensor) -> tuple[Tensor, dict[int, Tensor]]:
+        """Normalised images ``(B, 3, S, S)`` → tokens ``(B, prefix + N, D)`` and the stem's maps by stride, if it has any."""
+        x, maps = self.patch_embed(images)
         tokens = x.flatten(2).transpose(1, 2)
         if self.prefix:
             tokens = torch.cat([self.cls_token.expand(tokens.shape[0], -1, -1), tokens], dim=1)
-        return self.norm_pre(tokens + self.pos_embed), kept
+        return self.norm_pre(tokens + self.pos_embed), maps
 
     def run(self, tokens: Tensor, start: int, stop: int) -> Tensor:
         """Apply blocks ``start`` … ``stop - 1``."""

@@ -170,7 +170,8 @@ def load_weights(name: str | Path = "fifa_tiny", *, device: str | torch.device =
     """
     path = find_weights(name)
     state, card = _read(path)
-    model = build_model(ModelConfig(name=card.model, options=card.options), card.num_points, card.size)
+    config = ModelConfig(name=card.model, options=card.options)
+    model = build_model(config, card.num_points, card.size, preset_options=False)
     try:
         model.load_state_dict({k: v.float() if v.is_floating_point() else v for k, v in state.items()})
     except RuntimeError as error:
@@ -180,13 +181,13 @@ def load_weights(name: str | Path = "fifa_tiny", *, device: str | torch.device =
 
 
 def init_from(model: nn.Module, name: str | Path) -> list[str]:
-    """Start ``model`` from trained weights; a head for another number of landmarks stays new.
+    """Start ``model`` from trained weights; a head for another number of landmarks stays new, and so does a refinement.
 
     Returns:
         names of the tensors that were not taken over.
 
     Raises:
-        UsageError: no such weights, or a network of another kind or size: nothing but the head may differ.
+        UsageError: no such weights, or a network of another kind or size: nothing but the head and ``refine`` may differ.
         FiduciaError: a damaged file.
     """
     path = find_weights(name)
@@ -194,7 +195,7 @@ def init_from(model: nn.Module, name: str | Path) -> list[str]:
     own = model.state_dict()
     fits = {k: v.to(own[k].dtype) for k, v in state.items() if k in own and own[k].shape == v.shape}
     new = sorted(set(own) - set(fits))
-    strange = [k for k in new if not k.startswith(("head.", "aux_heads."))]
+    strange = [k for k in new if not k.startswith(("head.", "aux_heads.", "refine."))]
     if strange:
         raise UsageError(
             f"{path}: holds a {card.model} at {card.size} pixels with options {json.dumps(card.options)}, which this recipe's "
