@@ -42,6 +42,7 @@ def pack(
         list[Path] | None, typer.Option(help="A JSON file of fiducia evaluate; its figures go into the card.")
     ] = None,
     notes: Annotated[str, typer.Option(help="What else a user should know.")] = "",
+    command: Annotated[str, typer.Option(help="How a stranger trains them, if not as this machine's folders say.")] = "",
 ) -> None:
     """Write weights in half precision with measured figures in their card: a file to hand on."""
     from ..models.weights import pack_weights
@@ -64,7 +65,7 @@ def pack(
             ]
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise FiduciaError(f"{path}: not a result of fiducia evaluate --json ({error})") from error
-    card = pack_weights(weights, out, name=name, numbers=rows, notes=notes)
+    card = pack_weights(weights, out, name=name, numbers=rows, notes=notes, command=command)
     typer.echo(f"{out}: {card.params:,} numbers, {out.stat().st_size / 1e6:.1f} MB")
 
 

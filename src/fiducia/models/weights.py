@@ -226,7 +226,7 @@ def describe_weights() -> list[dict[str, Any]]:
 
 
 def pack_weights(
-    source: str | Path, out: Path, *, name: str, numbers: list[dict[str, Any]], notes: str = ""
+    source: str | Path, out: Path, *, name: str, numbers: list[dict[str, Any]], notes: str = "", command: str = ""
 ) -> WeightCard:
     """Write weights anew in half precision, under a name and with measured numbers in their card: a file to hand on.
 
@@ -236,12 +236,13 @@ def pack_weights(
         name: what the card calls them.
         numbers: rows of data, split, faces, metric, value and command; they replace the run's own where there are any.
         notes: what else a user should know.
+        command: how a stranger trains them, in place of the run's own with its folders.
 
     Raises:
         UsageError, FiduciaError: as :func:`load_weights`.
     """
     state, card = _read(find_weights(source))
-    update: dict[str, Any] = {"name": name, "notes": notes or card.notes}
+    update: dict[str, Any] = {"name": name, "notes": notes or card.notes, "command": command or card.command}
     if numbers:
         update["numbers"] = numbers
     card = card.model_copy(update=update)
