@@ -7,7 +7,7 @@ import json
 import numpy as np
 import pytest
 
-from fiducia.metrics.figures import FIGURES, figures, region_errors, score, without_nan
+from fiducia.metrics.figures import FIGURES, figures, point_nme, region_errors, score, without_nan
 from fiducia.schemes import get_scheme, scheme_from_table
 
 FIVE = scheme_from_table(
@@ -100,3 +100,18 @@ def test_every_scheme_can_be_scored() -> None:
 def test_json_holds_no_nan() -> None:
     value = without_nan({"a": float("nan"), "b": [1.0, float("inf")], "c": {"d": "nan", "e": 3}})
     assert json.loads(json.dumps(value, allow_nan=False)) == {"a": None, "b": [1.0, None], "c": {"d": "nan", "e": 3}}
+
+
+def test_a_points_nme_is_over_the_faces_that_have_it_labelled_and_answered() -> None:
+    """Eyes 10 px apart: a point off by 1 px has 10 %. The second face has no nose label, the third no answer."""
+    truth = np.tile(np.array([[0, 0], [10, 0], [5, 5], [2, 9], [8, 9]], float), (3, 1, 1))
+    found = truth.copy()
+    found[0, 2] += [1.0, 0.0]
+    found[1, 3] += [0.0, 2.0]
+    truth[1, 2] = np.nan
+    found[2, 0] = np.nan
+    errors = point_nme(score(found, truth, FIVE), FIVE, "ic")
+    assert list(errors.values()) == pytest.approx([0.0, 0.0, 10.0, 10.0, 0.0])
+    assert list(errors) == list(FIVE.names)
+    truth[:, 4] = np.nan
+    assert FIVE.names[4] not in point_nme(score(found, truth, FIVE), FIVE, "ic")

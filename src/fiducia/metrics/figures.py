@@ -16,7 +16,7 @@ from .errors import NORMALISERS, auc, auc_grid, failure_rate, nme, normalizer, p
 Array = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]
 
-__all__ = ["FIGURES", "FaceScores", "figures", "score", "without_nan"]
+__all__ = ["FIGURES", "FaceScores", "figures", "point_nme", "region_errors", "score", "without_nan"]
 
 FIGURES = (
     *(f"nme_{kind}" for kind in NORMALISERS),
@@ -111,6 +111,19 @@ def region_errors(scores: FaceScores, scheme: Scheme, kind: str) -> dict[str, fl
         if np.isfinite(values).any():
             out[name] = 100 * float(np.nanmean(values))
     return out
+
+
+def point_nme(scores: FaceScores, scheme: Scheme, kind: str) -> dict[str, float]:
+    """Return each point's NME in percent by its name, by the normaliser ``kind``, over the faces with an answer.
+
+    A point that no face has labelled is left out. Where every face has all points labelled, the mean over the points
+    is the face's NME averaged over faces.
+    """
+    errors = np.where(np.isfinite(scores.points), scores.points, np.nan) / scores.lengths[kind][:, None]
+    errors = np.where(np.isfinite(scores.nme[kind])[:, None], errors, np.nan)
+    count = np.isfinite(errors).sum(axis=0)
+    total = np.nansum(errors, axis=0)
+    return {name: 100 * float(total[i] / count[i]) for i, name in enumerate(scheme.names) if count[i]}
 
 
 def without_nan(value: Any) -> Any:
