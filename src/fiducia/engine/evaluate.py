@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -19,11 +19,11 @@ import numpy.typing as npt
 from .._version import __version__
 from ..data.source import exclude, find_dataset, load_records, to_scheme
 from ..metrics.errors import NORMALISERS
-from ..metrics.figures import FaceScores, figures, region_errors, score, without_nan
+from ..metrics.figures import FaceScores, figures, point_nme, region_errors, score, without_nan
 from ..metrics.protocol import Protocol, normaliser_indices
 from ..predict.detector import DEFAULT
 from ..predict.runtime import card_scheme, read_card
-from ..schemes import Scheme, SchemeError, convert, get_scheme
+from ..schemes import Scheme, SchemeError, conversion, convert, get_scheme
 from ..structures import FiduciaError, Record, UsageError
 from .locate import MATCH_IOU, Settings, find_points, find_shared
 from .subsets import default_split, require_parts, subsets
@@ -42,6 +42,7 @@ class Evaluation:
         protocol: the stamp.
         records: N faces, in the landmark set that was scored.
         found: ``(N, K, 2)`` predicted points in photograph pixels; nan = not found.
+        confidence: ``(N, K)`` in [0, 1]; nan = not found; None where nobody asked the network.
         scores: per-face errors.
         scheme: the landmark set that was scored.
         lead: False in the processes of a torchrun other than the first, which should stay silent.
@@ -53,7 +54,18 @@ class Evaluation:
     found: Array
     scores: FaceScores
     scheme: Scheme
+    confidence: Array | None = None
     lead: bool = True
+
+    @property
+    def kind(self) -> Literal["ic", "box"]:
+        """The normaliser that faces are ranked by: between the outer eye corners, or the box where there are no eyes."""
+        return "ic" if "ic" in self.scores.nme else "box"
+
+    @property
+    def masks(self) -> dict[str, npt.NDArray[np.bool_]]:
+        """The named subsets, as masks ``(N,)``."""
+        return subsets(self.protocol.data, self.records)
 
     def faces_csv(self) -> bytes:
         """Return one row for each face: id, photograph, part, whether it was found, errors in percent."""
@@ -81,6 +93,7 @@ def evaluate_faces(
     scheme: str | None = None,
     leave_out: Sequence[str] = (),
     box: Literal["auto", "landmarks", "dataset"] = "auto",
+    check: Callable[[Protocol, list[str]], None] | None = None,
 ) -> Evaluation:
     """Measure weights on a split of a data set.
 
@@ -92,6 +105,7 @@ def evaluate_faces(
         leave_out: glob patterns on a face's id.
         box: which box ``nme_box`` and ``nme_diag`` divide by; ``auto`` = the annotated one on AFLW, else the tight box
             of the true points.
+        check: called with the stamp and the faces' ids before the network is run, to refuse by raising.
 
     Raises:
         UsageError: unknown names, or landmark sets that cannot be converted into each other.
@@ -106,31 +120,28 @@ def evaluate_faces(
         raise FiduciaError(f"{source}: no face in split {split!r}; run: fiducia data check {source}")
     card = read_card(settings.weights)
     own = card_scheme(card)
-    _check_schemes(records, own)
+    stamp = {
+        "data": spec.name,
+        "split": split,
+        "official": spec.counts.get(split),
+        "excluded": tuple(leave_out),
+        "crop_source": "detector" if settings.detector else card.box_source,
+        "crop_scale": card.scale,
+        "detector": DEFAULT if settings.detector == "auto" else settings.detector,
+        "detector_iou": MATCH_IOU if settings.detector else None,
+        "second_pass": bool(settings.detector) and settings.second_pass,
+        "decode": settings.decode or card.decode,
+        "size": card.size,
+        "weights": card.name,
+        "weights_sha256": card.sha256 or None,
+        "runtime": settings.runtime,
+    }
+    # What cannot be scored or compared is refused before hours are spent on it.
+    plan = _plan(records, own, stamp, box)
+    if check is not None:
+        check(plan.protocol, [record.id for record in records])
     found, lead = find_shared(settings, records, card.box_source)
-    return judge(
-        records,
-        found,
-        own,
-        lead=lead,
-        box=box,
-        stamp={
-            "data": spec.name,
-            "split": split,
-            "official": spec.counts.get(split),
-            "excluded": tuple(leave_out),
-            "crop_source": "detector" if settings.detector else card.box_source,
-            "crop_scale": card.scale,
-            "detector": DEFAULT if settings.detector == "auto" else settings.detector,
-            "detector_iou": MATCH_IOU if settings.detector else None,
-            "second_pass": bool(settings.detector) and settings.second_pass,
-            "decode": settings.decode or card.decode,
-            "size": card.size,
-            "weights": card.name,
-            "weights_sha256": card.sha256 or None,
-            "runtime": settings.runtime,
-        },
-    )
+    return judge(records, found.xy, own, confidence=found.confidence, lead=lead, box=box, stamp=stamp)
 
 
 def judge(
@@ -139,6 +150,7 @@ def judge(
     own: Scheme,
     *,
     stamp: dict[str, Any],
+    confidence: Array | None = None,
     box: str = "auto",
     lead: bool = True,
 ) -> Evaluation:
@@ -149,21 +161,66 @@ def judge(
         found: ``(N, K, 2)`` predicted points in photograph pixels; nan = not found.
         own: the landmark set of ``found``; it or the annotation is converted where they differ.
         stamp: the fields of :class:`~fiducia.metrics.protocol.Protocol` that only the caller knows.
+        confidence: ``(N, K)`` of ``found``, where it is known.
         box: as in :func:`evaluate_faces`.
         lead: as in :class:`Evaluation`.
 
     Raises:
         UsageError: the landmark sets cannot be converted, or ``box = "dataset"`` where the data set has none.
     """
-    scheme, kept, found, converted = _meet(list(records), found, own)
-    annotated = all(record.box is not None for record in kept)
-    if box == "dataset" and not annotated:
-        raise UsageError(f"--box dataset: {stamp.get('data')} has no boxes of its own; use --box landmarks")
-    use = box == "dataset" or (box == "auto" and scheme.name == "aflw19" and annotated)
-    truth = np.stack([record.xy for record in kept])
-    scores = score(
-        found, truth, scheme, np.stack([record.box for record in kept if record.box is not None]) if use else None
+    plan = _plan(records, own, stamp, box)
+    if plan.groups is not None:
+        found = convert(found, own, plan.scheme)
+        if confidence is not None:
+            confidence = np.stack([confidence[:, list(group)].mean(axis=1) for group in plan.groups], axis=1)
+    truth = np.stack([record.xy for record in plan.records])
+    scores = score(found, truth, plan.scheme, plan.boxes)
+    kind = "ic" if "ic" in scores.nme else "box"
+    result = figures(scores)
+    result["regions"] = region_errors(scores, plan.scheme, kind)
+    result["points"] = point_nme(scores, plan.scheme, kind)
+    masks = subsets(plan.protocol.data, plan.records)
+    result["subsets"] = {name: figures(scores, mask) for name, mask in masks.items()}
+    result["protocol"] = plan.protocol.model_dump(mode="json")
+    return Evaluation(
+        result=without_nan(result),
+        protocol=plan.protocol,
+        records=plan.records,
+        found=found,
+        scores=scores,
+        scheme=plan.scheme,
+        confidence=confidence,
+        lead=lead,
     )
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Plan:
+    """What is scored, and how; known before anything is found.
+
+    Attributes:
+        scheme: the landmark set that is scored.
+        records: in that set.
+        groups: for each of its points, the predicted points whose mean it is; None = the predictions are in that set.
+        boxes: ``(N, 4)`` that ``box`` and ``diag`` divide by; None = the true points' tight boxes.
+        protocol: the stamp.
+    """
+
+    scheme: Scheme
+    records: list[Record]
+    groups: tuple[tuple[int, ...], ...] | None
+    boxes: Array | None
+    protocol: Protocol
+
+
+def _plan(records: Sequence[Record], own: Scheme, stamp: dict[str, Any], box: str) -> _Plan:
+    """Bring predictions and annotation into one landmark set, the data's where that can be, and stamp it."""
+    scheme, kept, groups, converted = _meet(list(records), own)
+    annotated = [record.box for record in kept if record.box is not None]
+    whole = len(annotated) == len(kept)
+    if box == "dataset" and not whole:
+        raise UsageError(f"--box dataset: {stamp.get('data')} has no boxes of its own; use --box landmarks")
+    use = box == "dataset" or (box == "auto" and scheme.name == "aflw19" and whole)
     protocol = Protocol(
         faces=len(kept),
         scheme=scheme.name,
@@ -174,28 +231,19 @@ def judge(
         fiducia=__version__,
         **stamp,
     )
-    result = figures(scores)
-    result["regions"] = region_errors(scores, scheme, "ic" if "ic" in scores.nme else "box")
-    result["subsets"] = {name: figures(scores, mask) for name, mask in subsets(protocol.data, kept).items()}
-    result["protocol"] = protocol.model_dump(mode="json")
-    return Evaluation(
-        result=without_nan(result),
-        protocol=protocol,
-        records=kept,
-        found=found,
-        scores=scores,
-        scheme=scheme,
-        lead=lead,
-    )
+    boxes = np.stack(annotated) if use else None
+    return _Plan(scheme=scheme, records=kept, groups=groups, boxes=boxes, protocol=protocol)
 
 
-def _meet(records: list[Record], found: Array, own: Scheme) -> tuple[Scheme, list[Record], Array, str | None]:
-    """Bring predictions and annotation into one landmark set, the data's where that can be."""
+def _meet(
+    records: list[Record], own: Scheme
+) -> tuple[Scheme, list[Record], tuple[tuple[int, ...], ...] | None, str | None]:
+    """Return the landmark set that is scored, the records in it, how predictions become it, and that in words."""
     data = get_scheme(records[0].scheme)
     if _same(data, own):
-        return data, records, found, None
+        return data, records, None, None
     try:
-        return data, records, convert(found, own, data), f"prediction {own.name} -> {data.name}"
+        return data, records, conversion(own, data), f"prediction {own.name} -> {data.name}"
     except SchemeError:
         pass
     try:
@@ -205,17 +253,12 @@ def _meet(records: list[Record], found: Array, own: Scheme) -> tuple[Scheme, lis
             f"the weights give {own.name} ({own.num_points} points) and the data has {data.name} ({data.num_points}); "
             f"neither can be converted into the other; fit a new head with: fiducia train RECIPE --init WEIGHTS on {data.name}"
         ) from None
-    return own, kept, found, f"truth {data.name} -> {own.name}"
+    return own, kept, None, f"truth {data.name} -> {own.name}"
 
 
 def _same(a: Scheme, b: Scheme) -> bool:
     """Whether two landmark sets are one; an own one is known to its weights by name and number alone."""
     return a == b or (a.name == b.name and a.num_points == b.num_points)
-
-
-def _check_schemes(records: list[Record], own: Scheme) -> None:
-    """Say before anything is computed that two landmark sets do not meet."""
-    _meet(records[:1], np.zeros((1, own.num_points, 2)), own)
 
 
 def _settings(options: dict[str, Any]) -> dict[str, Any]:

@@ -23,10 +23,23 @@ from ..structures import FiduciaError, Record, UsageError
 
 Array = npt.NDArray[np.float64]
 
-__all__ = ["MATCH_IOU", "Settings", "find_points", "find_shared"]
+__all__ = ["MATCH_IOU", "Found", "Settings", "annotated_box", "find_at", "find_faces", "find_points", "find_shared"]
 
 MATCH_IOU = 0.4
 """A detector's box is a face's own from this intersection over union with the tight box of its true points on."""
+
+
+@dataclass(frozen=True, eq=False)
+class Found:
+    """What was found of N faces.
+
+    Attributes:
+        xy: ``(N, K, 2)`` points in photograph pixels; nan = not found.
+        confidence: ``(N, K)`` in [0, 1]; nan = not found.
+    """
+
+    xy: Array
+    confidence: Array
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,7 +91,12 @@ class Settings:
 
 
 def find_points(predictor: Predictor, records: Sequence[Record], box_source: str = "landmarks") -> Array:
-    """Return predicted points ``(N, K, 2)`` in photograph pixels, in the order of the records.
+    """Return the points ``(N, K, 2)`` of :func:`find_faces` alone."""
+    return find_faces(predictor, records, box_source).xy
+
+
+def find_faces(predictor: Predictor, records: Sequence[Record], box_source: str = "landmarks") -> Found:
+    """Return predicted points in the order of the records.
 
     Without a detector every face is cropped by its own annotation. With one, a face takes the detected box of greatest
     overlap, and is nan where that is under :data:`MATCH_IOU`.
@@ -91,30 +109,63 @@ def find_points(predictor: Predictor, records: Sequence[Record], box_source: str
     Raises:
         FiduciaError: a photograph that cannot be read, or a face that cannot be cropped.
     """
-    by_photo: dict[Path, list[int]] = {}
-    for i, record in enumerate(records):
-        by_photo.setdefault(record.image, []).append(i)
-    boxes: dict[Path, list[Array]] = {}
-    for path, faces in by_photo.items():
-        true = [_annotated_box(records[i], box_source) for i in faces]
-        if predictor.detector is not None:
+    boxes: list[Array | None] = [annotated_box(record, box_source) for record in records]
+    if predictor.detector is not None:
+        for path, faces in _by_photo(records).items():
             detections = [d.box for d in predictor.find(path)[1]]
             overlap = box_iou([tight_box(records[i].xy) for i in faces], detections)
-            best = overlap.argmax(axis=1) if len(detections) else np.zeros(len(faces), dtype=np.intp)
-            matched = [bool(len(detections)) and overlap[row, at] >= MATCH_IOU for row, at in enumerate(best)]
-            by_photo[path] = [i for i, ok in zip(faces, matched, strict=True) if ok]
-            true = [detections[at] for at, ok in zip(best, matched, strict=True) if ok]
-        boxes[path] = true
-    found = np.full((len(records), predictor.runtime.scheme.num_points, 2), np.nan)
-    photos = [path for path in by_photo if boxes[path]]
+            for row, i in enumerate(faces):
+                best = int(overlap[row].argmax()) if detections else -1
+                boxes[i] = detections[best] if detections and overlap[row, best] >= MATCH_IOU else None
+    found = find_at(predictor, records, [[] if box is None else [box] for box in boxes])
+    shape = (len(records), predictor.runtime.scheme.num_points)
+    xy, confidence = np.full((*shape, 2), np.nan), np.full(shape, np.nan)
+    for i, one in enumerate(found):
+        if len(one.xy):
+            xy[i], confidence[i] = one.xy[0], one.confidence[0]
+    return Found(xy, confidence)
+
+
+def find_at(predictor: Predictor, records: Sequence[Record], boxes: Sequence[Sequence[Array]]) -> list[Found]:
+    """Return what is found in given boxes of each face; a photograph is read once for all its boxes.
+
+    Args:
+        predictor: its detector is not asked.
+        records: N faces.
+        boxes: for each face as many boxes ``(4,)`` as one likes, in photograph pixels.
+
+    Returns:
+        For each face, points ``(boxes, K, 2)`` and confidence ``(boxes, K)`` in the order of its boxes.
+
+    Raises:
+        FiduciaError: as :func:`find_faces`, or a box that lies outside its photograph.
+    """
+    k = predictor.runtime.scheme.num_points
+    found = [Found(np.empty((0, k, 2)), np.empty((0, k))) for _ in records]
+    photos = {path: faces for path, faces in _by_photo(records).items() if any(len(boxes[i]) for i in faces)}
+    tables = [[box for i in faces for box in boxes[i]] for faces in photos.values()]
     # A predictor that is given boxes gives one face a box, in their order.
-    for path, faces_found in zip(photos, predictor.stream(photos, [boxes[path] for path in photos]), strict=True):
-        for i, face in zip(by_photo[path], faces_found, strict=True):
-            found[i] = face.xy
+    for faces, answers in zip(photos.values(), predictor.stream(list(photos), tables), strict=True):
+        waiting = iter(answers)
+        for i in faces:
+            mine = [next(waiting) for _ in boxes[i]]
+            if mine:
+                found[i] = Found(
+                    np.stack([face.xy for face in mine]).astype(np.float64),
+                    np.stack([face.confidence for face in mine]).astype(np.float64),
+                )
     return found
 
 
-def find_shared(settings: Settings, records: Sequence[Record], box_source: str) -> tuple[Array, bool]:
+def _by_photo(records: Sequence[Record]) -> dict[Path, list[int]]:
+    """Return the places of each photograph's faces."""
+    photos: dict[Path, list[int]] = {}
+    for i, record in enumerate(records):
+        photos.setdefault(record.image, []).append(i)
+    return photos
+
+
+def find_shared(settings: Settings, records: Sequence[Record], box_source: str) -> tuple[Found, bool]:
     """Find the points of all faces, in one process or in several; the result is the same.
 
     Under torchrun its processes share the faces, else ``settings.devices`` are started on this machine.
@@ -122,16 +173,16 @@ def find_shared(settings: Settings, records: Sequence[Record], box_source: str) 
     Args:
         settings: how the network is run.
         records: annotated faces.
-        box_source: as in :func:`find_points`.
+        box_source: as in :func:`find_faces`.
 
     Returns:
-        Points ``(N, K, 2)``, and whether this process is the first. Every process of a torchrun has them all.
+        What was found, and whether this process is the first. Every process of a torchrun has them all.
     """
     device = pick_device(settings.device).type
     launched = "TORCHELASTIC_RUN_ID" in os.environ
     world = int(os.environ.get("WORLD_SIZE", "1")) if launched else settings.devices
     if world == 1:
-        return find_points(settings.predictor(device), records, box_source), True
+        return find_faces(settings.predictor(device), records, box_source), True
     work = partial(_work, settings=settings, records=records, box_source=box_source)
     if launched:
         local = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
@@ -145,51 +196,54 @@ def find_shared(settings: Settings, records: Sequence[Record], box_source: str) 
     return found, lead
 
 
-def _spawned(fabric: Fabric, work: Callable[[Fabric], Array | FiduciaError]) -> Array | FiduciaError:
+def _spawned(fabric: Fabric, work: Callable[[Fabric], Found | FiduciaError]) -> Found | FiduciaError:
     """Run ``work`` in processes of their own; the answer comes back in a file.
 
     Fabric hands results over in a pipe that it empties only after the processes have ended, so that a result of more
     than the pipe's 64 kB would never arrive.
     """
     with tempfile.TemporaryDirectory() as folder:
-        failure = fabric.launch(partial(_to_file, work=work, path=Path(folder) / "points.npy"))
-        return failure if failure is not None else np.load(Path(folder) / "points.npy")
+        path = Path(folder) / "found.npz"
+        failure = fabric.launch(partial(_to_file, work=work, path=path))
+        if failure is not None:
+            return failure
+        with np.load(path) as file:
+            return Found(file["xy"], file["confidence"])
 
 
-def _to_file(fabric: Fabric, work: Callable[[Fabric], Array | FiduciaError], path: Path) -> FiduciaError | None:
+def _to_file(fabric: Fabric, work: Callable[[Fabric], Found | FiduciaError], path: Path) -> FiduciaError | None:
     found = work(fabric)
     if isinstance(found, FiduciaError):
         return found
     if fabric.global_rank == 0:
-        np.save(path, found)
+        np.savez(path, xy=found.xy, confidence=found.confidence)
     return None
 
 
-def _work(
-    fabric: Fabric, settings: Settings, records: Sequence[Record], box_source: str
-) -> npt.NDArray[np.float64] | FiduciaError:
+def _work(fabric: Fabric, settings: Settings, records: Sequence[Record], box_source: str) -> Found | FiduciaError:
     """Do this process's share (every world-th face) and gather; an error travels as a value, so that nobody waits."""
     rank, world = fabric.global_rank, fabric.world_size
     torch.set_num_threads(max(1, (os.cpu_count() or 1) // world))
-    part: Array | FiduciaError
+    part: Found | FiduciaError
     try:
-        part = find_points(settings.predictor(str(fabric.device)), records[rank::world], box_source)
+        part = find_faces(settings.predictor(str(fabric.device)), records[rank::world], box_source)
     except FiduciaError as error:
         part = error
-    parts: list[Array | FiduciaError] = [part] * world
+    parts: list[Found | FiduciaError] = [part] * world
     torch.distributed.all_gather_object(parts, part)
-    shares: list[Array] = []
+    shares: list[Found] = []
     for share in parts:
         if isinstance(share, FiduciaError):
             return share
         shares.append(share)
-    found = np.full((len(records), *shares[0].shape[1:]), np.nan)
+    shape = (len(records), shares[0].xy.shape[1])
+    found = Found(np.full((*shape, 2), np.nan), np.full(shape, np.nan))
     for r, share in enumerate(shares):
-        found[r::world] = share
+        found.xy[r::world], found.confidence[r::world] = share.xy, share.confidence
     return found
 
 
-def _annotated_box(record: Record, box_source: str) -> Array:
+def annotated_box(record: Record, box_source: str) -> Array:
     """Return the annotation's box of a face."""
     if box_source == "dataset":
         if record.box is None:
