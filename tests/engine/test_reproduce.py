@@ -356,7 +356,7 @@ def test_only_one_step_lies_between_two_rows_of_the_ladder() -> None:
         (["table8", "--data", "synthetic:"], "table8: no such table"),
         (["table3"], "--data is missing"),
         (["table3", "--data", "synthetic:", "--rows", "dca"], "did you mean 'dcca'"),
-        (["table3", "--data", "synthetic:", "--scale", "paper", "--rows", "hourglass_patch"], "none of scale paper"),
+        (["table4", "--data", "synthetic:", "--scale", "paper", "--rows", "n3_crop"], "none of scale paper"),
         (["table3", "--data", "synthetic:", "--scale", "big"], "expected smoke, small, paper"),
         (["table3", "--data", "synthetic:", "--budget", "time"], "expected epochs, views or both"),
         (["table3", "--data", "synthetic:", "--set", "optim.lrr=1"], "did you mean 'lr'"),

@@ -143,3 +143,12 @@ def test_the_papers_network_does_a_full_siamese_step_at_512() -> None:
     assert torch.isfinite(loss)
     assert {"heatmap", "coord", "similarity", "dcca_shuffled"} <= set(terms)
     assert all(p.grad is not None and torch.isfinite(p.grad).all() for p in model.vit.parameters())  # type: ignore[union-attr]
+
+
+def test_the_vanilla_network_takes_the_small_networks_stem() -> None:
+    options: dict[str, str | int | float | bool | list[int]] = {"width": 32, "depth": 3, "heads": 2, "channels": 16}
+    images = torch.randint(0, 256, (2, 3, 64, 64), dtype=torch.uint8)
+    for stem in ("patch", "conv"):
+        model = build_model(ModelConfig(name="vit_base", options={**options, "stem": stem, "stem_base": 8}), 5, 64)
+        assert model(images).logits.shape == (2, 5, 16, 16)
+    assert hasattr(model.vit.patch_embed, "channels")  # type: ignore[union-attr]

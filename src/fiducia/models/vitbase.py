@@ -5,9 +5,9 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from ..structures import ModelOutput
-from .blocks import ConvNormAct, Normalize, ResidualBlock, heatmap_head, make_norm
+from .blocks import ConvNormAct, Normalize, ResidualBlock, check_choice, heatmap_head, make_norm
 from .fifanet import split_parameters
-from .vit import ViT
+from .vit import ConvStem, ViT
 
 __all__ = ["VanillaViT"]
 
@@ -25,7 +25,10 @@ class VanillaViT(nn.Module):
         width: D.
         depth: transformer blocks.
         heads: attention heads.
+        mlp_ratio: hidden over D.
         channels: C of the head.
+        stem: ``"patch"``, or ``"conv"`` for the stem of the small FiFANets, so that the step to their hourglasses is that alone.
+        stem_base: channels of the convolutional stem at half resolution.
         norm: ``"batch"`` or ``"group"``.
         head_bias: first bias of the head.
     """
@@ -41,7 +44,10 @@ class VanillaViT(nn.Module):
         width: int = 768,
         depth: int = 12,
         heads: int = 12,
+        mlp_ratio: float = 4.0,
         channels: int = 128,
+        stem: str = "patch",
+        stem_base: int = 32,
         norm: str = "batch",
         head_bias: float = -5.0,
     ) -> None:
@@ -50,7 +56,11 @@ class VanillaViT(nn.Module):
             raise ValueError(f"size must divide by patch, and patch by 4; found size {size}, patch {patch}")
         self.num_points, self.size, self.stride, self.feature_channels = num_points, size, patch // 4, channels
         self.normalize = Normalize()
-        self.vit = ViT(size // patch, patch, width, depth, heads)
+        convolutions = None
+        if check_choice("stem", stem, ("patch", "conv")) == "conv":
+            convolutions = ConvStem(patch, width, stem_base, patch // 4, norm)
+        act = "gelu" if stem == "conv" else "quick_gelu"
+        self.vit = ViT(size // patch, patch, width, depth, heads, mlp_ratio=mlp_ratio, act=act, stem=convolutions)
         self.neck = nn.Sequential(
             ConvNormAct(width, channels, 1, norm=norm),
             nn.ConvTranspose2d(channels, channels, 4, 2, 1, bias=False),
