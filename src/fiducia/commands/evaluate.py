@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shlex
+import sys
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -41,13 +43,20 @@ def evaluate(
     faces: Annotated[Path | None, typer.Option(metavar="FILE", help="Write a CSV with one row a face.")] = None,
     report: Annotated[
         Path | None,
-        typer.Option(metavar="DIR", help="Write result, faces, CED, best and worst faces, and an HTML page."),
+        typer.Option(metavar="DIR", help="Write one HTML page, with charts and faces, and the files behind it."),
     ] = None,
+    compare: Annotated[
+        list[str] | None,
+        typer.Option(metavar="RESULT|WEIGHTS", help="Compare face by face: a report, a result's JSON, or weights."),
+    ] = None,
+    robustness: Annotated[
+        bool, typer.Option("--robustness", help="Measure with moved and scaled boxes too, in 29 times the time.")
+    ] = False,
 ) -> None:
     """Measure weights on annotated faces."""
     from ..data.images import write_atomic
-    from ..engine.evaluate import Settings, evaluate_faces
-    from ..engine.report import write_report
+    from ..engine.evaluate import Settings
+    from ..engine.report import evaluate_against, verdict, write_report
     from ..structures import UsageError
 
     if box not in ("auto", "landmarks", "dataset"):
@@ -62,20 +71,31 @@ def evaluate(
         device=device,
         devices=devices,
     )
-    done = evaluate_faces(settings, data, split, scheme=scheme, leave_out=exclude or (), box=box)  # type: ignore[arg-type]
+    done, compared = evaluate_against(
+        compare or [],
+        settings,
+        source=data,
+        split=split,
+        scheme=scheme,
+        leave_out=exclude or (),
+        box=box,
+        robustness=robustness,
+    )
     if not done.lead:
         return
     text = json.dumps(done.result, indent=2)
     if faces is not None:
         write_atomic(faces, done.faces_csv())
     if report is not None:
-        write_report(report, done)
+        write_report(report, done, compared, command=shlex.join(["fiducia", *sys.argv[1:]]))
     if json_ == "-":
         typer.echo(text)
         return
     if json_ is not None:
         write_atomic(Path(json_), (text + "\n").encode())
     _show(done.result, done.protocol.words())
+    for one in compared:
+        Console(highlight=False).print(verdict(done, one), soft_wrap=True, markup=False)
 
 
 def _show(result: dict[str, Any], protocol: list[str]) -> None:

@@ -16,7 +16,7 @@ from .errors import NORMALISERS, auc, auc_grid, failure_rate, nme, normalizer, p
 Array = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]
 
-__all__ = ["FIGURES", "FaceScores", "figures", "point_nme", "region_errors", "score", "without_nan"]
+__all__ = ["FIGURES", "FaceScores", "figures", "point_nme", "region_errors", "reliability", "score", "without_nan"]
 
 FIGURES = (
     *(f"nme_{kind}" for kind in NORMALISERS),
@@ -124,6 +124,48 @@ def point_nme(scores: FaceScores, scheme: Scheme, kind: str) -> dict[str, float]
     count = np.isfinite(errors).sum(axis=0)
     total = np.nansum(errors, axis=0)
     return {name: 100 * float(total[i] / count[i]) for i, name in enumerate(scheme.names) if count[i]}
+
+
+def reliability(confidence: npt.ArrayLike, errors: npt.ArrayLike, *, limit: float = 5.0) -> dict[str, Any] | None:
+    """Return what a confidence is worth: ten groups of points, as many in each, from the least sure to the surest.
+
+    Args:
+        confidence: of points, any shape; nan = no answer.
+        errors: of the same points in percent; what is not finite is left out.
+        limit: a point within so many percent is near the truth.
+
+    Returns:
+        ``bins``: mean ``confidence``, share of points that are ``near`` in percent, ``median`` error and its quartiles
+        ``low`` and ``high``; ``rank_correlation`` (Spearman's) of confidence and error, ideally -1; ``limit`` and
+        ``points``. None where all points are equally sure, or there are fewer than ten.
+    """
+    c, e = np.asarray(confidence, dtype=np.float64).ravel(), np.asarray(errors, dtype=np.float64).ravel()
+    there = np.isfinite(c) & np.isfinite(e)
+    c, e = c[there], e[there]
+    if len(c) < 10 or np.ptp(c) < 1e-9:
+        return None
+    bins = []
+    for part in np.array_split(np.argsort(c, kind="stable"), 10):
+        low, median, high = np.quantile(e[part], [0.25, 0.5, 0.75])
+        bins.append(
+            {
+                "confidence": float(c[part].mean()),
+                "near": 100 * float(np.mean(e[part] <= limit)),
+                "median": float(median),
+                "low": float(low),
+                "high": float(high),
+            }
+        )
+    ranks = [_ranks(v) for v in (c, e)]
+    spread = ranks[0].std() * ranks[1].std()
+    rho = float(np.mean((ranks[0] - ranks[0].mean()) * (ranks[1] - ranks[1].mean())) / spread) if spread else 0.0
+    return {"bins": bins, "rank_correlation": rho, "limit": limit, "points": len(c)}
+
+
+def _ranks(values: Array) -> Array:
+    """Return each value's rank; equal values share their mean rank."""
+    _, place, counts = np.unique(values, return_inverse=True, return_counts=True)
+    return np.asarray((np.cumsum(counts) - (counts - 1) / 2)[place], dtype=np.float64)
 
 
 def without_nan(value: Any) -> Any:

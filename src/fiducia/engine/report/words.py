@@ -1,0 +1,100 @@
+"""What page and Markdown say alike: the tables and sentences, as rows of text."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ...metrics.compare import Comparison
+from ..evaluate import Evaluation
+from .others import Compared
+
+__all__ = ["figure_rows", "names", "not_found", "number", "region_rows", "sweep_rows", "verdict", "versus_rows"]
+
+_LABELS = {
+    "nme_ic": "NME ic",
+    "nme_ip": "NME ip",
+    "nme_box": "NME box",
+    "nme_diag": "NME diag",
+    "fr10_ic": "FR 10 %",
+    "fr8_ic": "FR 8 %",
+    "auc10_ic": "AUC 10 % ic",
+    "auc7_box": "AUC 7 % box",
+    "auc10_ic_grid": "AUC 10 % grid",
+    "auc7_box_grid": "AUC 7 % grid",
+}
+
+
+def number(value: float | None, digits: int = 3) -> str:
+    """Return a number, or a dash where there is none."""
+    return "–" if value is None else f"{value:.{digits}f}"
+
+
+def figure_rows(result: Mapping[str, Any]) -> list[list[str]]:
+    """Return the figures in percent: a head, then a row for all faces and one for each subset."""
+    rows = {"all": result, **result["subsets"]}
+    keys = [key for key in _LABELS if any(row[key] is not None for row in rows.values())]
+    table = [["", "faces", "found", *(_LABELS[key] for key in keys)]]
+    for name, row in rows.items():
+        digits = [3 if key.startswith("nme") else 2 for key in keys]
+        values = [number(row[key], d) for key, d in zip(keys, digits, strict=True)]
+        table.append([name, str(row["faces"]), str(row["detected"]), *values])
+    return table
+
+
+def not_found(result: Mapping[str, Any]) -> str:
+    """Return a sentence on the faces that were not found; empty where all were."""
+    missed = result["faces"] - result["detected"]
+    return f"Not found: {missed} of {result['faces']} faces. They fail, and are no part of the NME." if missed else ""
+
+
+def region_rows(values: Mapping[str, float], others: Mapping[str, Mapping[str, float]]) -> list[list[str]]:
+    """Return regions (or points) with their NME, the greatest first, and those of other results beside them."""
+    table = [["", "NME in %", *others]]
+    for name, value in sorted(values.items(), key=lambda item: -item[1]):
+        table.append([name.replace("_", " "), number(value), *(number(other.get(name)) for other in others.values())])
+    return table
+
+
+def sweep_rows(sweep: Mapping[str, Any]) -> list[list[str]]:
+    """Return the NME under each box, as two rows below one head of shifts and scales."""
+    shifts = {f"shift {100 * float(at):g} %": value for at, value in sweep["shift"].items()}
+    scales = {f"scale {at}": value for at, value in sweep["scale"].items() if at != "1"}
+    return [["", *shifts, *scales], ["NME in %", *(number(value) for value in (*shifts.values(), *scales.values()))]]
+
+
+def versus_rows(done: Evaluation, one: Compared) -> list[list[str]]:
+    """Return this result against another: all faces, and each subset."""
+    table = [["", "faces", done.protocol.weights, one.other.name, "difference", "95 % interval", "p", "better on"]]
+    for name, row in one.rows.items():
+        interval = f"{row.low:+.3f} … {row.high:+.3f}"
+        values = [str(row.faces), number(row.mean_b), number(row.mean_a), f"{row.difference:+.3f}", interval, _p(row.p)]
+        table.append([name, *values, f"{100 * row.better:.1f} %"])
+    return table
+
+
+def verdict(done: Evaluation, one: Compared) -> str:
+    """Say in a sentence what the comparison over all faces shows."""
+    row = one.rows["all"]
+    ours, theirs = done.protocol.weights, one.other.name
+    if row.significant:
+        word = "less" if row.difference < 0 else "more"
+        text = f"{ours} has {word} error than {theirs} by {abs(row.difference):.3f} points of NME"
+    else:
+        text = f"No difference is shown between {ours} and {theirs}: {row.difference:+.3f} points of NME"
+    left = f" {row.left_out} faces that only one or neither found are left out." if row.left_out else ""
+    return f"{text} ({_interval(row)}; permutation p {_p(row.p, equals=True)}).{left}"
+
+
+def _interval(row: Comparison) -> str:
+    return f"{100 * row.level:g} % interval {row.low:+.3f} … {row.high:+.3f}, {row.faces} faces, paired"
+
+
+def _p(value: float, *, equals: bool = False) -> str:
+    small = "< 0.001"
+    return small if value < 0.001 else f"{'= ' if equals else ''}{value:.3f}"
+
+
+def names(compared: Sequence[Compared], key: str) -> dict[str, Mapping[str, float]]:
+    """Return other results' ``regions`` or ``points`` by name, of those that have them."""
+    return {one.other.name: one.other.result[key] for one in compared if one.other.result.get(key)}
