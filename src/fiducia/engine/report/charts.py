@@ -16,6 +16,7 @@ from .svg import Series, chart
 __all__ = ["WORDS", "ced_svg", "confidence_svgs", "sweep_svgs"]
 
 WORDS = {"ic": "inter-ocular", "box": "box"}
+_HALF = 540.0  # two charts side by side
 _FINE = 500  # from so many faces on a curve is drawn on a grid of as many values
 
 
@@ -71,6 +72,7 @@ def confidence_svgs(reliability: Mapping[str, Any]) -> tuple[str, str]:
         xlabel="confidence",
         ylabel=f"points within {limit:g} % of the truth, in %",
         xlim=(0.0, 1.0),
+        width=_HALF,
         ylim=(0.0, 100.0),
     )
     error = chart(
@@ -88,6 +90,7 @@ def confidence_svgs(reliability: Mapping[str, Any]) -> tuple[str, str]:
         xlabel="confidence",
         ylabel="error in %: median, and the middle half of the points",
         xlim=(0.0, 1.0),
+        width=_HALF,
     )
     return share, error
 
@@ -111,5 +114,7 @@ def sweep_svgs(done: Evaluation, compared: Sequence[Compared] = ()) -> tuple[str
             for i, (name, sweep) in enumerate(sweeps.items())
             if sweep
         ]
-        charts.append(chart(series, label=f"NME over the box's {key}", xlabel=xlabel, ylabel=f"NME ({kind}) in %"))
+        charts.append(
+            chart(series, label=f"NME over the box's {key}", xlabel=xlabel, ylabel=f"NME ({kind}) in %", width=_HALF)
+        )
     return charts[0], charts[1]

@@ -32,12 +32,12 @@ h3 { font-size: 1rem; margin: 1.4rem 0 .5rem; } p { max-width: 60rem; margin: .5
 code { font: .8125rem/1.6 ui-monospace, monospace; overflow-wrap: anywhere; background: var(--panel); padding: .15rem .4rem;
 border-radius: .3rem; } .scroll { overflow-x: auto; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; font-size: .9375rem; }
-th, td { padding: .32rem .8rem; text-align: right; border-bottom: 1px solid var(--rule); white-space: nowrap; }
+th, td { padding: .32rem .6rem; text-align: right; border-bottom: 1px solid var(--rule); white-space: nowrap; }
 th { font-weight: 600; color: var(--soft); font-size: .8125rem; } th:first-child, td:first-child { text-align: left;
 padding-left: 0; } tbody tr:first-child td { font-weight: 600; } table.plain tbody tr:first-child td { font-weight: inherit; }
 .note { border-left: 3px solid var(--s1); padding-left: .8rem; } svg.chart { display: block; width: 100%; height: auto; }
-.wide { max-width: 50rem; } .pair { display: grid; grid-template-columns: repeat(auto-fit, minmax(20rem, 1fr)); gap: 1.5rem;
-align-items: start; } .faces { display: grid; grid-template-columns: repeat(auto-fill, minmax(9.5rem, 1fr)); gap: .8rem; }
+.wide { max-width: 50rem; } .half { max-width: 29rem; } .pair { display: grid; grid-template-columns: repeat(auto-fit, minmax(20rem, 1fr)); gap: 1.5rem;
+align-items: start; } .faces { display: grid; grid-template-columns: repeat(auto-fill, minmax(12rem, 1fr)); gap: .8rem; }
 figure { margin: 0; } figure img { width: 100%; height: auto; display: block; border-radius: .4rem; background: #000; }
 figcaption { overflow-wrap: anywhere; line-height: 1.3; margin-top: .25rem; font-size: .75rem; }
 figcaption b { color: var(--ink); } .ours { color: var(--ours); font-weight: 600; } .other { color: var(--other);
@@ -86,7 +86,7 @@ def page(
         *[_versus(done, one, i, galleries) for i, one in enumerate(compared)],
         f"<h2>Where the errors are</h2><p>Each point on the mean of the {result['faces']} true faces; its colour and size are "
         f"its NME ({words}). A line has the colour of its region.</p>",
-        f'<div class="pair"><div>{charts["face"]}</div><div>{_regions(done, compared)}</div></div>',
+        f'<div class="pair"><div class="half">{charts["face"]}</div><div>{_regions(done, compared)}</div></div>',
         _points(done, compared),
         _confidence(done, charts),
         _sweep(done, charts, words),
@@ -125,17 +125,15 @@ def _versus(done: Evaluation, one: Compared, number_: int, galleries: Mapping[st
         "has less error. The interval is a paired bootstrap over faces, p a paired sign-flip permutation. Both cover the "
         "choice of faces, not the luck of training: that takes several seeds.</p>"
     )
+    if one.other.xy is None:
+        return text + '<p class="soft">Its points were not kept, so its faces cannot be drawn.</p>'
+    colours = (
+        f'<span class="ours">{ours} is green</span>, <span class="other">{theirs} red</span>, the annotation white.'
+    )
     for key, head in (("better", f"Where {ours} gains most"), ("worse", f"Where {theirs} is ahead most")):
         faces = galleries.get(f"{number_} {key}")
         if faces:
-            text += f"<h3>{head}</h3>{_faces(faces)}"
-    if one.other.xy is not None:
-        text += (
-            f'<p class="soft"><span class="ours">{ours} is green</span>, <span class="other">{theirs} red</span>, '
-            "the annotation white.</p>"
-        )
-    else:
-        text += '<p class="soft">Its points were not kept, so its faces cannot be drawn.</p>'
+            text += f"<h3>{head}</h3><p>{colours}</p>{_faces(faces)}"
     return text
 
 

@@ -20,6 +20,7 @@ Image = npt.NDArray[np.uint8]
 __all__ = ["Tile", "apart", "jpeg", "ranked", "sheet", "tiles", "versus"]
 
 _SIDE = 256
+_SEEN = 0.05  # percent: two answers that are nearer than that look alike
 _WHITE = (255, 255, 255)
 
 
@@ -76,8 +77,8 @@ def apart(one: Compared, count: int) -> dict[str, list[int]]:
     """Return the faces on which two results differ most: those that this one has ``better``, and ``worse``."""
     order = np.argsort(np.where(np.isnan(one.gain), 0.0, one.gain), kind="stable").tolist()
     return {
-        "better": [i for i in order[:count] if one.gain[i] < 0],
-        "worse": [i for i in order[::-1][:count] if one.gain[i] > 0],
+        "better": [i for i in order[:count] if one.gain[i] < -_SEEN],
+        "worse": [i for i in order[::-1][:count] if one.gain[i] > _SEEN],
     }
 
 

@@ -25,7 +25,7 @@ svg.chart .line { fill: none; stroke-width: 2.2; stroke-linejoin: round; } svg.c
 """
 
 _DASHES = ("", "7 4", "2 3", "10 3 2 3", "5 2", "1 4")
-_WIDTH, _LEFT, _RIGHT, _PLOT, _BOTTOM = 760.0, 58.0, 16.0, 300.0, 52.0
+_LEFT, _RIGHT, _PLOT, _BOTTOM = 58.0, 16.0, 300.0, 52.0
 _ROW = 20.0
 
 
@@ -62,6 +62,7 @@ def chart(
     ylabel: str,
     xlim: tuple[float, float] | None = None,
     ylim: tuple[float, float] | None = None,
+    width: float = 760.0,
 ) -> str:
     """Return an ``<svg>`` with the lines, a legend above them, and labelled axes.
 
@@ -72,6 +73,7 @@ def chart(
         ylabel: with its unit.
         xlim: ends of the x axis; None = of the values.
         ylim: ends of the y axis; None = round values about the lines and bands.
+        width: in pixels of 13-pixel letters.
     """
     xs = [v for s in series for v in s.x if math.isfinite(v)] or [0.0, 1.0]
     ys = [v for s in series for v in (*s.y, *s.low, *s.high) if math.isfinite(v)] or [0.0, 1.0]
@@ -84,7 +86,7 @@ def chart(
     height = top + _PLOT + _BOTTOM
 
     def px(value: float) -> float:
-        return _LEFT + (_WIDTH - _LEFT - _RIGHT) * (value - x0) / (x1 - x0)
+        return _LEFT + (width - _LEFT - _RIGHT) * (value - x0) / (x1 - x0)
 
     def py(value: float) -> float:
         return top + _PLOT * (1 - (value - y0) / (y1 - y0))
@@ -92,15 +94,15 @@ def chart(
     parts = []
     for value in yticks:
         y = py(value)
-        parts.append(f'<line class="grid" x1="{_LEFT:g}" x2="{_WIDTH - _RIGHT:g}" y1="{y:.1f}" y2="{y:.1f}"/>')
+        parts.append(f'<line class="grid" x1="{_LEFT:g}" x2="{width - _RIGHT:g}" y1="{y:.1f}" y2="{y:.1f}"/>')
         parts.append(f'<text x="{_LEFT - 8:g}" y="{y + 4:.1f}" text-anchor="end">{_short(value)}</text>')
     for value in _ticks(x0, x1, outside=False):
         x = px(value)
         parts.append(f'<line class="axis" x1="{x:.1f}" x2="{x:.1f}" y1="{top + _PLOT:g}" y2="{top + _PLOT + 5:g}"/>')
         parts.append(f'<text x="{x:.1f}" y="{top + _PLOT + 20:g}" text-anchor="middle">{_short(value)}</text>')
     parts.append(
-        f'<line class="axis" x1="{_LEFT:g}" x2="{_WIDTH - _RIGHT:g}" y1="{top + _PLOT:g}" y2="{top + _PLOT:g}"/>'
-        f'<text x="{_WIDTH - _RIGHT:g}" y="{height - 10:g}" text-anchor="end">{html.escape(xlabel)}</text>'
+        f'<line class="axis" x1="{_LEFT:g}" x2="{width - _RIGHT:g}" y1="{top + _PLOT:g}" y2="{top + _PLOT:g}"/>'
+        f'<text x="{width - _RIGHT:g}" y="{height - 10:g}" text-anchor="end">{html.escape(xlabel)}</text>'
         f'<text x="{_LEFT:g}" y="{top - 12:g}">{html.escape(ylabel)}</text>'
     )
     for s in series:
@@ -111,7 +113,7 @@ def chart(
             parts.append(f'<line x1="{_LEFT:g}" x2="{_LEFT + 34:g}" y1="{y:g}" y2="{y:g}" {_stroke(s)}/>')
             parts.append(f'<text class="name" x="{_LEFT + 42:g}" y="{y + 4:g}">{html.escape(s.name)}</text>')
     return (
-        f'<svg class="chart" viewBox="0 0 {_WIDTH:g} {height:g}" role="img" aria-label="{html.escape(label)}">'
+        f'<svg class="chart" viewBox="0 0 {width:g} {height:g}" role="img" aria-label="{html.escape(label)}">'
         f"{''.join(parts)}</svg>"
     )
 

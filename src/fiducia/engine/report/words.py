@@ -67,8 +67,15 @@ def versus_rows(done: Evaluation, one: Compared) -> list[list[str]]:
     """Return this result against another: all faces, and each subset."""
     table = [["", "faces", done.protocol.weights, one.other.name, "difference", "95 % interval", "p", "better on"]]
     for name, row in one.rows.items():
-        interval = f"{row.low:+.3f} … {row.high:+.3f}"
-        values = [str(row.faces), number(row.mean_b), number(row.mean_a), f"{row.difference:+.3f}", interval, _p(row.p)]
+        interval = f"{_signed(row.low, row)} … {_signed(row.high, row)}"
+        values = [
+            str(row.faces),
+            number(row.mean_b),
+            number(row.mean_a),
+            _signed(row.difference, row),
+            interval,
+            _p(row.p),
+        ]
         table.append([name, *values, f"{100 * row.better:.1f} %"])
     return table
 
@@ -79,15 +86,22 @@ def verdict(done: Evaluation, one: Compared) -> str:
     ours, theirs = done.protocol.weights, one.other.name
     if row.significant:
         word = "less" if row.difference < 0 else "more"
-        text = f"{ours} has {word} error than {theirs} by {abs(row.difference):.3f} points of NME"
+        text = f"{ours} has {word} error than {theirs} by {_signed(abs(row.difference), row)[1:]} points of NME"
     else:
-        text = f"No difference is shown between {ours} and {theirs}: {row.difference:+.3f} points of NME"
+        text = f"No difference is shown between {ours} and {theirs}: {_signed(row.difference, row)} points of NME"
     left = f" {row.left_out} faces that only one or neither found are left out." if row.left_out else ""
     return f"{text} ({_interval(row)}; permutation p {_p(row.p, equals=True)}).{left}"
 
 
 def _interval(row: Comparison) -> str:
-    return f"{100 * row.level:g} % interval {row.low:+.3f} … {row.high:+.3f}, {row.faces} faces, paired"
+    return (
+        f"{100 * row.level:g} % interval {_signed(row.low, row)} … {_signed(row.high, row)}, {row.faces} faces, paired"
+    )
+
+
+def _signed(value: float, row: Comparison) -> str:
+    """Return a difference with enough digits to tell its interval from zero."""
+    return f"{value:+.{3 if max(abs(row.low), abs(row.high)) >= 0.01 else 5}f}"
 
 
 def _p(value: float, *, equals: bool = False) -> str:
