@@ -16,16 +16,16 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from .._version import __version__
-from ..data.source import exclude, find_dataset, load_records, to_scheme
+from ..data.source import exclude, find_dataset, load_records
 from ..metrics.errors import NORMALISERS
 from ..metrics.figures import FaceScores, figures, point_nme, region_errors, reliability, score, without_nan
-from ..metrics.protocol import Protocol, normaliser_indices
+from ..metrics.protocol import Protocol
 from ..predict.detector import DEFAULT
 from ..predict.runtime import card_scheme, read_card
-from ..schemes import Scheme, SchemeError, conversion, convert, get_scheme
-from ..structures import FiduciaError, Record, UsageError
+from ..schemes import Scheme, convert
+from ..structures import FiduciaError, Record
 from .locate import MATCH_IOU, Settings, find_points, find_shared
+from .plan import make_plan
 from .subsets import default_split, require_parts, subsets
 from .sweep import box_sweep, summary
 
@@ -140,7 +140,7 @@ def evaluate_faces(
         "runtime": settings.runtime,
     }
     # What cannot be scored or compared is refused before hours are spent on it.
-    plan = _plan(records, own, stamp, box)
+    plan = make_plan(records, own, stamp, box)
     if check is not None:
         check(plan.protocol, [record.id for record in records])
     found, lead = find_shared(settings, records, card.box_source)
@@ -177,7 +177,7 @@ def judge(
     Raises:
         UsageError: the landmark sets cannot be converted, or ``box = "dataset"`` where the data set has none.
     """
-    plan = _plan(records, own, stamp, box)
+    plan = make_plan(records, own, stamp, box)
     if plan.groups is not None:
         found = convert(found, own, plan.scheme)
         if confidence is not None:
@@ -203,73 +203,6 @@ def judge(
         confidence=confidence,
         lead=lead,
     )
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class _Plan:
-    """What is scored, and how; known before anything is found.
-
-    Attributes:
-        scheme: the landmark set that is scored.
-        records: in that set.
-        groups: for each of its points, the predicted points whose mean it is; None = the predictions are in that set.
-        boxes: ``(N, 4)`` that ``box`` and ``diag`` divide by; None = the true points' tight boxes.
-        protocol: the stamp.
-    """
-
-    scheme: Scheme
-    records: list[Record]
-    groups: tuple[tuple[int, ...], ...] | None
-    boxes: Array | None
-    protocol: Protocol
-
-
-def _plan(records: Sequence[Record], own: Scheme, stamp: dict[str, Any], box: str) -> _Plan:
-    """Bring predictions and annotation into one landmark set, the data's where that can be, and stamp it."""
-    scheme, kept, groups, converted = _meet(list(records), own)
-    annotated = [record.box for record in kept if record.box is not None]
-    whole = len(annotated) == len(kept)
-    if box == "dataset" and not whole:
-        raise UsageError(f"--box dataset: {stamp.get('data')} has no boxes of its own; use --box landmarks")
-    use = box == "dataset" or (box == "auto" and scheme.name == "aflw19" and whole)
-    protocol = Protocol(
-        faces=len(kept),
-        scheme=scheme.name,
-        points=scheme.num_points,
-        converted=converted,
-        box="dataset" if use else "landmarks",
-        normaliser=normaliser_indices(scheme),
-        fiducia=__version__,
-        **stamp,
-    )
-    boxes = np.stack(annotated) if use else None
-    return _Plan(scheme=scheme, records=kept, groups=groups, boxes=boxes, protocol=protocol)
-
-
-def _meet(
-    records: list[Record], own: Scheme
-) -> tuple[Scheme, list[Record], tuple[tuple[int, ...], ...] | None, str | None]:
-    """Return the landmark set that is scored, the records in it, how predictions become it, and that in words."""
-    data = get_scheme(records[0].scheme)
-    if _same(data, own):
-        return data, records, None, None
-    try:
-        return data, records, conversion(own, data), f"prediction {own.name} -> {data.name}"
-    except SchemeError:
-        pass
-    try:
-        kept = [to_scheme(record, own.name) for record in records]
-    except SchemeError:
-        raise UsageError(
-            f"the weights give {own.name} ({own.num_points} points) and the data has {data.name} ({data.num_points}); "
-            f"neither can be converted into the other; fit a new head with: fiducia train RECIPE --init WEIGHTS on {data.name}"
-        ) from None
-    return own, kept, None, f"truth {data.name} -> {own.name}"
-
-
-def _same(a: Scheme, b: Scheme) -> bool:
-    """Whether two landmark sets are one; an own one is known to its weights by name and number alone."""
-    return a == b or (a.name == b.name and a.num_points == b.num_points)
 
 
 def _settings(options: dict[str, Any]) -> dict[str, Any]:

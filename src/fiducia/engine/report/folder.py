@@ -34,7 +34,7 @@ def write_report(
         out: the folder, made where it is absent.
         done: the evaluation.
         compared: with others, of :func:`~fiducia.engine.report.others.compare_with`.
-        count: of the worst faces; a third as many are shown of the median and of the best.
+        count: of the worst faces; a fourth as many are shown of the median and of the best.
         command: the command line, to be shown.
 
     Raises:

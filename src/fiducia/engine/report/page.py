@@ -33,11 +33,13 @@ code { font: .8125rem/1.6 ui-monospace, monospace; overflow-wrap: anywhere; back
 border-radius: .3rem; } .scroll { overflow-x: auto; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; font-size: .9375rem; }
 th, td { padding: .32rem .6rem; text-align: right; border-bottom: 1px solid var(--rule); white-space: nowrap; }
-th { font-weight: 600; color: var(--soft); font-size: .8125rem; } th:first-child, td:first-child { text-align: left;
+th { font-weight: 600; color: var(--soft); font-size: .8125rem; white-space: normal; max-width: 12rem;
+line-height: 1.25; vertical-align: bottom; } th:first-child, td:first-child { text-align: left;
 padding-left: 0; } tbody tr:first-child td { font-weight: 600; } table.plain tbody tr:first-child td { font-weight: inherit; }
 .note { border-left: 3px solid var(--s1); padding-left: .8rem; } svg.chart { display: block; width: 100%; height: auto; }
-.wide { max-width: 50rem; } .half { max-width: 29rem; } .pair { display: grid; grid-template-columns: repeat(auto-fit, minmax(20rem, 1fr)); gap: 1.5rem;
-align-items: start; } .faces { display: grid; grid-template-columns: repeat(auto-fill, minmax(12rem, 1fr)); gap: .8rem; }
+.wide { max-width: 50rem; }
+.half { max-width: 29rem; } .pair { display: grid; grid-template-columns: repeat(auto-fit, minmax(20rem, 1fr)); gap: 1.5rem;
+align-items: start; } .faces { display: grid; grid-template-columns: repeat(auto-fill, minmax(10.2rem, 1fr)); gap: .8rem; }
 figure { margin: 0; } figure img { width: 100%; height: auto; display: block; border-radius: .4rem; background: #000; }
 figcaption { overflow-wrap: anywhere; line-height: 1.3; margin-top: .25rem; font-size: .75rem; }
 figcaption b { color: var(--ink); } .ours { color: var(--ours); font-weight: 600; } .other { color: var(--other);

@@ -39,7 +39,7 @@ def ranked(done: Evaluation, count: int) -> dict[str, list[int]]:
     # Equal errors stay in the data's order. A face without a normaliser cannot be ranked.
     order = np.argsort(np.where(np.isnan(values), np.inf, values), kind="stable")
     order = order[done.scores.measured[done.kind][order]].tolist()
-    few = max(1, count // 3)
+    few = max(1, count // 4)
     middle = max(0, (len(order) - few) // 2)
     return {"worst": order[::-1][:count], "median": order[middle : middle + few], "best": order[:few]}
 
