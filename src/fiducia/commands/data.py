@@ -80,22 +80,23 @@ def preview(
 @app.command()
 def convert(
     source: Source,
-    to: Annotated[str, typer.Option(help="coco, csv or pts.")],
-    out: Annotated[Path, typer.Option(help="The .json or .csv file, or the folder for .pts files.")],
+    to: Annotated[str, typer.Option(help="coco, csv, cvat or pts.")],
+    out: Annotated[Path, typer.Option(help="The .json, .csv or .xml file, or the folder for .pts files.")],
     split: Annotated[str | None, typer.Option(help="Which faces [default: the first split, or all].")] = None,
     scheme: Annotated[
         str | None, typer.Option(help="The landmark set to convert to, or that own points are in: a name or TOML file.")
     ] = None,
 ) -> None:
-    """Write the faces of any data set as COCO keypoint JSON, CSV, or .pts files with copies of the photographs."""
+    """Write the faces of any data set as COCO keypoint JSON, CSV, CVAT XML, or .pts files with copies of the photographs."""
     from ..data.coco import write_coco
     from ..data.csv_table import write_csv
+    from ..data.cvat import write_cvat
     from ..data.folder import write_folder
     from ..data.source import find_dataset, load_records
     from ..registry import did_you_mean
     from ..structures import UsageError
 
-    writers = {"coco": write_coco, "csv": write_csv, "pts": write_folder}
+    writers = {"coco": write_coco, "csv": write_csv, "cvat": write_cvat, "pts": write_folder}
     if to not in writers:
         raise UsageError(f"--to {to}: no such format{did_you_mean(to, list(writers))}")
     splits = find_dataset(source)[0].splits

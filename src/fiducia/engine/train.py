@@ -165,7 +165,7 @@ def train(recipe: Recipe, out: Path, *, resume: bool = False, init: str | None =
             {**versions(), "seed": cfg.seed, "init": init or "", "faces": len(training), "validation": len(validation)},
         )
     if fresh:
-        log.console.print(f"started from {init}; new: {', '.join(fresh)}")
+        log.console.print(f"started from {init}; new: {', '.join(dict.fromkeys(k.partition('.')[0] for k in fresh))}")
     log.console.print(f"{len(training)} faces to train on, {len(validation)} held out; {fabric.device}")
 
     def save(epoch: int, done: int) -> None:
