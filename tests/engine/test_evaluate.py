@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import subprocess
 import sys
@@ -17,18 +15,19 @@ import pytest
 import torch
 
 from fiducia.config import ModelConfig
-from fiducia.data.images import read_image, write_image
+from fiducia.data.images import write_image
 from fiducia.data.source import load_records
 from fiducia.data.synthetic import synthetic_face
 from fiducia.engine.evaluate import Settings, evaluate, evaluate_faces, find_points, judge
-from fiducia.engine.report import write_report
+from fiducia.engine.locate import find_faces
 from fiducia.engine.subsets import default_split, require_parts, subsets
 from fiducia.geometry import affine_apply, box_to_crop, tight_box
 from fiducia.metrics.figures import FIGURES
+from fiducia.metrics.protocol import Protocol
 from fiducia.models.build import build_model
 from fiducia.models.weights import WeightCard, save_weights
 from fiducia.predict.predictor import Predictor
-from fiducia.schemes import Scheme, get_scheme
+from fiducia.schemes import Scheme, conversion, get_scheme
 from fiducia.structures import Detection, FiduciaError, Record, UsageError
 
 STAMP: dict[str, Any] = {
@@ -281,25 +280,46 @@ def test_an_unreadable_photograph_stops_the_evaluation_and_is_named(faces: list[
         find_points(Predictor(oracle, None, passes=1), [faces[0], replace(faces[1], image=broken)])
 
 
-def test_the_report_is_whole_and_needs_no_other_file(faces: list[Record], tmp_path: Path) -> None:
-    found = np.stack([r.xy + 3 * i for i, r in enumerate(faces)])
-    found[2] = np.nan
-    done = judge(faces, found, get_scheme("ibug68"), stamp={**STAMP, "weights": "<b>own & co</b>"})
-    write_report(tmp_path, done, count=4)
-    names = {"result.json", "faces.csv", "ced.png", "worst.png", "median.png", "best.png", "report.html"}
-    assert {path.name for path in tmp_path.iterdir()} == names
-    assert json.loads((tmp_path / "result.json").read_text()) == done.result
-    rows = list(csv.DictReader(io.StringIO((tmp_path / "faces.csv").read_text())))
-    assert [row["id"] for row in rows] == [f"f{i}" for i in range(6)]
-    assert (rows[2]["detected"], rows[2]["nme_ic"]) == ("0", "")
-    assert float(rows[5]["nme_ic"]) == pytest.approx(100 * done.scores.nme["ic"][5], abs=1e-5)
-    page = (tmp_path / "report.html").read_text()
-    assert "&lt;b&gt;own &amp; co&lt;/b&gt;" in page
-    assert "<b>own" not in page
-    assert page.count('src="data:image/') == 4
-    assert "http" not in page
-    assert "Not found: 1 of 6 faces" in page
-    assert read_image(tmp_path / "worst.png").shape[1] > 4 * 256
+def test_confidence_goes_with_its_point_through_sharing_and_conversion(faces: list[Record]) -> None:
+    """98 points become 68, each the mean of some; its confidence is the mean of theirs."""
+    sure = np.random.default_rng(0).random((6, 98))
+    dense = np.stack([synthetic_face(seed, size=128, scheme="wflw98")[1] for seed in range(6)])
+    done = judge(faces, dense, get_scheme("wflw98"), confidence=sure, stamp=STAMP)
+    groups = conversion("wflw98", "ibug68")
+    assert done.confidence is not None
+    assert done.confidence[3, 17] == pytest.approx(np.mean([sure[3, i] for i in groups[17]]))
+    oracle = Oracle(truth_in_crops([faces[0]]), get_scheme("ibug68"))
+    found = find_faces(Predictor(oracle, Boxes([tight_box(faces[0].xy)]), passes=1), [faces[0]])
+    assert (found.confidence == 1.0).all()
+    lost = find_faces(Predictor(oracle, Boxes([]), passes=1), [faces[0]])
+    assert np.isnan(lost.confidence).all()
+
+
+def test_each_point_and_region_has_its_error(faces: list[Record]) -> None:
+    found = np.stack([r.xy for r in faces])
+    found[:, 30] += [3.0, 4.0]
+    result = judge(faces, found, get_scheme("ibug68"), stamp=STAMP).result
+    eyes = [np.hypot(*(r.xy[45] - r.xy[36])) for r in faces]
+    name = get_scheme("ibug68").names[30]
+    assert len(result["points"]) == 68
+    assert result["points"][name] == pytest.approx(100 * np.mean([5.0 / d for d in eyes]))
+    assert sum(value > 0 for value in result["points"].values()) == 1
+    assert np.mean(list(result["points"].values())) == pytest.approx(result["nme_ic"])
+    assert {region for region, value in result["regions"].items() if value > 0} == {"nose"}
+
+
+def test_a_refusal_comes_before_any_network_runs(
+    weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def never(*_: Any) -> None:
+        raise AssertionError("the network was run")
+
+    def refuse(protocol: Protocol, ids: list[str]) -> None:
+        raise FiduciaError(f"{protocol.split} {protocol.faces} {len(ids)}")
+
+    monkeypatch.setattr("fiducia.engine.evaluate.find_shared", never)
+    with pytest.raises(FiduciaError, match="train 4 4"):
+        evaluate_faces(Settings(weights=str(weights)), f"synthetic:4@{tmp_path}", "train", check=refuse)
 
 
 def test_settings_go_to_the_predictor(weights: Path) -> None:

@@ -58,7 +58,7 @@ def mean_shape(truth: npt.ArrayLike, rounds: int = 3) -> Array:
 def _average(shapes: npt.NDArray[np.complex128], there: npt.NDArray[np.bool_]) -> npt.NDArray[np.complex128]:
     count = there.sum(axis=0)
     total = np.where(there, shapes, 0).sum(axis=0)
-    return np.where(count > 0, total / np.maximum(count, 1), np.nan + 0j)
+    return np.where(count > 0, total / np.maximum(count, 1), complex(np.nan, np.nan))
 
 
 def heat(value: float, low: float, high: float) -> str:

@@ -1,0 +1,99 @@
+"""``fiducia evaluate`` as one types it: report, comparisons, wrong boxes, and what it refuses."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from typer.testing import CliRunner
+
+from fiducia.cli import app
+from fiducia.config import ModelConfig
+from fiducia.metrics.compare import paired_bootstrap
+from fiducia.models.build import build_model
+from fiducia.models.weights import WeightCard, save_weights
+from fiducia.structures import FiduciaError
+
+OPTIONS: dict[str, Any] = {"width": 32, "depth": 3, "heads": 2, "channels": 16, "stem": "conv", "stem_base": 8}
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder with two networks that were never trained, and one of another crop; argmax keeps them apart."""
+    folder = tmp_path_factory.mktemp("networks")
+    for seed, (name, scale) in enumerate({"one": 0.8, "two": 0.8, "wide": 0.7}.items()):
+        torch.manual_seed(seed)
+        state = build_model(ModelConfig(name="fifa_small", options=OPTIONS), 68, 64).state_dict()
+        card = WeightCard(
+            name=name,
+            model="fifa_small",
+            options=OPTIONS,
+            scheme="ibug68",
+            num_points=68,
+            size=64,
+            scale=scale,
+            decode="argmax",
+        )
+        save_weights(folder / f"{name}.safetensors", state, card)
+    return folder
+
+
+def evaluate(place: Path, *arguments: str, weights: str = "one") -> str:
+    words = ["evaluate", "--weights", str(place / f"{weights}.safetensors"), "--device", "cpu"]
+    result = CliRunner().invoke(app, [*words, "--data", f"synthetic:5@{place}", "--split", "train", *arguments])
+    if result.exception is not None:
+        raise result.exception
+    return result.stdout
+
+
+def nme(path: Path) -> np.ndarray:
+    with path.open() as file:
+        return np.array([float(row["nme_ic"]) for row in csv.DictReader(file)])
+
+
+def test_written_results_and_weights_are_compared_alike(place: Path, tmp_path: Path) -> None:
+    evaluate(place, "--report", str(tmp_path / "two"), "--robustness", weights="two")
+    report = tmp_path / "one"
+    told = evaluate(
+        place,
+        *("--compare", str(tmp_path / "two"), "--compare", str(place / "two.safetensors")),
+        *("--report", str(report), "--json", "-", "--robustness"),
+    )
+    result = json.loads(told)
+    assert result == json.loads((report / "result.json").read_text())
+    written, measured = result["comparisons"]
+    by_hand = paired_bootstrap(nme(tmp_path / "two" / "faces.csv"), nme(report / "faces.csv"))
+    for one in (written, measured):
+        assert one["difference"] == pytest.approx(by_hand.difference, abs=1e-5)
+        assert (one["low"], one["high"]) == (
+            pytest.approx(by_hand.low, abs=1e-5),
+            pytest.approx(by_hand.high, abs=1e-5),
+        )
+        assert abs(one["difference"]) > 0.1
+        assert (one["p"], one["faces"]) == (by_hand.p, 5)
+        assert one["ours"] == pytest.approx(result["nme_ic"])
+    assert written["weights_sha256"] == measured["weights_sha256"]
+    sweep = result["robustness"]
+    assert sweep["shift"]["0"] == sweep["scale"]["1"] == pytest.approx(result["nme_ic"], abs=1e-4)
+    assert list(sweep["shift"]) == ["0", "0.05", "0.1", "0.15"]
+    page = (report / "report.html").read_text()
+    assert f"Against two ({tmp_path / 'two'})" in page
+    assert "If the box is wrong" in page
+    assert "<code>fiducia " in page
+    said = evaluate(place, "--compare", str(tmp_path / "two"))
+    assert said.splitlines()[-1].startswith(("one has ", "No difference is shown between one and two"))
+    assert "permutation p = " in said.splitlines()[-1]
+
+
+def test_what_was_not_measured_alike_is_refused_by_its_field(place: Path, tmp_path: Path) -> None:
+    with pytest.raises(FiduciaError, match=r"wide\.safetensors: not measured alike.*crop_scale: 0\.8 and 0\.7"):
+        evaluate(place, "--compare", str(place / "wide.safetensors"))
+    evaluate(place, "--json", str(tmp_path / "two.json"), "--faces", str(tmp_path / "two.csv"), weights="two")
+    assert "permutation p" in evaluate(place, "--compare", str(tmp_path / "two.json"))
+    with pytest.raises(FiduciaError, match=r"two\.json: not measured alike.*excluded"):
+        evaluate(place, "--compare", str(tmp_path / "two.json"), "--exclude", "*0")
