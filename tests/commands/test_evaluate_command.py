@@ -24,11 +24,13 @@ OPTIONS: dict[str, Any] = {"width": 32, "depth": 3, "heads": 2, "channels": 16, 
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a folder with two networks that were never trained, and one of another crop; argmax keeps them apart."""
+    """Return a folder with two networks that were never trained, and one of another crop."""
     folder = tmp_path_factory.mktemp("networks")
     for seed, (name, scale) in enumerate({"one": 0.8, "two": 0.8, "wide": 0.7}.items()):
         torch.manual_seed(seed)
-        state = build_model(ModelConfig(name="fifa_small", options=OPTIONS), 68, 64).state_dict()
+        model = build_model(ModelConfig(name="fifa_small", options=OPTIONS), 68, 64)
+        # As they are initialised, all networks answer with the middle of the crop.
+        torch.nn.init.normal_(model.head.weight, std=5.0)  # type: ignore[union-attr,arg-type]
         card = WeightCard(
             name=name,
             model="fifa_small",
@@ -37,9 +39,8 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
             num_points=68,
             size=64,
             scale=scale,
-            decode="argmax",
         )
-        save_weights(folder / f"{name}.safetensors", state, card)
+        save_weights(folder / f"{name}.safetensors", model.state_dict(), card)
     return folder
 
 
@@ -79,7 +80,7 @@ def test_written_results_and_weights_are_compared_alike(place: Path, tmp_path: P
         assert one["ours"] == pytest.approx(result["nme_ic"])
     assert written["weights_sha256"] == measured["weights_sha256"]
     sweep = result["robustness"]
-    assert sweep["shift"]["0"] == sweep["scale"]["1"] == pytest.approx(result["nme_ic"], abs=1e-4)
+    assert sweep["shift"]["0"] == sweep["scale"]["1"] == pytest.approx(result["nme_ic"], abs=1e-3)
     assert list(sweep["shift"]) == ["0", "0.05", "0.1", "0.15"]
     page = (report / "report.html").read_text()
     assert f"Against two ({tmp_path / 'two'})" in page
