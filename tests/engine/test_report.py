@@ -220,8 +220,15 @@ def test_other_faces_are_refused_by_number_or_by_id(make: Make, faces: list[Reco
     swapped = replace(make(1, 2), records=[faces[1], faces[0]])
     with pytest.raises(FiduciaError, match="face 1: 'f0' and 'f1'"):
         compare_with(ours, [as_other(swapped, "there")])
-    with pytest.raises(FiduciaError, match="no face was found by both"):
-        compare_with(ours, [as_other(make(np.nan, np.nan), "there")])
+
+
+def test_where_no_face_was_found_by_both_the_report_says_so(make: Make, tmp_path: Path) -> None:
+    ours = make(1, np.nan)
+    compared = compare_with(ours, [as_other(make(np.nan, 2, weights="theirs"), "there")])
+    assert compared[0].as_dict()["difference"] is None
+    write_report(tmp_path, ours, compared)
+    for name in ("report.html", "report.md"):
+        assert "ours and theirs cannot be compared: no face was found by both" in (tmp_path / name).read_text()
 
 
 def test_a_written_result_is_refused_before_the_network_runs(
@@ -328,7 +335,9 @@ def test_a_chart_leaves_out_what_is_not_finite_and_escapes_its_words() -> None:
     assert "<a>" not in svg
 
 
-@pytest.mark.parametrize("low_high", [(0.0, 0.0), (4.4, 5.3), (0.0, 1e-9), (97.0, 1e6)])
+@pytest.mark.parametrize(
+    "low_high", [(0.0, 0.0), (4.4, 5.3), (0.0, 1e-9), (97.0, 1e6), (2.7, np.nextafter(2.7, 3)), (-1, -1)]
+)
 def test_axes_stand_about_their_values(low_high: tuple[float, float]) -> None:
     svg = chart([Series(name="", x=[0, 1], y=low_high)], label="l", xlabel="x", ylabel="y")
     points = re.search(r'class="line" points="([^"]*)"', svg)
@@ -350,3 +359,31 @@ def test_reliability_of_a_perfect_order_and_of_none() -> None:
     blind = np.concatenate([sure, [np.nan, 0.5]])
     again = reliability(blind, np.concatenate([10 * (1 - sure), [1.0, np.inf]]))
     assert again == told
+
+
+def test_an_own_landmark_set_with_partly_labelled_faces_and_no_eyes_is_reported(
+    faces: list[Record], tmp_path: Path
+) -> None:
+    (tmp_path / "muzzle4.toml").write_text(
+        'name = "muzzle4"\npoints = 4\nmirror = [[0, 1]]\nedges = [[0, 2, 1], [2, 3]]\n'
+    )
+    name = str(tmp_path / "muzzle4.toml")
+    own = [
+        replace(
+            r, xy=r.xy[[36, 45, 30, 8]], visible=np.full(4, 2, np.int8), scheme=name, box=np.array([9.0, 9, 90, 90])
+        )
+        for r in faces[:4]
+    ]
+    own[1].xy[2:] = np.nan
+    own[2].xy[1:] = np.nan  # one point: no box of its own, and nothing to divide by
+    found = np.nan_to_num(np.stack([r.xy for r in own]), nan=5.0) + np.array([3.0, 4.0])
+    tight = judge(own, found, get_scheme(name), stamp=STAMP)
+    assert tight.result["measured"]["box"] == 3
+    assert 2 not in [i for chosen in ranked(tight, 9).values() for i in chosen]
+    boxed = judge(own, found, get_scheme(name), stamp=STAMP, box="dataset")
+    assert boxed.result["nme_box"] == pytest.approx(100 * 5 / 81)
+    for done in (tight, boxed):
+        write_report(tmp_path / done.protocol.box, done, compare_with(done, [as_other(done, "itself")]))
+        page = (tmp_path / done.protocol.box / "report.html").read_text()
+        assert "NME, box" in page
+        assert "NME ic" not in page

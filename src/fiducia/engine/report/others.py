@@ -88,7 +88,7 @@ class Compared:
             "origin": self.other.origin,
             "weights_sha256": stamp.get("weights_sha256"),
             "metric": f"nme_{self.kind}",
-            **rows.pop("all"),
+            **rows.pop("all", dict.fromkeys(("ours", "theirs", *keys))),
             "subsets": rows,
         }
 
@@ -233,7 +233,7 @@ def compare_with(done: Evaluation, others: Sequence[Other]) -> list[Compared]:
     """Compare an evaluation with others, face by face, over all faces and in each subset.
 
     Raises:
-        FiduciaError: one was not measured alike, or no face has an answer of both.
+        FiduciaError: one was not measured alike.
     """
     ids = [record.id for record in done.records]
     kind = done.kind
@@ -243,8 +243,6 @@ def compare_with(done: Evaluation, others: Sequence[Other]) -> list[Compared]:
         refuse(other.origin, done.protocol, other.result["protocol"], (ids, other.ids))
         theirs = 100 * other.nme[kind]
         both = np.isfinite(ours) & np.isfinite(theirs)
-        if not both.any():
-            raise FiduciaError(f"--compare {other.origin}: no face was found by both")
         masks = {"all": np.ones(len(ids), bool), **done.masks}
         rows = {name: paired_bootstrap(theirs[m], ours[m]) for name, m in masks.items() if (m & both).any()}
         compared.append(Compared(other=other, kind=kind, rows=rows, gain=ours - theirs))

@@ -98,8 +98,8 @@ def jpeg(picture: Image, quality: int = 86) -> bytes:
 def _face(done: Evaluation, i: int) -> tuple[Image, npt.NDArray[np.float64]]:
     record = done.records[i]
     try:
-        box = tight_box(record.xy)
-    except ValueError:  # too few points have a label; then the network was given the data set's own box
-        box = record.box if record.box is not None else np.array([0.0, 0.0, _SIDE, _SIDE])
-    to_crop = box_to_crop(box, _SIDE, 0.7)
+        to_crop = box_to_crop(tight_box(record.xy), _SIDE, 0.7)
+    except ValueError:  # too few points are labelled; then the network was given the data set's own box
+        known = record.box if record.box is not None else np.array([0.0, 0.0, _SIDE, _SIDE])
+        to_crop = box_to_crop(known, _SIDE, 0.7)
     return crop(read_image(record.image), to_crop, _SIDE), to_crop

@@ -162,8 +162,11 @@ def _stroke(s: Series) -> str:
 
 def _ticks(low: float, high: float, *, outside: bool) -> list[float]:
     """Return round values in [low, high], some five steps; ``outside`` = from below low to above high."""
-    span = (high - low) or abs(high) or 1.0
+    span = high - low
     if outside:
+        if span <= 1e-6 * max(abs(low), abs(high)):  # one value, or as good as one: a plot needs some room
+            span = 0.2 * max(abs(low), abs(high)) or 1.0
+            low, high = low - span / 2, high + span / 2
         low, high = max(low - 0.02 * span, min(low, 0.0)), high + 0.02 * span
     rough = span / 5
     unit = 10 ** math.floor(math.log10(rough))

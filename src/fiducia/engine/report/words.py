@@ -82,8 +82,10 @@ def versus_rows(done: Evaluation, one: Compared) -> list[list[str]]:
 
 def verdict(done: Evaluation, one: Compared) -> str:
     """Say in a sentence what the comparison over all faces shows."""
-    row = one.rows["all"]
     ours, theirs = done.protocol.weights, one.other.name
+    if "all" not in one.rows:
+        return f"{ours} and {theirs} cannot be compared: no face was found by both."
+    row = one.rows["all"]
     if row.significant:
         word = "less" if row.difference < 0 else "more"
         text = f"{ours} has {word} error than {theirs} by {_signed(abs(row.difference), row)[1:]} points of NME"
