@@ -110,3 +110,17 @@ def test_any_recipe_survives_a_round_trip(epochs: int, lr: float, name: str, exc
         {"name": name, "train": {"epochs": epochs}, "optim": {"lr": lr}, "data": {"exclude": exclude}}
     )
     assert parse_recipe(tomllib.loads(dump_recipe(recipe))) == recipe
+
+
+def test_a_bad_value_is_blamed_on_the_setting_that_brings_it(tmp_path: Path) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text("[train]\nepochs = 3\n")
+    with pytest.raises(UsageError, match=r"^--set optim\.lr=fast: optim\.lr: .* found 'fast'"):
+        load_recipe(path, ["train.epochs=5", "optim.lr=fast", "train.seed=1"])
+    with pytest.raises(UsageError, match=r"^--set traim\.epochs=3: .*did you mean 'train'"):
+        load_recipe(path, ["traim.epochs=3"])
+    path.write_text("[train]\nepochs = -3\n")
+    with pytest.raises(UsageError, match=r"mine\.toml: train\.epochs: "):
+        load_recipe(path, ["train.seed=1"])
+    # A later setting may mend what the file or an earlier one broke.
+    assert load_recipe(path, ["train.epochs=-1", "train.epochs=2"]).train.epochs == 2

@@ -65,11 +65,28 @@ def load_recipe(name: str | Path, overrides: Iterable[str] = ()) -> Recipe:
         if "extends" in base:
             raise UsageError(f"{path}: extends {parent}, which extends again; one level is allowed, so name its parent")
         table = _merge(base, table)
+    table.setdefault("name", path.stem)
+    tables = [table]
+    overrides = list(overrides)
     for override in overrides:
-        table = _merge(table, _override(override))
-    if "name" not in table:
-        table["name"] = path.stem
-    return parse_recipe(table, origin=str(path))
+        tables.append(_merge(tables[-1], _override(override)))
+    try:
+        return parse_recipe(tables[-1], origin=str(path))
+    except UsageError as error:
+        raise _blame(error, path, tables, overrides) from error
+
+
+def _blame(error: UsageError, path: Path, tables: list[dict[str, Any]], overrides: list[str]) -> UsageError:
+    """Return the error with the first ``--set`` that brings it about in the file's place, where it is one of them."""
+    for i, table in enumerate(tables):
+        try:
+            parse_recipe(table, origin=str(path))
+        except UsageError as found:
+            if str(found) == str(error):
+                return (
+                    error if i == 0 else UsageError(f"--set {overrides[i - 1]}: {str(error).removeprefix(f'{path}: ')}")
+                )
+    return error
 
 
 def parse_recipe(table: Mapping[str, Any], origin: str = "recipe") -> Recipe:

@@ -54,13 +54,20 @@ def evaluate(
     ] = False,
 ) -> None:
     """Measure weights on annotated faces."""
-    from ..data.images import write_atomic
+    from ..data.images import require_writable, write_atomic
     from ..engine.evaluate import Settings
     from ..engine.report import evaluate_against, verdict, write_report
     from ..structures import UsageError
 
     if box not in ("auto", "landmarks", "dataset"):
         raise UsageError(f"--box {box}: expected auto, landmarks or dataset")
+    for path, folder in ((faces, False), (report, True), (None if json_ in (None, "-") else Path(json_), False)):
+        if path is not None:
+            require_writable(path)
+            if path.exists() and path.is_dir() != folder:
+                raise UsageError(
+                    f"{path}: is a {'file' if folder else 'folder'}; give a {'folder' if folder else 'file'}"
+                )
     settings = Settings(
         weights=weights,
         detector=detector,

@@ -42,7 +42,9 @@ def pack(
         list[Path] | None, typer.Option(help="A JSON file of fiducia evaluate; its figures go into the card.")
     ] = None,
     notes: Annotated[str, typer.Option(help="What else a user should know.")] = "",
-    command: Annotated[str, typer.Option(help="How a stranger trains them, if not as this machine's folders say.")] = "",
+    command: Annotated[
+        str, typer.Option(help="How a stranger trains them, if not as this machine's folders say.")
+    ] = "",
 ) -> None:
     """Write weights in half precision with measured figures in their card: a file to hand on."""
     from ..models.weights import pack_weights

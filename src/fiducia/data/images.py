@@ -30,6 +30,7 @@ __all__ = [
     "cut_patch",
     "read_image",
     "reduction",
+    "require_writable",
     "write_atomic",
     "write_image",
 ]
@@ -122,6 +123,21 @@ def write_atomic(path: str | Path, data: bytes) -> None:
             raise
     except OSError as error:
         raise FiduciaError(f"{path}: cannot be written ({error.strerror or error}); choose another place") from None
+
+
+def require_writable(path: str | Path) -> None:
+    """Refuse a place where nothing can be written, before the work whose result should stand there; nothing is made yet.
+
+    Raises:
+        UsageError: its nearest folder is a file or may not be written into.
+    """
+    whole = Path(path).absolute()
+    if whole.exists() and not os.access(whole, os.W_OK):
+        raise UsageError(f"{path}: cannot be written; choose another place")
+    nearest = next(folder for folder in whole.parents if folder.exists())
+    if not nearest.is_dir() or not os.access(nearest, os.W_OK):
+        what = "cannot be written into" if nearest.is_dir() else "is a file"
+        raise UsageError(f"{path}: nothing can be written there ({nearest} {what}); choose another place")
 
 
 def write_image(path: str | Path, rgb: Image) -> None:

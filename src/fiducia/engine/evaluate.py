@@ -118,7 +118,9 @@ def evaluate_faces(
     split = split or default_split(spec)
     records = load_records(source, split, scheme)
     require_parts(spec.name, root, split, records)
-    records = exclude(records, leave_out)
+    total, records = len(records), exclude(records, leave_out)
+    if total and not records:
+        raise FiduciaError(f"{source}: --exclude leaves none of {total:,} faces; take a pattern out of it")
     if not records:
         raise FiduciaError(f"{source}: no face in split {split!r}; run: fiducia data check {source}")
     card = read_card(settings.weights)

@@ -69,7 +69,10 @@ def split_records(recipe: Recipe) -> tuple[list[Record], list[Record], Scheme]:
         FiduciaError: no face is left, or the faces are of several schemes.
     """
     data = recipe.data
-    records = exclude(load_records(data.source, data.split, data.scheme), data.exclude)
+    found = load_records(data.source, data.split, data.scheme)
+    records = exclude(found, data.exclude)
+    if found and not records:
+        raise FiduciaError(f"{data.source}: data.exclude leaves none of {len(found):,} faces; take a pattern out of it")
     if not records:
         raise FiduciaError(f"{data.source}: no face in split {data.split!r}; run: fiducia data check {data.source}")
     names = sorted({record.scheme for record in records})
