@@ -185,7 +185,7 @@ def test_the_page_shows_the_comparison_and_overlays_the_other(make: Make, tmp_pa
     assert apart(compared[1], 9) == {"better": [], "worse": []}
 
 
-def test_the_verdict_says_which_is_better_only_where_the_interval_leaves_out_zero(make: Make) -> None:
+def test_the_verdict_says_which_is_better_only_where_both_tests_do(make: Make) -> None:
     ours = make(1, 2, 3, 4, 5, 6, 7, 8)
     worse, alike = make(2, 3, 4, 5, 6, 7, 8, 9, weights="worse"), make(2, 1, 4, 3, 6, 5, 8, 7, weights="alike")
     first, second = compare_with(ours, [as_other(worse, "w"), as_other(alike, "a")])
@@ -194,6 +194,10 @@ def test_the_verdict_says_which_is_better_only_where_the_interval_leaves_out_zer
     assert verdict(ours, second).startswith("No difference is shown between ours and alike")
     (back,) = compare_with(worse, [as_other(ours, "o")])
     assert verdict(worse, back).startswith("worse has more error than ours by ")
+    few = make(1, 2, 3, 4)  # the interval leaves out zero, but 2 of 16 sign patterns are as far apart
+    (one,) = compare_with(few, [as_other(make(2, 3, 4, 5, weights="worse"), "w")])
+    assert one.rows["all"].significant
+    assert verdict(few, one).startswith("No difference is shown between ours and worse")
 
 
 @pytest.mark.parametrize(

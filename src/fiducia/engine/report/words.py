@@ -86,7 +86,8 @@ def verdict(done: Evaluation, one: Compared) -> str:
     if "all" not in one.rows:
         return f"{ours} and {theirs} cannot be compared: no face was found by both."
     row = one.rows["all"]
-    if row.significant:
+    # Of few faces the bootstrap's interval is too narrow, so both tests must agree before a difference is claimed.
+    if row.significant and row.p < 1 - row.level:
         word = "less" if row.difference < 0 else "more"
         text = f"{ours} has {word} error than {theirs} by {_signed(abs(row.difference), row)[1:]} points of NME"
     else:
@@ -96,9 +97,8 @@ def verdict(done: Evaluation, one: Compared) -> str:
 
 
 def _interval(row: Comparison) -> str:
-    return (
-        f"{100 * row.level:g} % interval {_signed(row.low, row)} … {_signed(row.high, row)}, {row.faces} faces, paired"
-    )
+    ends = f"{_signed(row.low, row)} … {_signed(row.high, row)}"
+    return f"{100 * row.level:g} % interval {ends}, {row.faces} {'face' if row.faces == 1 else 'faces'}, paired"
 
 
 def _signed(value: float, row: Comparison) -> str:
