@@ -56,6 +56,9 @@ def read_header(data: bytes) -> Header:
 def _jpeg(data: bytes) -> Header:
     """Walk the segments (so that a thumbnail's own end marker inside EXIF does not count) and the scans to EOI."""
     size: tuple[int, int] | None = None
+    depths: dict[int, list[int]] | None = (
+        None  # of a progressive file: component → bits that each coefficient still lacks
+    )
     at = 2
     while True:
         # Between segments a marker must follow at once; garbage there is skipped as libjpeg does.
@@ -71,12 +74,21 @@ def _jpeg(data: bytes) -> Header:
         if code in _SOF and size is None:
             height, width = struct.unpack_from(">HH", data, at + 3)
             size = (width, height)
+            depths = {data[at + 8 + 3 * i]: [16] * 64 for i in range(data[at + 7])} if code == 0xC2 else None
+        if code == 0xDA and depths is not None:
+            count = data[at + 2]
+            first, last, low = data[at + 3 + 2 * count], data[at + 4 + 2 * count], data[at + 5 + 2 * count] & 15
+            for i in range(count):
+                for k in range(first, min(last, 63) + 1):
+                    depths.setdefault(data[at + 3 + 2 * i], [16] * 64)[k] = low
         at += length
-        if code == 0xDA and data.endswith(b"\xff\xd9"):
+        if code == 0xDA and depths is None and data.endswith(b"\xff\xd9"):
             # The scan of a whole file need not be searched: a cut never falls just behind an end marker.
             break
     if size is None:
         raise HeaderError("is a JPEG without a picture in it; export it again")
+    if depths is not None and any(map(any, depths.values())):
+        raise HeaderError(_CUT.format("a progressive JPEG that lacks its last scans"))
     return Header("JPEG", *size)
 
 

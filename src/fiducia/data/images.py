@@ -19,6 +19,7 @@ import numpy.typing as npt
 from ..geometry import affine_apply, affine_compose, affine_invert
 from ..structures import FiduciaError, UsageError
 from .headers import HeaderError, read_header
+from .remarks import decode_quietly
 
 Image = npt.NDArray[np.uint8]
 
@@ -76,7 +77,11 @@ def read_image(source: str | Path | bytes) -> Image:
     if not 0 < header.width * header.height <= MAX_PIXELS:
         size = f"{header.width} x {header.height} pixels"
         raise FiduciaError(f"{name}: {size}; expected at most {MAX_PIXELS // 10**6} million; shrink it")
-    pixels = _decode(data)
+    pixels, cut = _decode(data)
+    if cut:
+        raise FiduciaError(
+            f"{name}: is cut short (the {header.format} data end before the picture does); download or export it again"
+        )
     if pixels is None or pixels.dtype not in (np.uint8, np.uint16):
         found = "damaged" if pixels is None else f"of {pixels.dtype} pixels"
         raise FiduciaError(
@@ -89,15 +94,17 @@ def read_image(source: str | Path | bytes) -> Image:
     return np.ascontiguousarray(pixels)
 
 
-def _decode(data: bytes) -> npt.NDArray[np.generic] | None:
-    """Decode to RGB of the file's own depth, with OpenCV's remarks kept off stderr; None where it cannot."""
+def _decode(data: bytes) -> tuple[npt.NDArray[np.generic] | None, bool]:
+    """Decode to RGB of the file's own depth, with nothing on stderr; None where it cannot. Second: was it cut short?"""
     logging = cv2.utils.logging
     level = logging.getLogLevel()
     logging.setLogLevel(logging.LOG_LEVEL_SILENT)
     try:
-        return cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR_RGB | cv2.IMREAD_ANYDEPTH)
+        return decode_quietly(
+            lambda: cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR_RGB | cv2.IMREAD_ANYDEPTH)
+        )
     except cv2.error:
-        return None
+        return None, False
     finally:
         logging.setLogLevel(level)
 
