@@ -14,6 +14,7 @@ from ..data.source import to_scheme
 from ..metrics.protocol import Protocol, normaliser_indices
 from ..schemes import Scheme, SchemeError, conversion, get_scheme
 from ..structures import Record, UsageError
+from .subsets import is_partial
 
 Array = npt.NDArray[np.float64]
 
@@ -59,6 +60,7 @@ def make_plan(records: Sequence[Record], own: Scheme, stamp: dict[str, Any], box
     use = box == "dataset" or (box == "auto" and scheme.name == "aflw19" and whole)
     protocol = Protocol(
         faces=len(kept),
+        partial=is_partial(stamp.get("official"), len(kept)),
         scheme=scheme.name,
         points=scheme.num_points,
         converted=converted,

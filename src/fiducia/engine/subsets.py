@@ -12,7 +12,7 @@ from ..data.source import DatasetSpec
 from ..data.w300 import PARTS, SPLITS
 from ..structures import FiduciaError, Record, UsageError
 
-__all__ = ["default_split", "require_parts", "subsets"]
+__all__ = ["default_split", "is_partial", "require_parts", "subsets"]
 
 
 def default_split(spec: DatasetSpec) -> str:
@@ -26,6 +26,15 @@ def default_split(spec: DatasetSpec) -> str:
             return name
     known = ", ".join(spec.splits) or "all, or a name of your own"
     raise UsageError(f"{spec.name} has no test split of its own; choose one with --split: {known}")
+
+
+def is_partial(official: int | None, faces: int) -> bool:
+    """Whether faces are absent, lost or left out, that a split officially has; False where no official number is known.
+
+    Readers refuse a benchmark of which a list or a part is absent; of a split that is merely short the figures are
+    computed, and this is stamped on them.
+    """
+    return official is not None and faces < official
 
 
 def require_parts(data: str, root: str, split: str, records: Sequence[Record]) -> None:

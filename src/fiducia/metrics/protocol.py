@@ -32,6 +32,8 @@ class Protocol(BaseModel):
     """Faces in the split, found or not."""
     official: int | None = None
     """Faces that the split officially has, where it is known."""
+    partial: bool = False
+    """Faces are absent that the split officially has: no published figure of the split is this one's match."""
     scheme: str
     """The landmark set that was scored."""
     points: int
@@ -79,6 +81,8 @@ class Protocol(BaseModel):
             f"decode {self.decode}; weights {self.weights} (sha256 {(self.weights_sha256 or 'unknown')[:12]}); "
             f"{self.runtime}; fiducia {self.fiducia}",
         ]
+        if self.partial:
+            lines.insert(1, f"PARTIAL: no match for published figures, which are of all {self.official} faces")
         if self.converted:
             lines.insert(1, f"converted: {self.converted}")
         if self.excluded:
