@@ -14,6 +14,7 @@ import numpy as np
 from ..schemes import SchemeError, get_scheme
 from ..structures import FiduciaError, Record, UsageError
 from .images import read_image
+from .shapes import farthest
 from .source import DatasetSpec, Fault, find_dataset
 
 __all__ = ["CheckReport", "PartCount", "check"]
@@ -42,6 +43,7 @@ class CheckReport:
         outside: faces with a point outside their photograph.
         worst_px: the largest distance of a point from its photograph, in photograph pixels.
         worst_id: that point's face.
+        odd: the faces farthest from the median face, with their score and oddest points; look at them.
         fetch: where the data set comes from.
         licence: what may be done with it.
     """
@@ -55,6 +57,7 @@ class CheckReport:
     outside: int = 0
     worst_px: float = 0.0
     worst_id: str = ""
+    odd: list[dict[str, Any]] = field(default_factory=list)
     fetch: str = ""
     licence: str = ""
 
@@ -80,6 +83,7 @@ class CheckReport:
             "broken": self.broken,
             "remarks": self.remarks,
             "outside": {"faces": self.outside, "worst_px": round(self.worst_px, 3), "worst_id": self.worst_id},
+            "odd": self.odd,
             "fetch": self.fetch,
             "licence": self.licence,
         }
@@ -101,6 +105,11 @@ class CheckReport:
             )
         else:
             text.append("every point lies inside its photograph")
+        for row in self.odd:
+            text.append(
+                f"farthest from the median face: {row['id']} ({row['score']:.1f} times the usual; "
+                f"{' and '.join(row['points'])})"
+            )
         short = any(p.official is not None and p.found < p.official for p in self.parts)
         if short and self.fetch:
             text.append(f"what is missing: {self.fetch}")
@@ -151,6 +160,11 @@ def check(
         spec.read(root, spec.splits[0] if spec.splits else "all", scheme)
         raise FiduciaError(f"{source}: holds no face; expected some in {', '.join(parts)}; fetch: {spec.fetch}")
     _look(records.values(), report, on_progress)
+    for name in dict.fromkeys(record.scheme for record in records.values()):
+        same = [record for record in records.values() if record.scheme == name]
+        report.odd += [
+            {"id": same[o.index].id, "score": round(o.score, 2), "points": list(o.points)} for o in farthest(same)
+        ]
     return report
 
 
