@@ -10,7 +10,7 @@ import torch
 from dot_faces import DotRuntime
 
 from fiducia.config import ModelConfig
-from fiducia.models.build import build_model
+from fiducia.models.build import build_model, models
 from fiducia.models.weights import WeightCard, save_weights
 
 
@@ -27,7 +27,15 @@ def make_weights(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path
     state = build_model(ModelConfig(name="fifa_tiny"), 5, 64).state_dict()
 
     def make(name: str = "untrained", **changes: object) -> Path:
-        card = {"name": name, "model": "fifa_tiny", "scheme": "five", "num_points": 5, "size": 64, **changes}
+        card = {
+            "name": name,
+            "model": "fifa_tiny",
+            "options": models["fifa_tiny"].options,
+            "scheme": "five",
+            "num_points": 5,
+            "size": 64,
+            **changes,
+        }
         path = folder / f"{name}.safetensors"
         if not path.exists():
             save_weights(path, state, WeightCard(**card))  # type: ignore[arg-type]

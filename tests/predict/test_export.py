@@ -26,7 +26,7 @@ from fiducia.engine import certificate
 from fiducia.engine.evaluate import evaluate
 from fiducia.geometry import tight_box
 from fiducia.heatmaps import decoders
-from fiducia.models import build_model
+from fiducia.models import build_model, models
 from fiducia.models.spectral import FFParser
 from fiducia.models.weights import WeightCard, save_weights
 from fiducia.predict import export as exporting
@@ -75,7 +75,8 @@ def crops(count: int, size: int = 64) -> np.ndarray:
 @pytest.fixture(scope="module")
 def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("weights") / "lively.safetensors"
-    card = WeightCard(name="lively", model="fifa_tiny", options=OPTIONS, scheme="five", num_points=5, size=64)
+    options = {**models["fifa_tiny"].options, **OPTIONS}
+    card = WeightCard(name="lively", model="fifa_tiny", options=options, scheme="five", num_points=5, size=64)
     save_weights(path, lively().state_dict(), card)
     return path
 
