@@ -1,4 +1,4 @@
-"""``fiducia data check|preview|convert``: is a data set whole, what does the network see of it, in which format."""
+"""``fiducia data check|preview|convert|suspects``: is a data set whole, what is seen of it, in which format, which labels lie."""
 
 from __future__ import annotations
 
@@ -103,3 +103,42 @@ def convert(
     records = load_records(source, split or (splits[0] if splits else "all"), scheme)
     writers[to](out, records)
     typer.echo(f"{out}: {len(records):,} faces")
+
+
+@app.command()
+def suspects(
+    source: Source,
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Gets suspects.csv, suspects.png and a run for each fold.")],
+    folds: Annotated[int, typer.Option(min=2, help="Networks to train, each blind to its share of the faces.")] = 5,
+    weights: Annotated[
+        str | None, typer.Option(help="Ask these instead; they must not have been trained on these faces.")
+    ] = None,
+    split: Annotated[str, typer.Option(help="Which faces.")] = "train",
+    scheme: Annotated[
+        str | None, typer.Option(help="The landmark set that own points are in: a name or TOML file.")
+    ] = None,
+    recipe: Annotated[str, typer.Option(help="How a fold is trained: a recipe file, or a shipped one.")] = "suspects",
+    set_: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change one value, e.g. train.epochs=5.")
+    ] = None,
+    top: Annotated[int, typer.Option(min=1, help="Faces on the sheet, and lines to print: at most 10.")] = 24,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
+) -> None:
+    """Find wrong labels: the faces whose labels disagree most with a network that has not seen them.
+
+    What was cut off goes on where it stopped when the same command is given again.
+    """
+    from ..data.images import require_writable
+    from ..engine.suspects import find_suspects, write_suspects
+    from ..recipes import load_recipe
+
+    require_writable(out / "suspects.csv")
+    overrides = [f"data.source={json.dumps(source)}", f"data.split={json.dumps(split)}", f"train.device={device}"]
+    overrides += [] if scheme is None else [f"data.scheme={json.dumps(scheme)}"]
+    found = find_suspects(
+        load_recipe(recipe, [*overrides, *(set_ or [])]), out, folds=folds, weights=weights, device=device
+    )
+    for path in write_suspects(out, found, top):
+        typer.echo(str(path))
+    for rank, one in enumerate(found[: min(top, 10)], start=1):
+        typer.echo(f"{rank:>3}  {one.record.id}  {one.score:.1f} times the usual: {' and '.join(one.points)}")
