@@ -59,6 +59,13 @@ def preview(
     faces: Annotated[int, typer.Option(min=1, help="Rows.")] = 6,
     views: Annotated[bool, typer.Option("--views", help="Show I' beside I''.")] = False,
     seed: Annotated[int, typer.Option(min=0, help="Of the faces and of every augmentation.")] = 0,
+    saliency: Annotated[
+        bool, typer.Option("--saliency", help="Show where a network looks, without and with squares (Fig. 1).")
+    ] = False,
+    weights: Annotated[str, typer.Option(help="With --saliency: the network.")] = "fifa_tiny",
+    against: Annotated[
+        str | None, typer.Option(help="With --saliency: a second network beside it, such as one trained without FiFA.")
+    ] = None,
 ) -> None:
     """Draw the faces as training sees them: rows are faces, columns epochs, with FiFA's shrinking squares."""
     from ..data.images import write_image
@@ -72,6 +79,25 @@ def preview(
         if not all(word.strip().isdigit() and int(word) > 0 for word in epochs.split(",")):
             raise UsageError(f"--epochs {epochs}: expected numbers from 1 with commas between, such as 1,6,11")
         chosen = [int(word) for word in epochs.split(",")]
+    if saliency:
+        if views or len(chosen or [1]) > 1:
+            raise UsageError("--saliency shows one epoch's squares; leave out --views, and give --epochs one number")
+        from ..engine.saliency import saliency as look
+
+        looked = look(
+            load_recipe(recipe, overrides),
+            [weights, *([] if against is None else [against])],
+            epoch=(chosen or [1])[0],
+            faces=faces,
+            seed=seed,
+        )
+        write_image(out, looked.image)
+        typer.echo(f"{out}: {looked.faces} faces; saliency within 5 % of the crop's side of a landmark:")
+        for name, (plain, squares) in looked.focus.items():
+            typer.echo(f"{name}: {100 * plain:.1f} % without, {100 * squares:.1f} % with squares")
+        return
+    if against is not None:
+        raise UsageError("--against compares saliency; add --saliency")
     sheet = run(load_recipe(recipe, overrides), epochs=chosen, faces=faces, both_views=views, seed=seed)
     write_image(out, sheet.image)
     typer.echo(f"{out}: {sheet.faces} faces at epochs {', '.join(map(str, sheet.epochs))}")

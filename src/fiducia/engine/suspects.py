@@ -167,7 +167,7 @@ def write_suspects(out: Path, suspects: Sequence[Suspect], most: int = 24) -> li
         to_crop = box_to_crop(tight_box(np.concatenate([s.record.xy, s.found])), _TILE)
         tile = crop(read_image(s.record.image), to_crop, _TILE)
         tiles.append(draw_errors(tile, affine_apply(to_crop, s.record.xy), affine_apply(to_crop, s.found)))
-        captions.append(f"{rank}  {s.record.id}  {s.score:.0f}x")
+        captions.append(f"{rank}: {s.score:.0f}x {s.record.id}")
     write_image(sheet, contact_sheet(tiles, captions=captions, columns=6))
     return [table, sheet]
 

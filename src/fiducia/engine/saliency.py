@@ -1,0 +1,161 @@
+"""Where a network looks, with and without FiFA's squares: the paper's Fig. 1, by Grad-CAM of the last layer.
+
+Grad-CAM (Selvaraju et al., ICCV 2017) weights each channel of the features before the head by the mean gradient of what
+is asked for, here the logit at the peak of one landmark's heatmap, and keeps what is positive; this for every landmark,
+and the sum of all. (Of the sum of all logits it would show nothing: where one landmark is, the 67 others are not.)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+
+from ..augment.fiducial import FiFA
+from ..config import Recipe
+from ..data.images import crop, read_image
+from ..data.source import exclude, load_records
+from ..draw import contact_sheet, draw_heatmaps
+from ..geometry import affine_apply, box_to_crop
+from ..models.weights import load_weights
+from ..predict.runtime import pick_device
+from ..structures import FiduciaError, UsageError
+from .locate import annotated_box
+
+__all__ = ["SaliencySheet", "focus", "grad_cam", "saliency"]
+
+_TILE = 256
+_NEAR = 0.05
+
+
+@dataclass(frozen=True, eq=False)
+class SaliencySheet:
+    """The picture, and what it says in numbers.
+
+    Attributes:
+        image: uint8 ``(H, W, 3)``: a row a face; for every network the crop's saliency without and with squares.
+        faces: rows.
+        focus: for each network's name, the mean share of its saliency near a landmark, without and with squares.
+        side: of the squares, in crop pixels, for each network.
+    """
+
+    image: npt.NDArray[np.uint8]
+    faces: int
+    focus: dict[str, tuple[float, float]]
+    side: dict[str, int]
+
+
+def grad_cam(model: nn.Module, images: Tensor) -> npt.NDArray[np.float32]:
+    """Return the saliency ``(B, h, w)`` of crops, each scaled to a largest value of 1 (0 where nothing is positive).
+
+    Args:
+        model: in evaluation mode; of a network without heatmaps the sum of all coordinates is what is asked for.
+        images: uint8 ``(B, 3, S, S)`` on the model's device.
+    """
+    with torch.enable_grad():
+        output = model(images)
+        asked = output.points.sum(-1) if output.logits is None else output.logits.flatten(2).amax(-1)
+        cam = torch.zeros_like(output.features[:, 0])
+        for k in range(asked.shape[1]):
+            (gradient,) = torch.autograd.grad(asked[:, k].sum(), output.features, retain_graph=True)
+            weights = gradient.mean(dim=(-2, -1), keepdim=True)
+            cam += (weights * output.features).sum(dim=1).clamp(min=0).detach()
+    cam = cam.float()
+    top = cam.amax(dim=(-2, -1), keepdim=True)
+    return torch.where(top > 0, cam / top.clamp(min=1e-30), torch.zeros_like(cam)).cpu().numpy()
+
+
+def focus(cam: npt.ArrayLike, xy_crop: npt.ArrayLike, size: int, near: float = _NEAR) -> float:
+    """Return the share of saliency whose cell's centre lies within ``near`` crop sides of a labelled point; nan of none.
+
+    Args:
+        cam: ``(h, w)``, not negative.
+        xy_crop: ``(K, 2)`` crop pixels; nan = not labelled.
+        size: S, the crop's side in pixels.
+        near: as a share of S.
+    """
+    values, points = np.asarray(cam, dtype=np.float64), np.asarray(xy_crop, dtype=np.float64)
+    points = points[np.isfinite(points).all(axis=1)]
+    if values.sum() <= 0 or not len(points):
+        return float("nan")
+    h, w = values.shape
+    x, y = (np.arange(w) + 0.5) * size / w - 0.5, (np.arange(h) + 0.5) * size / h - 0.5
+    cells = np.stack(np.meshgrid(x, y), axis=-1)
+    distance = np.linalg.norm(cells[:, :, None] - points, axis=-1).min(axis=-1)
+    return float(values[distance <= near * size].sum() / values.sum())
+
+
+def saliency(
+    recipe: Recipe,
+    weights: Sequence[str],
+    *,
+    epoch: int = 1,
+    faces: int = 6,
+    seed: int = 0,
+    device: str = "auto",
+) -> SaliencySheet:
+    """Draw where networks look in some faces of a recipe's data.
+
+    Args:
+        recipe: its ``data`` names the faces; ``augment.fifa`` and ``train.epochs`` say how large the squares are.
+        weights: one or several; each brings its own crop.
+        epoch: of the squares' schedule, from 1: the first has the largest.
+        faces: rows; drawn by ``seed``.
+        seed: of the choice.
+        device: where the networks run.
+
+    Raises:
+        UsageError: unknown weights, or an epoch without squares.
+        FiduciaError: no face, or one that cannot be read.
+    """
+    data = recipe.data
+    fifa = FiFA.from_config(recipe.augment.fifa, recipe.train.epochs)
+    records = exclude(load_records(data.source, data.split, data.scheme), data.exclude)
+    if not records:
+        raise FiduciaError(f"{data.source}: no face in split {data.split!r}; run: fiducia data check {data.source}")
+    chosen = np.random.default_rng(seed).permutation(len(records))[:faces]
+    shown = [records[int(i)] for i in sorted(chosen)]
+    rows: list[list[npt.NDArray[np.uint8]]] = [[] for _ in shown]
+    captions: list[list[str]] = [[] for _ in shown]
+    means: dict[str, tuple[float, float]] = {}
+    sides: dict[str, int] = {}
+    for name in weights:
+        model, card = load_weights(name, device=pick_device(device))
+        side = fifa.side(epoch, card.size)
+        if side == 0:
+            raise UsageError(f"epoch {epoch}: the squares have ended; choose an earlier one with --epochs")
+        title = card.name if card.name not in means else f"{card.name} ({len(means) + 1})"
+        shares = []
+        for row, record in enumerate(shown):
+            to_crop = box_to_crop(annotated_box(record, card.box_source), card.size, card.scale)
+            plain = crop(read_image(record.image), to_crop, card.size)
+            xy = affine_apply(to_crop, record.xy)
+            pair = [plain, fifa(plain, xy, epoch)]
+            images = (
+                torch.from_numpy(np.stack(pair).transpose(0, 3, 1, 2)).contiguous().to(next(model.parameters()).device)
+            )
+            cams = grad_cam(model, images)
+            share = [focus(cam, xy, card.size) for cam in cams]
+            shares.append(share)
+            if not rows[row]:
+                rows[row].append(_enlarge(pair[1]))
+                captions[row].append(record.id)
+            for picture, cam, value, what in zip(pair, cams, share, ("plain", f"squares {side} px"), strict=True):
+                rows[row].append(draw_heatmaps(_enlarge(picture), cam[None]))
+                captions[row].append(f"{title}, {what}: {100 * value:.0f} %")
+        mean = np.nanmean(np.array(shares), axis=0) if np.isfinite(shares).any() else np.full(2, np.nan)
+        means[title], sides[title] = (float(mean[0]), float(mean[1])), side
+    sheet = contact_sheet(
+        [tile for row in rows for tile in row], captions=[c for row in captions for c in row], columns=len(rows[0])
+    )
+    return SaliencySheet(sheet, len(shown), means, sides)
+
+
+def _enlarge(picture: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+    """Repeat pixels up to at least the tile's side, so that squares of one pixel keep their edges."""
+    factor = max(1, -(-_TILE // picture.shape[0]))
+    return np.repeat(np.repeat(picture, factor, axis=0), factor, axis=1)
