@@ -92,7 +92,7 @@ def preview(
             seed=seed,
         )
         write_image(out, looked.image)
-        typer.echo(f"{out}: {looked.faces} faces; saliency within 5 % of the crop's side of a landmark:")
+        typer.echo(f"{out}: {looked.faces} faces; share of a landmark's saliency within 5 % of the crop's side of it:")
         for name, (plain, squares) in looked.focus.items():
             typer.echo(f"{name}: {100 * plain:.1f} % without, {100 * squares:.1f} % with squares")
         return

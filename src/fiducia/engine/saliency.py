@@ -2,7 +2,7 @@
 
 Grad-CAM (Selvaraju et al., ICCV 2017) weights each channel of the features before the head by the mean gradient of what
 is asked for, here the logit at the peak of one landmark's heatmap, and keeps what is positive; this for every landmark,
-and the sum of all. (Of the sum of all logits it would show nothing: where one landmark is, the 67 others are not.)
+and the picture shows the largest. (Of the sum of all logits it would show nothing: where one is, the 67 others are not.)
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class SaliencySheet:
     Attributes:
         image: uint8 ``(H, W, 3)``: a row a face; for every network the crop's saliency without and with squares.
         faces: rows.
-        focus: for each network's name, the mean share of its saliency near a landmark, without and with squares.
+        focus: for each network's name, the mean :func:`focus`, without and with squares.
         side: of the squares, in crop pixels, for each network.
     """
 
@@ -50,43 +50,44 @@ class SaliencySheet:
 
 
 def grad_cam(model: nn.Module, images: Tensor) -> npt.NDArray[np.float32]:
-    """Return the saliency ``(B, h, w)`` of crops, each scaled to a largest value of 1 (0 where nothing is positive).
+    """Return every landmark's saliency ``(B, K, h, w)``, each scaled to a largest value of 1 (0 where none is positive).
 
     Args:
-        model: in evaluation mode; of a network without heatmaps the sum of all coordinates is what is asked for.
+        model: in evaluation mode; of a network without heatmaps the sum of a landmark's coordinates is what is asked for.
         images: uint8 ``(B, 3, S, S)`` on the model's device.
     """
     with torch.enable_grad():
         output = model(images)
         asked = output.points.sum(-1) if output.logits is None else output.logits.flatten(2).amax(-1)
-        cam = torch.zeros_like(output.features[:, 0])
+        cams = []
         for k in range(asked.shape[1]):
             (gradient,) = torch.autograd.grad(asked[:, k].sum(), output.features, retain_graph=True)
             weights = gradient.mean(dim=(-2, -1), keepdim=True)
-            cam += (weights * output.features).sum(dim=1).clamp(min=0).detach()
-    cam = cam.float()
+            cams.append((weights * output.features).sum(dim=1).clamp(min=0).detach().float())
+    cam = torch.stack(cams, dim=1)
     top = cam.amax(dim=(-2, -1), keepdim=True)
     return torch.where(top > 0, cam / top.clamp(min=1e-30), torch.zeros_like(cam)).cpu().numpy()
 
 
 def focus(cam: npt.ArrayLike, xy_crop: npt.ArrayLike, size: int, near: float = _NEAR) -> float:
-    """Return the share of saliency whose cell's centre lies within ``near`` crop sides of a labelled point; nan of none.
+    """Return the share of each landmark's saliency near that landmark, mean over those that are labelled; nan of none.
 
     Args:
-        cam: ``(h, w)``, not negative.
+        cam: ``(K, h, w)``, not negative; a landmark without saliency counts as 0.
         xy_crop: ``(K, 2)`` crop pixels; nan = not labelled.
         size: S, the crop's side in pixels.
-        near: as a share of S.
+        near: a cell is near where its centre is within this many S of the landmark.
     """
     values, points = np.asarray(cam, dtype=np.float64), np.asarray(xy_crop, dtype=np.float64)
-    points = points[np.isfinite(points).all(axis=1)]
-    if values.sum() <= 0 or not len(points):
+    known = np.isfinite(points).all(axis=1)
+    if not known.any():
         return float("nan")
-    h, w = values.shape
+    h, w = values.shape[1:]
     x, y = (np.arange(w) + 0.5) * size / w - 0.5, (np.arange(h) + 0.5) * size / h - 0.5
-    cells = np.stack(np.meshgrid(x, y), axis=-1)
-    distance = np.linalg.norm(cells[:, :, None] - points, axis=-1).min(axis=-1)
-    return float(values[distance <= near * size].sum() / values.sum())
+    across, down = x[None, None] - points[known, 0, None, None], y[None, :, None] - points[known, 1, None, None]
+    close = np.hypot(across, down) <= near * size
+    total = values[known].sum(axis=(1, 2))
+    return float(np.mean((values[known] * close).sum(axis=(1, 2)) / np.where(total > 0, total, 1.0)))
 
 
 def saliency(
@@ -144,9 +145,9 @@ def saliency(
             if not rows[row]:
                 rows[row].append(_enlarge(pair[1]))
                 captions[row].append(record.id)
-            for picture, cam, value, what in zip(pair, cams, share, ("plain", f"squares {side} px"), strict=True):
-                rows[row].append(draw_heatmaps(_enlarge(picture), cam[None]))
-                captions[row].append(f"{title}, {what}: {100 * value:.0f} %")
+            for picture, cam, value, what in zip(pair, cams, share, (title, f"+ {side} px squares"), strict=True):
+                rows[row].append(draw_heatmaps(_enlarge(picture), cam**2))
+                captions[row].append(f"{what}: {100 * value:.0f} %")
         mean = np.nanmean(np.array(shares), axis=0) if np.isfinite(shares).any() else np.full(2, np.nan)
         means[title], sides[title] = (float(mean[0]), float(mean[1])), side
     sheet = contact_sheet(
