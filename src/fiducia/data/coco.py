@@ -8,7 +8,7 @@ as they stand. Keys of our own keep what the format cannot say: ``box`` (x1 y1 x
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +17,12 @@ import numpy as np
 from ..schemes import get_scheme
 from ..structures import FiduciaError, Record
 from .images import read_image, write_atomic
-from .own import choose_scheme, choose_split, face_tags, relative_image
-from .source import DatasetSpec, datasets, existing_root
+from .own import Placed, choose_scheme, choose_split, face_tags, relative_image, scan_list, whole_list
+from .source import DatasetSpec, Fault, datasets, existing_root
 
-__all__ = ["read_coco", "write_coco"]
+__all__ = ["read_coco", "scan_coco", "write_coco"]
+
+_WHAT = "a COCO keypoint JSON file"
 
 
 def read_coco(root: str, split: str = "all", scheme: str | None = None) -> list[Record]:
@@ -35,32 +37,42 @@ def read_coco(root: str, split: str = "all", scheme: str | None = None) -> list[
         FiduciaError: not JSON, a key that is missing, or a face with another number of points.
         UsageError: an unknown landmark set or split.
     """
-    path = existing_root("coco", root, "a COCO keypoint JSON file")
+    path = existing_root("coco", root, _WHAT)
+    return choose_split(str(path), whole_list(_faces(path, scheme)), split)
+
+
+def scan_coco(root: str, split: str = "all", scheme: str | None = None) -> Iterator[Record | Fault]:
+    """Yield the faces of a COCO keypoint file, and a fault for each annotation that gives none."""
+    path = existing_root("coco", root, _WHAT)
+    yield from scan_list(str(path), _faces(path, scheme))
+
+
+def _faces(path: Path, scheme: str | None) -> Iterator[Placed]:
     try:
         table = json.loads(path.read_text(encoding="utf-8"))
         images = {image["id"]: image for image in table["images"]}
         faces = [face for face in table["annotations"] if face.get("keypoints")]
-        named = [images[face["image_id"]]["file_name"] for face in faces]
+        shown = [images.get(face.get("image_id"), {}) for face in faces]
+        named = [str(image.get("file_name", "")) for image in shown]
+        tags = [
+            {**({"split": image["split"]} if "split" in image else {}), **(face.get("tags") or {})}
+            for face, image in zip(faces, shown, strict=True)
+        ]
     except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
         raise FiduciaError(f"{path}: cannot be read as JSON ({error}); expected a COCO keypoint file") from error
-    except (KeyError, TypeError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise FiduciaError(f"{path}: {error} is missing; expected images and annotations as COCO has them") from error
     if not faces:
         raise FiduciaError(f"{path}: no annotation has keypoints; expected x, y, v triples")
     count = len(faces[0]["keypoints"]) // 3
     declared = [c["scheme"] for c in table.get("categories", []) if isinstance(c, dict) and c.get("scheme")]
     own = choose_scheme(str(path), count, scheme, declared[0] if declared else None)
-    tags = []
-    for face in faces:
-        given = dict(face.get("tags") or {})
-        if "split" in images[face["image_id"]]:
-            given.setdefault("split", images[face["image_id"]]["split"])
-        tags.append(given)
-    records = [
-        _record(path, face, path.parent / name, count, own, tag)
-        for face, name, tag in zip(faces, named, face_tags(named, tags), strict=True)
-    ]
-    return choose_split(str(path), records, split)
+    for number, (face, name, tag) in enumerate(zip(faces, named, face_tags(named, tags), strict=True), start=1):
+        place = f"annotation {face.get('id', '?')}, the file's number {number}"
+        try:
+            yield place, _record(path, face, path.parent / name, count, own, tag)
+        except FiduciaError as error:
+            yield place, error
 
 
 def write_coco(path: str | Path, records: Sequence[Record]) -> None:
@@ -99,6 +111,11 @@ def write_coco(path: str | Path, records: Sequence[Record]) -> None:
 
 
 def _record(path: Path, face: dict[str, Any], image: Path, count: int, scheme: str, tags: dict[str, Any]) -> Record:
+    if image == path.parent:
+        raise FiduciaError(
+            f"{path}: annotation {face.get('id', '?')}: the image {face.get('image_id')!r} or its file_name is missing "
+            "in images; restore it, or take the annotation out"
+        )
     where = f"{path}: annotation {face.get('id', '?')} ({image.name})"
     try:
         flat = np.array(face["keypoints"], dtype=np.float64)
@@ -143,6 +160,7 @@ datasets.register("coco")(
         summary="own faces: a COCO keypoint JSON file, photographs beside it",
         splits=(),
         read=read_coco,
+        scan=scan_coco,
         parts=("all",),
         fetch="your own file",
     )

@@ -10,7 +10,7 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +20,12 @@ import numpy.typing as npt
 from ..schemes import get_scheme
 from ..structures import FiduciaError, Record
 from .images import write_atomic
-from .own import choose_scheme, choose_split, face_tags, relative_image
-from .source import DatasetSpec, datasets, existing_root
+from .own import Placed, choose_scheme, choose_split, face_tags, relative_image, scan_list, whole_list
+from .source import DatasetSpec, Fault, datasets, existing_root
 
-__all__ = ["read_csv", "write_csv"]
+__all__ = ["read_csv", "scan_csv", "write_csv"]
+
+_WHAT = "a CSV file with the columns image, x0, y0, …"
 
 _BOX = ("box_x1", "box_y1", "box_x2", "box_y2")
 _TAGS = ("id", "photo", "split", "part")
@@ -41,7 +43,17 @@ def read_csv(root: str, split: str = "all", scheme: str | None = None) -> list[R
         FiduciaError: unreadable file, a column that is missing, or a cell that is no number (named by line and column).
         UsageError: an unknown landmark set or split.
     """
-    path = existing_root("csv", root, "a CSV file with the columns image, x0, y0, …")
+    path = existing_root("csv", root, _WHAT)
+    return choose_split(str(path), whole_list(_faces(path, scheme)), split)
+
+
+def scan_csv(root: str, split: str = "all", scheme: str | None = None) -> Iterator[Record | Fault]:
+    """Yield the faces of a CSV table, and a fault for each line that gives none."""
+    path = existing_root("csv", root, _WHAT)
+    yield from scan_list(str(path), _faces(path, scheme))
+
+
+def _faces(path: Path, scheme: str | None) -> Iterator[Placed]:
     try:
         text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
@@ -51,9 +63,6 @@ def read_csv(root: str, split: str = "all", scheme: str | None = None) -> list[R
     reader.fieldnames = [name.strip() for name in reader.fieldnames or []]
     header = list(reader.fieldnames)
     rows = [(reader.line_num, row) for row in reader if any(isinstance(v, str) and v.strip() for v in row.values())]
-    long = [line for line, row in rows if None in row]
-    if long:
-        raise FiduciaError(f"{path}: line {long[0]}: more cells than the {len(header)} columns; is a comma unquoted?")
     if "image" not in header:
         raise FiduciaError(f"{path}: no column image found in {', '.join(header[:8]) or 'an empty file'}; add one")
     if not rows:
@@ -61,12 +70,21 @@ def read_csv(root: str, split: str = "all", scheme: str | None = None) -> list[R
     columns = _point_columns(path, header, scheme)
     declared = rows[0][1].get("scheme") or None
     own = choose_scheme(str(path), len(columns), scheme, declared)
-    names = [(row["image"] or "").strip() for _, row in rows]
-    tags = face_tags(names, [_tags(path, line, row) for line, row in rows])
-    records = [
-        _record(path, line, row, columns, own, tag) for (line, row), tag in zip(rows, tags, strict=True)
-    ]  # fmt: skip
-    return choose_split(str(path), records, split)
+    given: list[dict[str, Any]] = []
+    faults: dict[int, FiduciaError] = {}
+    for line, row in rows:
+        try:
+            given.append(_tags(path, line, row))
+        except FiduciaError as error:
+            given.append({})
+            faults[line] = error
+    tags = face_tags([(row["image"] or "").strip() for _, row in rows], given)
+    for (line, row), tag in zip(rows, tags, strict=True):
+        place = f"line {line}"
+        try:
+            yield place, faults.get(line) or _record(path, line, row, columns, own, tag)
+        except FiduciaError as error:
+            yield place, error
 
 
 def write_csv(path: str | Path, records: Sequence[Record]) -> None:
@@ -138,8 +156,14 @@ def _record(
     if (visible[~labelled] > 0).any():
         raise FiduciaError(f"{path}: line {line}: a point without x and y is not 1 or 2 (v); fill it in, or write 0")
     xy[visible == 0] = np.nan
-    image = path.parent / str(row["image"]).strip()
-    return Record(image=image, xy=xy, visible=visible, scheme=scheme, box=_box(path, line, row), tags=tags)
+    return Record(
+        image=path.parent / str(row["image"]).strip(),
+        xy=xy,
+        visible=visible,
+        scheme=scheme,
+        box=_box(path, line, row),
+        tags=tags,
+    )
 
 
 def _box(path: Path, line: int, row: Mapping[str, Any]) -> npt.NDArray[np.float64] | None:
@@ -167,7 +191,12 @@ def _number(path: Path, line: int, row: Mapping[str, Any], name: str) -> float:
     return value
 
 
-def _tags(path: Path, line: int, row: Mapping[str, Any]) -> dict[str, Any]:
+def _tags(path: Path, line: int, row: Mapping[Any, Any]) -> dict[str, Any]:
+    if None in row:
+        count = sum(key is not None for key in row)
+        raise FiduciaError(f"{path}: line {line}: more cells than the {count} columns; is a comma unquoted?")
+    if not (row["image"] or "").strip():
+        raise FiduciaError(f"{path}: line {line}: names no image; fill in its path below the file's folder")
     tags = {key: row[key] for key in _TAGS if row.get(key)}
     if row.get("tags"):
         try:
@@ -183,6 +212,7 @@ datasets.register("csv")(
         summary="own faces: a CSV table with the columns image, x0, y0, x1, y1, …",
         splits=(),
         read=read_csv,
+        scan=scan_csv,
         parts=("all",),
         fetch="your own file",
     )

@@ -20,10 +20,10 @@ from ..schemes import SchemeError, get_scheme
 from ..structures import FiduciaError, Record
 from .images import read_image, write_atomic
 from .official import Array, box_fault
-from .own import choose_scheme, choose_split, face_tags, relative_image
-from .source import DatasetSpec, datasets, existing_root
+from .own import Placed, choose_scheme, choose_split, face_tags, relative_image, scan_list, whole_list
+from .source import DatasetSpec, Fault, datasets, existing_root
 
-__all__ = ["read_cvat", "write_cvat"]
+__all__ = ["read_cvat", "scan_cvat", "write_cvat"]
 
 _WHAT = "an annotation file exported as 'CVAT for images 1.1'"
 
@@ -41,32 +41,48 @@ def read_cvat(root: str, split: str = "all", scheme: str | None = None) -> list[
         UsageError: an unknown landmark set or split.
     """
     path = existing_root("cvat", root, _WHAT)
+    return choose_split(str(path), whole_list(_faces(path, scheme)), split)
+
+
+def scan_cvat(root: str, split: str = "all", scheme: str | None = None) -> Iterator[Record | Fault]:
+    """Yield the faces of a CVAT file, and a fault for each shape that gives none."""
+    path = existing_root("cvat", root, _WHAT)
+    yield from scan_list(str(path), _faces(path, scheme))
+
+
+def _faces(path: Path, scheme: str | None) -> Iterator[Placed]:
     faces = list(_shapes(path, _parse(path)))
     if not faces:
         raise FiduciaError(f"{path}: no skeleton or points found in any image; expected {_WHAT}")
-    names, tags, records = [], [], []
-    for image, number, shape, boxes in faces:
-        where = f"{path}: image {image.get('name')!r}, face {number}"
-        own = {a.get("name"): (a.text or "") for a in shape.findall("attribute")}
-        xy, visible, name = _points(where, shape, scheme, own.get("scheme") or None)
+    names, tags = [], []
+    faults: dict[str, FiduciaError] = {}
+    for image, number, shape, _ in faces:
+        place = f"image {image.get('name')!r}, face {number}"
         given: dict[str, Any] = {"split": image.get("subset")} if image.get("subset") else {}
-        if own.get("tags"):
-            try:
-                given |= json.loads(own["tags"])
-            except (TypeError, ValueError) as error:
-                raise FiduciaError(f"{where}: the attribute tags is no JSON object ({error}); correct it") from error
+        try:
+            given |= json.loads(_own(shape, "tags") or "{}")
+        except (TypeError, ValueError) as error:
+            faults[place] = FiduciaError(f"{path}: {place}: the attribute tags is no JSON object ({error}); correct it")
         names.append(str(image.get("name")))
         tags.append(given)
-        records.append((xy, visible, name, _box(where, boxes.get(shape.get("group_id") or ""))))
-    filled = face_tags(names, tags)
-    return choose_split(
-        str(path),
-        [
-            Record(image=_image(path, place), xy=xy, visible=visible, scheme=name, box=box, tags=tag)
-            for place, tag, (xy, visible, name, box) in zip(names, filled, records, strict=True)
-        ],
-        split,
-    )
+    for (image, number, shape, boxes), name, tag in zip(faces, names, face_tags(names, tags), strict=True):
+        place = f"image {image.get('name')!r}, face {number}"
+        where = f"{path}: {place}"
+        if place in faults:
+            yield place, faults[place]
+            continue
+        try:
+            xy, visible, own = _points(where, shape, scheme, _own(shape, "scheme") or None)
+            box = _box(where, boxes.get(shape.get("group_id") or ""))
+        except FiduciaError as error:
+            yield place, error
+            continue
+        yield place, Record(image=_image(path, name), xy=xy, visible=visible, scheme=own, box=box, tags=tag)
+
+
+def _own(shape: ET.Element, name: str) -> str:
+    """Return the text of a shape's attribute of ours, empty where it has none."""
+    return next((a.text or "" for a in shape.findall("attribute") if a.get("name") == name), "")
 
 
 def write_cvat(path: str | Path, records: Sequence[Record]) -> None:
@@ -212,6 +228,7 @@ datasets.register("cvat")(
         summary="own faces: an XML file of CVAT ('CVAT for images 1.1'), photographs beside it",
         splits=(),
         read=read_cvat,
+        scan=scan_cvat,
         parts=("all",),
         fetch="your own file",
     )

@@ -8,14 +8,19 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from ..schemes import SchemeError, get_scheme, scheme_names
 from ..structures import FiduciaError, Record, UsageError
+from .official import boxes_outside, duplicates
+from .source import Fault
 
-__all__ = ["choose_scheme", "choose_split", "face_tags", "relative_image"]
+__all__ = ["Placed", "choose_scheme", "choose_split", "face_tags", "relative_image", "scan_list", "whole_list"]
+
+Placed = tuple[str, Record | FiduciaError]
+"""Where a face stands in its file, such as ``line 3``, and the face or what is wrong with it."""
 
 
 def choose_scheme(origin: str, points: int, wanted: str | None, declared: str | None = None) -> str:
@@ -82,10 +87,49 @@ def face_tags(images: Sequence[str], tags: Sequence[Mapping[str, Any]]) -> list[
     filled = []
     for image, given in zip(images, tags, strict=True):
         seen[image] += 1
-        stem = Path(image).with_suffix("").as_posix()
+        path = Path(image)
+        stem = (path.parent / path.stem).as_posix()
         number = f"_{seen[image]}" if counts[image] > 1 else ""
         filled.append({"id": f"{stem}{number}", "photo": stem, **given})
     return filled
+
+
+def whole_list(faces: Iterable[Placed]) -> list[Record]:
+    """Return the faces of a file in which nothing is wrong.
+
+    Raises:
+        FiduciaError: the first fault.
+    """
+    records = []
+    for _, face in faces:
+        if isinstance(face, FiduciaError):
+            raise face
+        records.append(face)
+    return records
+
+
+def scan_list(origin: str, faces: Iterable[Placed]) -> Iterator[Record | Fault]:
+    """Yield the faces of a file and every fault in it; then remarks on boxes elsewhere and faces that stand twice.
+
+    Args:
+        origin: the file.
+        faces: its faces; what it raises is a fault of the whole file.
+    """
+    places: dict[str, Record] = {}
+
+    def found() -> Iterator[Record | Fault]:
+        try:
+            for place, face in faces:
+                if isinstance(face, FiduciaError):
+                    yield Fault(str(face), broken=True)
+                    continue
+                places[place] = face
+                yield face
+        except FiduciaError as error:
+            yield Fault(str(error), broken=True)
+
+    yield from boxes_outside(found())
+    yield from duplicates(places, origin)
 
 
 def relative_image(image: Path, folder: Path) -> str:
