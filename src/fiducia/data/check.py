@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from ..schemes import SchemeError, get_scheme
 from ..structures import FiduciaError, Record, UsageError
@@ -17,7 +18,10 @@ from .images import read_image
 from .shapes import farthest
 from .source import DatasetSpec, Fault, find_dataset
 
-__all__ = ["CheckReport", "PartCount", "check"]
+__all__ = ["LISTED", "CheckReport", "PartCount", "check"]
+
+LISTED = 10
+"""At most so many faces with points outside their photograph are listed, the farthest first."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +47,7 @@ class CheckReport:
         outside: faces with a point outside their photograph.
         worst_px: the largest distance of a point from its photograph, in photograph pixels.
         worst_id: that point's face.
+        listed: the faces farthest outside, with their farthest point and its distance.
         odd: the faces farthest from the median face, with their score and oddest points; look at them.
         fetch: where the data set comes from.
         licence: what may be done with it.
@@ -57,6 +62,7 @@ class CheckReport:
     outside: int = 0
     worst_px: float = 0.0
     worst_id: str = ""
+    listed: list[dict[str, Any]] = field(default_factory=list)
     odd: list[dict[str, Any]] = field(default_factory=list)
     fetch: str = ""
     licence: str = ""
@@ -82,7 +88,12 @@ class CheckReport:
             "photographs": self.photographs,
             "broken": self.broken,
             "remarks": self.remarks,
-            "outside": {"faces": self.outside, "worst_px": round(self.worst_px, 3), "worst_id": self.worst_id},
+            "outside": {
+                "faces": self.outside,
+                "worst_px": round(self.worst_px, 3),
+                "worst_id": self.worst_id,
+                "listed": self.listed,
+            },
             "odd": self.odd,
             "fetch": self.fetch,
             "licence": self.licence,
@@ -103,6 +114,10 @@ class CheckReport:
                 f"{self.outside:,} faces have points outside their photograph, by at most {self.worst_px:.1f} px "
                 f"({self.worst_id})"
             )
+            text += [
+                f"outside: {row['id']} ({row['px']:.1f} px, {row['point']}); correct it, or exclude the face"
+                for row in self.listed
+            ]
         else:
             text.append("every point lies inside its photograph")
         for row in self.odd:
@@ -193,10 +208,15 @@ def _look(records: Any, report: CheckReport, on_progress: Callable[[int, int], N
                 continue
             report.photographs += 1
             for face in faces:
-                distance = _outside(face, *size)
-                report.outside += distance > 0
+                distances = _outside(face, *size)
+                distance = float(distances.max(initial=0.0))
+                if distance > 0:
+                    report.outside += 1
+                    point = get_scheme(face.scheme).names[int(distances.argmax())]
+                    report.listed.append({"id": face.id, "px": round(distance, 3), "point": point})
                 if distance > report.worst_px:
                     report.worst_px, report.worst_id = distance, face.id
+    report.listed = sorted(report.listed, key=lambda row: -row["px"])[:LISTED]
 
 
 def _size(path: Path) -> tuple[int, int] | str:
@@ -208,8 +228,8 @@ def _size(path: Path) -> tuple[int, int] | str:
     return height, width
 
 
-def _outside(face: Record, height: int, width: int) -> float:
-    """Return the largest distance in pixels of a labelled point from the photograph ``[-0.5, W - 0.5]``."""
-    xy = face.xy[np.isfinite(face.xy).all(axis=1)]
-    nearest = np.clip(xy, -0.5, [width - 0.5, height - 0.5])
-    return float(np.linalg.norm(xy - nearest, axis=1).max(initial=0.0))
+def _outside(face: Record, height: int, width: int) -> npt.NDArray[np.float64]:
+    """Return the distance in pixels ``(K,)`` of each point from the photograph ``[-0.5, W - 0.5]``; 0 where unlabelled."""
+    xy = face.xy
+    distance: npt.NDArray[np.float64] = np.linalg.norm(xy - np.clip(xy, -0.5, [width - 0.5, height - 0.5]), axis=1)
+    return np.nan_to_num(distance)
