@@ -85,7 +85,7 @@ def test_written_results_and_weights_are_compared_alike(place: Path, tmp_path: P
     page = (report / "report.html").read_text()
     assert f"Against two ({tmp_path / 'two'})" in page
     assert "If the box is wrong" in page
-    assert "<code>fiducia " in page
+    assert "<code>fiducia" in page
     said = evaluate(place, "--compare", str(tmp_path / "two"))
     assert said.splitlines()[-1].startswith(("one has ", "No difference is shown between one and two"))
     assert "permutation p = " in said.splitlines()[-1]
