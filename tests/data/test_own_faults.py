@@ -15,6 +15,8 @@ from fiducia.data.coco import write_coco
 from fiducia.data.csv_table import write_csv
 from fiducia.data.cvat import write_cvat
 from fiducia.data.source import load_records
+from fiducia.engine.train import split_records
+from fiducia.recipes import load_recipe
 from fiducia.structures import FiduciaError, Record
 
 WRITERS: dict[str, Callable[..., None]] = {"csv": write_csv, "coco": write_coco, "cvat": write_cvat}
@@ -133,3 +135,30 @@ def test_points_outside_are_told_by_face_and_distance(tmp_path: Path) -> None:
     text = "\n".join(report.lines())
     assert "b@-30 (27.6 px, right_eye_centre)" in text
     assert "c@-12 (2.1 px, right_eye_centre)" in text
+
+
+def test_two_landmark_sets_in_one_file_are_refused_by_name(tmp_path: Path) -> None:
+    photograph(tmp_path / "a.png")
+    points = "1,2,3,4,5,6,7,8,9,10"
+    twin = tmp_path / "twin5.toml"
+    twin.write_text("points = 5\nmirror = []\n")
+    table = tmp_path / "faces.csv"
+    table.write_text(f"image,scheme,x0,y0,x1,y1,x2,y2,x3,y3,x4,y4\na.png,five,{points}\na.png,{twin},{points}\n")
+    (line,) = check(f"csv:{table}").broken
+    assert "line 3: says " in line
+    assert "but line 2 'five'; a CSV file holds one landmark set" in line
+    shapes = ["1,2;3,4;5,6;7,8;9,10", ";".join(["4,5"] * 29)]
+    drawn = "".join(f'<points points="{shape}"/>' for shape in shapes)
+    xml = tmp_path / "faces.xml"
+    xml.write_text(f'<annotations><image id="0" name="a.png">{drawn}</image></annotations>')
+    (line,) = check(f"cvat:{xml}").broken
+    assert "faces of several landmark sets: cofw29 (as a_2), five (as a_1); put each into a file" in line
+    with pytest.raises(FiduciaError, match="several landmark sets"):
+        split_records(load_recipe("smoke", [f"data.source=cvat:{xml}"]))
+    coco = tmp_path / "faces.json"
+    write_coco(coco, [five(tmp_path, "a.png")])
+    content = json.loads(coco.read_text())
+    content["categories"].append({"id": 2, "name": "other", "scheme": "cofw29"})
+    coco.write_text(json.dumps(content))
+    (line,) = check(f"coco:{coco}").broken
+    assert "categories are of several landmark sets, five, cofw29" in line

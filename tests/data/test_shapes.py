@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from fiducia.data.check import check
 from fiducia.data.csv_table import write_csv
 from fiducia.data.images import write_image
-from fiducia.data.shapes import MIN_FACES, align, farthest, median_face, oddness
+from fiducia.data.shapes import MIN_FACES, align, farthest, lone_pairs, median_face, oddness
 from fiducia.data.source import load_records
 from fiducia.schemes import get_scheme
 from fiducia.structures import Record
@@ -103,3 +103,28 @@ def test_data_check_lists_them(faces: list[Record], tmp_path: Path) -> None:
     assert len(report.odd) == 5
     assert report.to_json()["odd"][0]["id"].endswith("face7")
     assert any("farthest from the median face" in line and "face7" in line for line in report.lines())
+
+
+@pytest.mark.parametrize("left_out", [[[0, 3]], [[5, 6], [7, 8]], [[0, 3], [1, 2], [5, 6], [7, 8]]])
+def test_pairs_that_a_mirror_leaves_out_are_found_and_no_other(
+    left_out: list[list[int]], faces: list[Record], tmp_path: Path
+) -> None:
+    twelve = [36, 39, 42, 45, 30, 31, 35, 48, 54, 51, 57, 8]
+    pairs = [[0, 3], [1, 2], [5, 6], [7, 8]]
+    for name, mirror in (("whole", pairs), ("short", [pair for pair in pairs if pair not in left_out])):
+        scheme = tmp_path / f"{name}.toml"
+        scheme.write_text(f'name = "{name}"\npoints = 12\nmirror = {mirror}\n')
+        own = [
+            Record(image=r.image, xy=r.xy[twelve], visible=r.visible[twelve], scheme=str(scheme), tags=r.tags)
+            for r in faces
+        ]
+        assert lone_pairs(own) == ([] if name == "whole" else [tuple(pair) for pair in left_out])
+    write_csv(tmp_path / "faces.csv", own)
+    told = [line for line in check(f"csv:{tmp_path / 'faces.csv'}", str(scheme)).remarks if "opposite" in line]
+    assert len(told) == len(left_out)
+    assert all(f"add {pair} to mirror" in line for pair, line in zip(left_out, told, strict=True))
+
+
+@pytest.mark.parametrize("scheme", ["ibug68", "wflw98", "cofw29", "aflw19", "lapa106", "five"])
+def test_the_built_in_sets_leave_no_pair_out(scheme: str, tmp_path: Path) -> None:
+    assert lone_pairs(load_records(f"synthetic:40@{tmp_path}", "train", scheme)) == []

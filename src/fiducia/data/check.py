@@ -15,8 +15,8 @@ import numpy.typing as npt
 from ..schemes import SchemeError, get_scheme
 from ..structures import FiduciaError, Record, UsageError
 from .images import read_image
-from .shapes import farthest
-from .source import DatasetSpec, Fault, find_dataset
+from .shapes import farthest, lone_pairs
+from .source import DatasetSpec, Fault, find_dataset, one_set
 
 __all__ = ["LISTED", "CheckReport", "PartCount", "check"]
 
@@ -174,11 +174,20 @@ def check(
     if not records and not report.broken:
         spec.read(root, spec.splits[0] if spec.splits else "all", scheme)
         raise FiduciaError(f"{source}: holds no face; expected some in {', '.join(parts)}; fetch: {spec.fetch}")
+    several = one_set(records.values())
+    if several is not None:
+        report.broken.append(f"{source}: {several}")
     _look(records.values(), report, on_progress)
     for name in dict.fromkeys(record.scheme for record in records.values()):
         same = [record for record in records.values() if record.scheme == name]
         report.odd += [
             {"id": same[o.index].id, "score": round(o.score, 2), "points": list(o.points)} for o in farthest(same)
+        ]
+        labels = get_scheme(name).names
+        report.remarks += [
+            f"{name}: points {a} ({labels[a]}) and {b} ({labels[b]}) lie opposite each other, but mirror leaves both in "
+            f"place; add [{a}, {b}] to mirror in the landmark set, unless they do not change places in a mirror"
+            for a, b in lone_pairs(same)
         ]
     return report
 

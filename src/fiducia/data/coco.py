@@ -66,6 +66,11 @@ def _faces(path: Path, scheme: str | None) -> Iterator[Placed]:
         raise FiduciaError(f"{path}: no annotation has keypoints; expected x, y, v triples")
     count = len(faces[0]["keypoints"]) // 3
     declared = [c["scheme"] for c in table.get("categories", []) if isinstance(c, dict) and c.get("scheme")]
+    if len(set(declared)) > 1:
+        raise FiduciaError(
+            f"{path}: its categories are of several landmark sets, {', '.join(dict.fromkeys(map(str, declared)))}; "
+            "put each into a file of its own"
+        )
     own = choose_scheme(str(path), count, scheme, declared[0] if declared else None)
     for number, (face, name, tag) in enumerate(zip(faces, named, face_tags(named, tags), strict=True), start=1):
         place = f"annotation {face.get('id', '?')}, the file's number {number}"

@@ -81,6 +81,14 @@ def _faces(path: Path, scheme: str | None) -> Iterator[Placed]:
     tags = face_tags([(row["image"] or "").strip() for _, row in rows], given)
     for (line, row), tag in zip(rows, tags, strict=True):
         place = f"line {line}"
+        said = (row.get("scheme") or "").strip()
+        if said and declared and said != declared:
+            faults.setdefault(
+                line,
+                FiduciaError(
+                    f"{path}: line {line}: says {said!r}, but line {rows[0][0]} {declared!r}; a CSV file holds one landmark set"
+                ),
+            )
         try:
             yield place, faults.get(line) or _record(path, line, row, columns, own, tag)
         except FiduciaError as error:

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from ..schemes import get_scheme
 from ..structures import Record
 
-__all__ = ["MIN_FACES", "Oddity", "align", "farthest", "median_face", "oddness"]
+__all__ = ["MIN_FACES", "Oddity", "align", "farthest", "lone_pairs", "median_face", "oddness"]
 
 Array = npt.NDArray[np.float64]
 
@@ -22,6 +22,10 @@ MIN_FACES = 10
 """Fewer faces than this have no median worth the name."""
 _FLOOR = 0.005
 """The least that counts as a point's usual distance, as a share of the face's size."""
+_WIDE = 0.3
+"""Points closer than this across, in units of the face's root mean square size, may well lie in the middle both."""
+_LEVEL = 0.2
+"""Points are opposite each other where they are level and centred to this share of their distance."""
 
 
 @dataclass(frozen=True)
@@ -99,6 +103,38 @@ def farthest(records: Sequence[Record], most: int = 5) -> list[Oddity]:
     names = get_scheme(records[0].scheme).names
     order = np.argsort(-scores, kind="stable")[:most]
     return [Oddity(int(i), float(scores[i]), tuple(names[k] for k in worst[i])) for i in order if scores[i] > 0]
+
+
+def lone_pairs(records: Sequence[Record]) -> list[tuple[int, int]]:
+    """Return pairs of points that lie opposite each other though their landmark set's mirror leaves both in place.
+
+    The shapes are not turned: photographs are upright on the whole, so the median face's axis is vertical, through the
+    middles of the pairs that the set does name, else through the centre.
+
+    Returns:
+        Index pairs, the lower first; none of fewer than :data:`MIN_FACES` faces.
+    """
+    shapes = [record.xy for record in records if np.isfinite(record.xy).all(axis=1).sum() > 1]
+    if len(shapes) < MIN_FACES:
+        return []
+    mirror = np.array(get_scheme(records[0].scheme).mirror)
+    middle = _median(np.stack([_unit(xy) for xy in shapes]))
+    known = np.asarray(np.isfinite(middle).all(axis=1))
+    paired: npt.NDArray[np.bool_] = known & known[mirror] & (mirror != np.arange(len(mirror)))
+    axis = float(np.median((middle[paired, 0] + middle[mirror[paired], 0]) / 2)) if paired.any() else 0.0
+    lone: list[int] = np.flatnonzero(known & (mirror == np.arange(len(mirror)))).tolist()
+    pairs: list[tuple[float, int, int]] = []
+    for n, a in enumerate(lone):
+        for b in lone[n + 1 :]:
+            width, height = np.abs(middle[a] - middle[b])
+            off = abs((middle[a, 0] + middle[b, 0]) / 2 - axis)
+            if width > _WIDE and height + off < _LEVEL * width:
+                pairs.append((float((height + off) / width), a, b))
+    found: list[tuple[int, int]] = []
+    for _, a, b in sorted(pairs):
+        if not any({a, b} & set(pair) for pair in found):
+            found.append((a, b))
+    return sorted(found)
 
 
 def _unit(xy: Array) -> Array:

@@ -28,6 +28,7 @@ __all__ = [
     "existing_root",
     "find_dataset",
     "load_records",
+    "one_set",
     "to_scheme",
 ]
 
@@ -101,7 +102,7 @@ def load_records(source: str, split: str, scheme: str | None = None) -> list[Rec
 
     Raises:
         UsageError: unknown data set, split or landmark set, or one that the points cannot be converted to.
-        FiduciaError: files that are missing or unreadable.
+        FiduciaError: files that are missing or unreadable, or faces of several landmark sets.
     """
     spec, root = find_dataset(source)
     if spec.splits and split not in spec.splits:
@@ -111,9 +112,25 @@ def load_records(source: str, split: str, scheme: str | None = None) -> list[Rec
             get_scheme(scheme)
         own = scheme is None or not spec.schemes or scheme in spec.schemes
         records = spec.read(root, split, scheme if own else None)
-        return records if scheme is None else [to_scheme(record, scheme) for record in records]
+        if scheme is not None:
+            records = [to_scheme(record, scheme) for record in records]
     except SchemeError as error:
         raise UsageError(f"{source}: {error}") from error
+    several = one_set(records)
+    if several is not None:
+        raise FiduciaError(f"{source}: {several}")
+    return records
+
+
+def one_set(records: Iterable[Record]) -> str | None:
+    """Return None where all faces are of one landmark set, else what is wrong, with a face of each set."""
+    first: dict[str, str] = {}
+    for record in records:
+        first.setdefault(record.scheme, record.id)
+    if len(first) < 2:
+        return None
+    found = ", ".join(f"{name} (as {face})" for name, face in sorted(first.items()))
+    return f"faces of several landmark sets: {found}; put each into a file of its own, or name one that all convert to"
 
 
 def to_scheme(record: Record, scheme: str) -> Record:
