@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
+import sys
 
 import torch
 from lightning_fabric import Fabric
@@ -12,6 +14,9 @@ from ..predict.runtime import pick_device
 from ..structures import UsageError
 
 __all__ = ["launch"]
+
+# malloc.h: M_TRIM_THRESHOLD, M_MMAP_THRESHOLD
+_TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
 
 
 def launch(cfg: TrainConfig) -> Fabric:
@@ -34,6 +39,8 @@ def launch(cfg: TrainConfig) -> Fabric:
         )
     if cfg.threads is not None:
         torch.set_num_threads(cfg.threads)
+    if device == "cpu":
+        _keep_memory()
     torch.use_deterministic_algorithms(cfg.deterministic, warn_only=True)
     fabric = Fabric(
         accelerator=device,
@@ -44,3 +51,15 @@ def launch(cfg: TrainConfig) -> Fabric:
     )
     fabric.launch()
     return fabric
+
+
+def _keep_memory() -> None:
+    """Ask glibc to keep what is freed: handing large maps back to the system costs a CPU step up to a fifth of its time."""
+    if not sys.platform.startswith("linux"):
+        return
+    try:
+        mallopt = ctypes.CDLL(None).mallopt
+    except (OSError, AttributeError):  # another C library
+        return
+    mallopt(_TRIM_THRESHOLD, 2**31 - 1)
+    mallopt(_MMAP_THRESHOLD, 2**31 - 1)

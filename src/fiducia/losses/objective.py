@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..config import HeatmapConfig, LossConfig
-from ..heatmaps import decode, decoders, encode
+from ..heatmaps import decoders, encode
 from ..registry import did_you_mean
 from ..structures import Batch, ModelOutput, UsageError
 from .pooling import global_count, pool_at_landmarks
+from .reading import weigh_and_read
 from .regression import coord_losses
 from .similarity import Views, similarities
 
@@ -112,10 +112,16 @@ class Objective(nn.Module):
                 norm=self.heatmap.heatmap_norm,
             )
             seen = (torch.isfinite(xy).all(-1) & supervised[:, None]).flatten(0, 1)
-            terms["heatmap"] = self._bce(output.logits, target, seen)
+            entropy, read = weigh_and_read(output.logits, target)
+            terms["heatmap"] = self._mean(entropy, seen)
+            predicted = (read + 0.5) / torch.tensor([w, h], device=read.device)
             if output.aux.get("logits") and self.loss.aux_weight > 0:
-                terms["aux"] = torch.stack([self._bce(one, target, seen) for one in output.aux["logits"]]).mean()
-        predicted = self._predicted(output)
+                terms["aux"] = torch.stack(
+                    [self._mean(weigh_and_read(one, target)[0], seen) for one in output.aux["logits"]]
+                ).mean()
+        else:
+            assert output.points is not None
+            predicted = (output.points + 0.5) / self.size
         truth = ((xy + 0.5) / self.size).flatten(0, 1)
         flat = reached.flatten(0, 1)
         error = coord_losses[self.loss.coord_loss](predicted[flat], truth[flat])
@@ -150,23 +156,14 @@ class Objective(nn.Module):
         stride = self.size / grid.shape[-1]
         return (xy + 0.5) / stride - 0.5
 
-    def _bce(self, logits: Tensor, target: Tensor, seen: Tensor) -> Tensor:
-        each = F.binary_cross_entropy_with_logits(logits, target, reduction="none").mean((-2, -1))
+    def _mean(self, each: Tensor, seen: Tensor) -> Tensor:
+        """Return the mean over the labelled points of all processes; ``each`` and ``seen`` are ``(B * V, K)``."""
         each = torch.where(seen, each, torch.zeros_like(each))
         return each.sum() / global_count(seen.sum().to(each.dtype))
 
-    def _predicted(self, output: ModelOutput) -> Tensor:
-        """Return predicted points in [0, 1]. Training always reads heatmaps by expectation: argmax has no gradient."""
-        if output.logits is None:
-            assert output.points is not None
-            return (output.points + 0.5) / self.size
-        cells, _ = decode(output.logits, "expectation")
-        grid = torch.tensor([output.logits.shape[-1], output.logits.shape[-2]], device=cells.device)
-        return (cells + 0.5) / grid
-
     def _similarity(self, output: ModelOutput, cells: Tensor, mask: Tensor, target: Tensor | None) -> dict[str, Tensor]:
         batch, points = cells.shape[0], cells.shape[2]
-        features = output.features
+        features = output.features.float()
         if target is None:
             target = encode(cells.flatten(0, 1), (features.shape[-2], features.shape[-1]))
         pooled, on_map = pool_at_landmarks(features, target)

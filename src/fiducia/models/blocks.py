@@ -121,13 +121,22 @@ class Normalize(nn.Module):
         return (images.to(self.mean.dtype) - self.mean) / self.std
 
 
+class _Head(nn.Conv2d):
+    """A 1x1 convolution in float32, also under autocast: bfloat16 rounds a logit of -5 to steps of 0.03."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """``(B, C, h, w)`` → ``(B, K, h, w)``."""
+        with torch.autocast("cpu" if x.is_meta else x.device.type, enabled=False):
+            return super().forward(x.to(self.weight.dtype))
+
+
 def heatmap_head(channels: int, num_points: int, bias: float = -5.0) -> nn.Conv2d:
     """Return the last 1x1 convolution, ``(B, C, h, w)`` features → ``(B, K, h, w)`` logits.
 
     Its bias starts negative because nearly all cells of a heatmap are empty (sigmoid(-5) = 0.007), and because the
     expectation decode is dragged to the middle by any background.
     """
-    head = nn.Conv2d(channels, num_points, 1)
+    head = _Head(channels, num_points, 1)
     nn.init.normal_(head.weight, std=0.001)
     nn.init.constant_(head.bias, bias)  # type: ignore[arg-type]
     return head

@@ -26,7 +26,12 @@ class Attention(nn.Module):
         """``(B, N, D)`` → ``(B, N, D)``."""
         b, n, d = x.shape
         q, k, v = self.qkv(x).view(b, n, 3, self.heads, d // self.heads).permute(2, 0, 3, 1, 4).unbind(0)
-        mixed = F.scaled_dot_product_attention(q, k, v)
+        if x.device.type == "cpu" and q.dtype == torch.bfloat16:
+            # The fused kernel's gradient takes four times as long there in bfloat16 as in float32.
+            with torch.autocast("cpu", enabled=False):
+                mixed = F.scaled_dot_product_attention(q.float(), k.float(), v.float())
+        else:
+            mixed = F.scaled_dot_product_attention(q, k, v)
         return self.proj(mixed.transpose(1, 2).reshape(b, n, d))
 
     def macs(self, x: Tensor) -> int:
