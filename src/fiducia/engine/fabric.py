@@ -5,9 +5,11 @@ from __future__ import annotations
 import ctypes
 import os
 import sys
+from typing import Any, Literal
 
 import torch
 from lightning_fabric import Fabric
+from lightning_fabric.plugins import MixedPrecision
 
 from ..config import TrainConfig
 from ..predict.runtime import pick_device
@@ -47,10 +49,21 @@ def launch(cfg: TrainConfig) -> Fabric:
         devices=devices,
         num_nodes=nodes,
         strategy="ddp" if world > 1 else "auto",
-        precision=cfg.precision,
+        plugins=[] if cfg.precision == "32-true" else [_Mixed(cfg.precision, device)],
     )
     fabric.launch()
     return fabric
+
+
+class _Mixed(MixedPrecision):
+    """Autocast that leaves what it is given as it is: fabric's own would round points to bfloat16, half a pixel in 128."""
+
+    def __init__(self, precision: Literal["16-mixed", "bf16-mixed"], device: str) -> None:
+        super().__init__(precision, device)
+
+    def convert_input(self, data: Any) -> Any:
+        """Return the batch unchanged."""
+        return data
 
 
 def _keep_memory() -> None:

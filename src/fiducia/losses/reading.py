@@ -84,5 +84,6 @@ def weigh_and_read(logits: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
     Returns:
         cross-entropy ``(N, K)``, the mean over a map's cells, and points ``(N, K, 2)`` in map cells.
     """
-    entropy, points = _WeighAndRead.apply(logits.float().contiguous(), target.float().contiguous())
+    logits = logits if logits.dtype == torch.float64 else logits.float()
+    entropy, points = _WeighAndRead.apply(logits.contiguous(), target.to(logits.dtype).contiguous())
     return entropy, points
