@@ -26,6 +26,7 @@ def detect(
     second_pass: Annotated[
         bool, typer.Option("--second-pass/--one-pass", help="Crop again round the first points, and look twice.")
     ] = True,
+    flip: Annotated[bool, typer.Option("--flip", help="Look at every face mirrored too, and average.")] = False,
     min_face: Annotated[float, typer.Option(help="Pass over faces whose box is smaller, in photograph pixels.")] = 0.0,
 ) -> None:
     """Find the faces in photographs, and their landmarks; write JSON, annotated pictures, .pts, CSV or COCO."""
@@ -35,7 +36,13 @@ def detect(
     formats = tuple(part.strip() for part in format_.split(","))
     check_formats(formats)
     predictor = load(
-        weights, detector=detector, device=device, runtime=runtime, second_pass=second_pass, min_face=min_face
+        weights,
+        detector=detector,
+        device=device,
+        runtime=runtime,
+        second_pass=second_pass,
+        min_face=min_face,
+        flip=flip,
     )
     report = detect_paths(predictor, inputs, out, formats, on_progress=_say)
     if report.failed:

@@ -26,6 +26,9 @@ def evaluate(
     second_pass: Annotated[
         bool, typer.Option("--second-pass/--one-pass", help="With a detector: crop again round the first points.")
     ] = True,
+    flip: Annotated[
+        bool, typer.Option("--flip", help="Flip test: look at every crop mirrored too, and average.")
+    ] = False,
     runtime: Annotated[str, typer.Option(help="What computes the network.")] = "torch",
     batch_size: Annotated[int, typer.Option(min=1, help="Crops computed together; no figure depends on it.")] = 32,
     decode: Annotated[str | None, typer.Option(help="Another decoder than the weights' own.")] = None,
@@ -75,6 +78,7 @@ def evaluate(
         decode=decode,
         batch_size=batch_size,
         second_pass=second_pass,
+        flip=flip,
         device=device,
         devices=devices,
     )

@@ -16,6 +16,7 @@ from lightning_fabric import Fabric
 
 from ..geometry import box_iou, tight_box
 from ..heatmaps import decoders
+from ..predict.flip import FlipTest
 from ..predict.predictor import Predictor, load
 from ..predict.runtime import pick_device
 from ..registry import did_you_mean
@@ -55,6 +56,7 @@ class Settings:
         second_pass: with a detector, crop again round the first points.
         device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
         devices: processes that share the faces.
+        flip: look at every crop mirrored too and average.
     """
 
     weights: str
@@ -65,6 +67,7 @@ class Settings:
     second_pass: bool = True
     device: str = "auto"
     devices: int = 1
+    flip: bool = False
 
     def predictor(self, device: str) -> Predictor:
         """Build the network on a device.
@@ -87,6 +90,8 @@ class Settings:
             if not hasattr(predictor.runtime, "decode"):
                 raise UsageError(f"--decode: the runtime {self.runtime} has its decoder built in; use --runtime torch")
             predictor.runtime.decode = self.decode
+        if self.flip:
+            predictor.runtime = FlipTest(predictor.runtime)
         return predictor
 
 

@@ -75,7 +75,8 @@ class Protocol(BaseModel):
         lines = [
             f"{self.data}, split {self.split}: {self.faces} faces{short}, {self.points} points ({self.scheme})",
             f"crop from {crop}, which fills {self.crop_scale:g} of the side; {self.size} px"
-            + ("; second pass round the first points" if self.second_pass else ""),
+            + ("; second pass round the first points" if self.second_pass else "")
+            + ("; flip test" if self.flip_test else ""),
             f"errors in {self.frame}, {self.visibility}, mean {self.mean}",
             (f"ic = points {eyes[0]} and {eyes[1]}; " if eyes else "") + f"box = sqrt(w h) of {boxes[self.box]}",
             f"decode {self.decode}; weights {self.weights} (sha256 {(self.weights_sha256 or 'unknown')[:12]}); "

@@ -14,6 +14,7 @@ from ..geometry import affine_apply, affine_invert, box_to_crop, tight_box
 from ..structures import Detection, Detector, Face, FiduciaError, Runtime, UsageError
 from .boxes import BoxesFile, given_boxes, inside
 from .detector import get_detector, suppress
+from .flip import FlipTest
 from .inputs import Photo, open_photo
 from .runtime import get_runtime, open_runtime, pick_device
 
@@ -184,6 +185,7 @@ def load(
     second_pass: bool = True,
     batch_size: int = 32,
     min_face: float = 0.0,
+    flip: bool = False,
 ) -> Predictor:
     """Return a predictor with trained weights; nothing is downloaded.
 
@@ -197,6 +199,7 @@ def load(
         second_pass: crop again round the first points, and look twice.
         batch_size: crops that are computed together.
         min_face: shortest longer side of a face's box, in photograph pixels.
+        flip: look at every crop mirrored too and average (:class:`fiducia.predict.flip.FlipTest`), in twice the time.
 
     Raises:
         UsageError: a name that does not exist here.
@@ -207,7 +210,7 @@ def load(
     finder = None if detector is None else get_detector(detector)
     points, card = open_runtime(weights, runtime, device)
     return Predictor(
-        points,
+        FlipTest(points) if flip else points,
         finder,
         scale=card.scale,
         passes=2 if second_pass else 1,
