@@ -7,7 +7,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from fiducia.config import Recipe
-from fiducia.recipes import dump_recipe, load_recipe, parse_recipe, recipe_names
+from fiducia.engine.rows import SCALES, TABLES
+from fiducia.recipes import dump_recipe, load_recipe, parse_recipe, recipe_names, table_file
 from fiducia.structures import UsageError
 
 
@@ -60,6 +61,14 @@ def test_a_bad_recipe_is_told_in_one_line_with_the_file_and_the_cure(text: str, 
     assert says in str(caught.value)
     assert "bad.toml" in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_the_tables_recipes_ship_and_no_table_passes_for_a_recipe() -> None:
+    shipped = {path.stem for path in table_file("table1.toml").parent.glob("*.toml")}
+    assert shipped == {*TABLES, *SCALES, "scales"}
+    assert not shipped - {"smoke"} & set(recipe_names())
+    with pytest.raises(UsageError, match=r"fiducia reproduce table3"):
+        load_recipe("tables/table3")
 
 
 def test_an_unknown_recipe_names_the_nearest() -> None:

@@ -2,6 +2,8 @@
 
 A recipe may ``extends = "other.toml"`` (one level: the other may not extend again). ``--set a.b=c`` overrides one value;
 a key that stands in one section only may be given without it, as in ``--set epochs=5``.
+
+Recipes that ship lie in ``recipes/``; the rows of the paper's tables in ``recipes/tables/``, read by :mod:`fiducia.engine.rows`.
 """
 
 from __future__ import annotations
@@ -18,20 +20,27 @@ from .config import Recipe
 from .registry import did_you_mean
 from .structures import UsageError
 
-__all__ = ["dump_recipe", "find_recipe", "load_recipe", "parse_recipe", "recipe_names"]
+__all__ = ["dump_recipe", "find_recipe", "load_recipe", "parse_recipe", "recipe_names", "table_file"]
 
+# Inside an installed package, and beside the sources of an editable one.
 _FOLDERS = (Path(__file__).parent / "recipes", Path(__file__).parents[2] / "recipes")
 
 
 def recipe_names() -> list[str]:
-    """Return the names of the shipped recipes, such as ``300w`` or ``tables/table3_fifa``."""
-    found = {
-        path.relative_to(folder).with_suffix("").as_posix()
-        for folder in _FOLDERS
-        if folder.is_dir()
-        for path in folder.rglob("*.toml")
-    }
-    return sorted(found)
+    """Return the names of the shipped recipes, such as ``300w``; those of the paper's tables are for ``fiducia reproduce``."""
+    return sorted({path.stem for folder in _FOLDERS if folder.is_dir() for path in folder.glob("*.toml")})
+
+
+def table_file(name: str) -> Path:
+    """Return the path of a file of ``recipes/tables``, such as ``table3.toml``.
+
+    Raises:
+        FileNotFoundError: the installation lacks it.
+    """
+    for folder in _FOLDERS:
+        if (path := folder / "tables" / name).is_file():
+            return path
+    raise FileNotFoundError(f"recipes/tables/{name} is missing from this installation of fiducia; install it again")
 
 
 def find_recipe(name: str | Path) -> Path:
@@ -58,6 +67,8 @@ def load_recipe(name: str | Path, overrides: Iterable[str] = ()) -> Recipe:
     """
     path = find_recipe(name)
     table = _read(path)
+    if "rows" in table:
+        raise UsageError(f"{path}: a table of several recipes; run: fiducia reproduce {path.stem}")
     parent = table.pop("extends", None)
     if parent is not None:
         base_path = path.parent / str(parent)

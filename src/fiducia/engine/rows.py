@@ -1,4 +1,4 @@
-"""The rows of the paper's tables as recipes: what each is trained as at each scale, declared in ``tables/*.toml``."""
+"""The rows of the paper's tables as recipes: what each is trained as at each scale, declared in ``recipes/tables/*.toml``."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import json
 import tomllib
 from collections.abc import Sequence
 from functools import cache
-from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
@@ -14,13 +13,12 @@ from pydantic import BaseModel, ConfigDict
 from ..config import Recipe
 from ..metrics.published import system
 from ..models.build import models
-from ..recipes import load_recipe
+from ..recipes import load_recipe, table_file
 from ..registry import did_you_mean
 from ..structures import UsageError
 
 __all__ = ["BUDGETS", "SCALES", "TABLES", "Row", "Table", "load_table", "row_recipe"]
 
-_FOLDER = Path(__file__).with_name("tables")
 TABLES = tuple(f"table{n}" for n in range(1, 8))
 SCALES = ("smoke", "small", "paper")
 BUDGETS = ("epochs", "views")
@@ -154,7 +152,7 @@ def row_recipe(
         f"train.seed={seed}",
         f"name={table.name}_{row.name}",
     ]
-    recipe = load_recipe(_FOLDER / f"{scale}.toml", overrides)
+    recipe = load_recipe(table_file(f"{scale}.toml"), overrides)
     if budget == "views":
         longer = recipe.train.epochs * table.views // row.views
         recipe = recipe.model_copy(update={"train": recipe.train.model_copy(update={"epochs": longer})})
@@ -163,7 +161,7 @@ def row_recipe(
 
 @cache
 def _read(name: str) -> dict[str, Any]:
-    return tomllib.loads((_FOLDER / name).read_text(encoding="utf-8"))
+    return tomllib.loads(table_file(name).read_text(encoding="utf-8"))
 
 
 def _reading(rows: Sequence[dict[str, Any]], reading: dict[str, Any]) -> list[dict[str, Any]]:
