@@ -100,9 +100,11 @@ def _decode(data: bytes) -> tuple[npt.NDArray[np.generic] | None, bool]:
     level = logging.getLogLevel()
     logging.setLogLevel(logging.LOG_LEVEL_SILENT)
     try:
-        return decode_quietly(
-            lambda: cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR_RGB | cv2.IMREAD_ANYDEPTH)
+        pixels, cut = decode_quietly(
+            lambda: cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH)
         )
+        # Not IMREAD_COLOR_RGB: with it OpenCV 4.14 leaves most rows of a 16-bit colour TIFF unwritten.
+        return None if pixels is None else cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB, dst=pixels), cut
     except cv2.error:
         return None, False
     finally:
