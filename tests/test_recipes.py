@@ -133,3 +133,10 @@ def test_a_bad_value_is_blamed_on_the_setting_that_brings_it(tmp_path: Path) -> 
         load_recipe(path, ["train.seed=1"])
     # A later setting may mend what the file or an earlier one broke.
     assert load_recipe(path, ["train.epochs=-1", "train.epochs=2"]).train.epochs == 2
+
+
+def test_a_bare_key_that_is_misspelt_names_the_nearest_of_all_sections() -> None:
+    with pytest.raises(UsageError, match=r"^--set epoch=3: unknown key 'epoch'; did you mean 'epochs'\?$"):
+        load_recipe("smoke", ["epoch=3"])
+    with pytest.raises(UsageError, match=r"unknown key 'sigme'; did you mean 'sigma'"):
+        load_recipe("smoke", ["sigme=3"])

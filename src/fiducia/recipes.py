@@ -156,7 +156,10 @@ def _override(text: str) -> dict[str, Any]:
             raise UsageError(
                 f"--set {text}: {parts[0]!r} stands in {' and '.join('.'.join(h) for h in homes)}; say which"
             )
-        parts = homes[0] if homes else parts
+        if not homes:
+            # Here, since a look at the top level alone would offer no key but the sections.
+            raise UsageError(f"--set {text}: unknown key {parts[0]!r}{did_you_mean(parts[0], _keys(Recipe))}")
+        parts = homes[0]
     nested: Any = value
     for part in reversed(parts):
         nested = {part: nested}
@@ -172,6 +175,15 @@ def _homes(model: type[BaseModel], key: str, prefix: list[str]) -> list[list[str
         if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
             homes += _homes(field.annotation, key, [*prefix, name])
     return homes
+
+
+def _keys(model: type[BaseModel]) -> list[str]:
+    """Return the names of every field of ``model`` and below it, each once."""
+    found = dict.fromkeys(model.model_fields)
+    for field in model.model_fields.values():
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            found |= dict.fromkeys(_keys(field.annotation))
+    return list(found)
 
 
 def _check_keys(table: Mapping[str, Any], model: type[BaseModel], origin: str, prefix: str) -> None:
