@@ -45,7 +45,19 @@ def test_other_weights_may_be_compared_and_another_crop_may_not() -> None:
 
 def test_every_field_of_the_measurement_is_watched() -> None:
     for name in MEASUREMENT:
-        assert comparable(stamp(), {**stamp().model_dump(mode="json"), name: "changed"}), name
+        mine = stamp(selection="last epoch")
+        assert comparable(mine, {**mine.model_dump(mode="json"), name: "changed"}), name
+
+
+def test_an_epoch_chosen_otherwise_is_refused_where_both_say_how() -> None:
+    last, best = stamp(which="ema", selection="last epoch"), stamp(which="best", selection="best on validation")
+    assert comparable(last, best) == ["selection: 'last epoch' and 'best on validation'"]
+    assert comparable(last, stamp(which="last", selection="last epoch")) == []
+    assert comparable(stamp(), best) == []
+    older = last.model_dump(mode="json")
+    del older["selection"], older["which"]
+    assert comparable(older, best) == []
+    assert "best on validation, averaged)" in "\n".join(best.words())
 
 
 def test_a_stamp_read_back_from_json_is_comparable_with_itself() -> None:
@@ -66,6 +78,7 @@ def test_words_name_what_changes_a_number() -> None:
         assert part in text
     assert "of the official 689" in "\n".join(stamp(faces=680).words())
     assert "official" not in "\n".join(stamp().words())
+    assert "1 face of the official" in "\n".join(stamp(faces=1).words())
 
 
 def test_an_unknown_field_is_refused() -> None:

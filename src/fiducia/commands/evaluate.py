@@ -112,7 +112,8 @@ def evaluate(
 def _show(result: dict[str, Any], protocol: list[str]) -> None:
     """Print the figures, the subsets and the protocol in words."""
     table = Table(box=None, header_style="bold", pad_edge=False)
-    table.add_column("%")
+    # A subset's name stays whole where the terminal is narrow; the heads beside it take two lines.
+    table.add_column("%", no_wrap=True, min_width=max(map(len, ("all", *result["subsets"]))))
     for head in ("faces", "NME ic", "NME ip", "NME box", "NME diag", "FR 10", "FR 8", "AUC 10", "AUC box 7"):
         table.add_column(head, justify="right")
     rows = {"all": result, **result["subsets"]}

@@ -138,6 +138,8 @@ def evaluate_faces(
         "second_pass": bool(settings.detector) and settings.second_pass,
         "decode": settings.decode or card.decode,
         "size": card.size,
+        "which": card.which,
+        "selection": "best on validation" if card.which == "best" else "last epoch",
         "weights": card.name,
         "weights_sha256": card.sha256 or None,
         "runtime": settings.runtime,

@@ -61,6 +61,11 @@ class Protocol(BaseModel):
     decode: str
     size: int
     """Side of the network's input in pixels."""
+    which: str | None = None
+    """``ema``, ``last`` or ``best`` of a training run, as the weights' card says."""
+    selection: str | None = None
+    """By what the epoch was chosen: ``last epoch``, or ``best on validation``; never by the faces that are measured.
+    None = a result that does not say."""
     weights: str
     weights_sha256: str | None = None
     runtime: str
@@ -73,14 +78,17 @@ class Protocol(BaseModel):
         eyes = self.normaliser.get("ic")
         short = f" of the official {self.official}" if self.official not in (None, self.faces) else ""
         lines = [
-            f"{self.data}, split {self.split}: {self.faces} faces{short}, {self.points} points ({self.scheme})",
+            f"{self.data}, split {self.split}: {self.faces} face{'s' * (self.faces != 1)}{short}, "
+            f"{self.points} points ({self.scheme})",
             f"crop from {crop}, which fills {self.crop_scale:g} of the side; {self.size} px"
             + ("; second pass round the first points" if self.second_pass else "")
             + ("; flip test" if self.flip_test else ""),
             f"errors in {self.frame}, {self.visibility}, mean {self.mean}",
             (f"ic = points {eyes[0]} and {eyes[1]}; " if eyes else "") + f"box = sqrt(w h) of {boxes[self.box]}",
-            f"decode {self.decode}; weights {self.weights} (sha256 {(self.weights_sha256 or 'unknown')[:12]}); "
-            f"{self.runtime}; fiducia {self.fiducia}",
+            f"decode {self.decode}; weights {self.weights} (sha256 {(self.weights_sha256 or 'unknown')[:12]}"
+            + (f"; {self.selection}" if self.selection else "")
+            + (", averaged" if self.which in ("ema", "best") else "")
+            + f"); {self.runtime}; fiducia {self.fiducia}",
         ]
         if self.partial:
             lines.insert(1, f"PARTIAL: no match for published figures, which are of all {self.official} faces")
@@ -108,8 +116,10 @@ MEASUREMENT = (
     "frame",
     "visibility",
     "mean",
+    "selection",
 )
-"""Fields that must agree. The rest (weights, size, decode, runtime, flip test, second pass) is what is compared."""
+"""Fields that must agree; a selection that one of the two does not state forbids nothing. The rest (weights, size, decode,
+runtime, flip test, second pass) is what is compared."""
 
 
 def comparable(a: Protocol | Mapping[str, Any], b: Protocol | Mapping[str, Any]) -> list[str]:
@@ -120,7 +130,9 @@ def comparable(a: Protocol | Mapping[str, Any], b: Protocol | Mapping[str, Any])
         b: the other.
     """
     p, q = (x.model_dump(mode="json") if isinstance(x, Protocol) else dict(x) for x in (a, b))
-    return [f"{name}: {p.get(name)!r} and {q.get(name)!r}" for name in MEASUREMENT if p.get(name) != q.get(name)]
+    # Results from before the stamp had a selection rule stay comparable.
+    fields = [name for name in MEASUREMENT if name != "selection" or (p.get(name) and q.get(name))]
+    return [f"{name}: {p.get(name)!r} and {q.get(name)!r}" for name in fields if p.get(name) != q.get(name)]
 
 
 def normaliser_indices(scheme: Scheme) -> dict[str, Any]:
