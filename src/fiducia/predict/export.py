@@ -17,14 +17,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
-from torch.nn.utils.fusion import fuse_conv_bn_eval
+from torch import nn
 
-from ..heatmaps import decode, decoders
-from ..models.spectral import FFParser
+from ..heatmaps import decoders
 from ..models.weights import WeightCard
 from ..registry import did_you_mean
 from ..structures import FiduciaError, UsageError
+from .rewrite import CropsToPoints, fold_batch_norms, simplify_filters
 from .sealed import Sealed, write_onnx, write_openvino
 
 __all__ = ["FORMATS", "PRECISIONS", "CropsToPoints", "export", "fold_batch_norms", "to_onnx", "to_openvino"]
@@ -41,48 +40,6 @@ PRECISIONS: dict[str, str] = {
 
 _SMALL = 1024
 """Constants of fewer elements stay in float32: biases, norms and the tables of the FF-Parsers weigh nothing."""
-
-
-class CropsToPoints(nn.Module):
-    """A network from crops to points: what :class:`fiducia.predict.runtime.TorchRuntime` does, in one graph.
-
-    Args:
-        model: crops → :class:`fiducia.structures.ModelOutput`.
-        method: a registered decoder.
-    """
-
-    def __init__(self, model: nn.Module, method: str) -> None:
-        super().__init__()
-        self.model = model
-        self.method = method
-        self.stride = float(model.stride)  # type: ignore[arg-type]
-
-    def forward(self, crops: Tensor) -> tuple[Tensor, Tensor]:
-        """Uint8 ``(N, 3, S, S)`` RGB → points ``(N, K, 2)`` in crop pixels and confidence ``(N, K)`` in [0, 1]."""
-        output = self.model(crops)
-        if output.logits is None:
-            return output.points.float(), torch.ones_like(output.points[..., 0], dtype=torch.float32)
-        cells, confidence = decode(output.logits, self.method)
-        return (cells + 0.5) * self.stride - 0.5, confidence
-
-
-def fold_batch_norms(model: nn.Module) -> int:
-    """Fold each BatchNorm that directly follows a convolution in a sequence into it, in place; returns how many.
-
-    The result is the same up to rounding, in evaluation mode alone. A norm before an activation (the residual blocks) has
-    nothing to be folded into: what it reads is used elsewhere too.
-    """
-    folded = 0
-    for parent in model.modules():
-        if not isinstance(parent, nn.Sequential):
-            continue
-        for i in range(len(parent) - 1):
-            layer, norm = parent[i], parent[i + 1]
-            if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d) and isinstance(norm, nn.BatchNorm2d):
-                parent[i] = fuse_conv_bn_eval(layer, norm, transpose=isinstance(layer, nn.ConvTranspose2d))
-                parent[i + 1] = nn.Identity()
-                folded += 1
-    return folded
 
 
 def to_onnx(model: nn.Module, card: WeightCard, precision: str = "float32") -> bytes:
@@ -103,9 +60,7 @@ def to_onnx(model: nn.Module, card: WeightCard, precision: str = "float32") -> b
     if card.decode not in decoders:
         raise UsageError(f"{card.name}: decodes by {card.decode!r}, which this version does not know")
     network = copy.deepcopy(model).cpu().float().eval()
-    for module in network.modules():
-        if isinstance(module, FFParser):
-            module.form = "matmul"
+    simplify_filters(network)
     if precision != "float16":
         # Weights that were stored in float16 stay what they were; runtimes fold these norms by themselves when they load.
         fold_batch_norms(network)
@@ -130,6 +85,7 @@ def to_onnx(model: nn.Module, card: WeightCard, precision: str = "float32") -> b
         raise FiduciaError(f"{card.name}: torch wrote no ONNX model of the network {card.model}")
     proto = program.model_proto
     _strip(proto)
+    _share(proto)
     if precision == "float16":
         _store_half(proto)
     if precision == "int8":
@@ -236,13 +192,29 @@ def _strip(proto: Any) -> None:
     proto.producer_name, proto.domain = "fiducia", ""
 
 
+def _share(proto: Any) -> None:
+    """Keep one of constants that are equal: every FF-Parser of a size has the same tables."""
+    kept: dict[bytes, str] = {}
+    same: dict[str, str] = {}
+    initializers = list(proto.graph.initializer)
+    for tensor in initializers:
+        # The name is no part of what is compared.
+        key = tensor.SerializeToString(deterministic=True).replace(tensor.name.encode(), b"", 1)
+        same[tensor.name] = kept.setdefault(key, tensor.name)
+    del proto.graph.initializer[:]
+    proto.graph.initializer.extend(t for t in initializers if same[t.name] == t.name)
+    for node in proto.graph.node:
+        node.input[:] = [same.get(name, name) for name in node.input]
+
+
 def _store_half(proto: Any) -> None:
     """Store large float32 constants as float16, each with a cast back, which runtimes compute once when they load."""
     from onnx import TensorProto, helper, numpy_helper
 
     casts = []
     for tensor in proto.graph.initializer:
-        if tensor.data_type != TensorProto.FLOAT:
+        if tensor.data_type != TensorProto.FLOAT or ".dft_" in tensor.name or tensor.name.endswith(".moments"):
+            # A transform there and back is no more exact than its tables.
             continue
         values = numpy_helper.to_array(tensor)
         if values.size < _SMALL or abs(values).max() > 65000:
