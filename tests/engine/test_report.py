@@ -164,6 +164,24 @@ def test_a_written_report_is_compared_as_it_was_measured(make: Make, tmp_path: P
     assert told["ours"] - told["theirs"] == pytest.approx(told["difference"])
 
 
+def test_results_of_one_name_are_told_apart_in_few_words(make: Make, tmp_path: Path) -> None:
+    ours, theirs = make(1, 2, 3, 4), make(2, 4, 3, 9, weights="theirs")
+    origins = ("runs/a/seed0", "runs/b/seed0", "runs/b/seed1")
+    named = [one.other.name for one in compare_with(ours, [as_other(theirs, origin) for origin in origins])]
+    assert named == ["theirs (a/seed0)", "theirs (b/seed0)", "theirs (seed1)"]
+
+
+def test_a_long_name_stays_inside_of_the_chart_and_shows_whole_when_pointed_at() -> None:
+    name = "a" * 60 + "<" + "b" * 60
+    lines = [Series(name=name, x=(0, 1), y=(0, 1)), Series(name="short", x=(0, 1), y=(1, 0))]
+    svg = chart(lines, xlabel="x", ylabel="y", label="chart", width=400)
+    legend = re.findall(r'class="name"[^>]*>([^<]*)', svg)
+    assert legend[1] == "short"
+    assert len(legend[0]) < 60
+    assert "…" in legend[0]
+    assert f"<title>{'a' * 60}&lt;" in svg
+
+
 def test_the_page_shows_the_comparison_and_overlays_the_other(make: Make, tmp_path: Path) -> None:
     ours, theirs = make(1, 2, 3, 4, sweep=True), make(2, 4, 3, 9, sweep=True, weights="theirs")
     compared = compare_with(ours, [as_other(theirs, "there"), write_and_read(tmp_path / "same", ours)])
@@ -176,7 +194,7 @@ def test_the_page_shows_the_comparison_and_overlays_the_other(make: Make, tmp_pa
         assert f"{row.low:+.3f} … {row.high:+.3f}" in shown
     assert "theirs red" in page
     same = compared[1].other.name
-    assert same == f"ours ({tmp_path / 'same'})"  # two results of one name are told apart
+    assert same == "ours (same)"  # two results of one name are told apart
     assert f"No difference is shown between ours and {same}" in text
     ced = (tmp_path / "out" / "ced.svg").read_text()
     assert ced.count("<polyline") == 3

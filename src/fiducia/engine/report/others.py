@@ -250,9 +250,21 @@ def compare_with(done: Evaluation, others: Sequence[Other]) -> list[Compared]:
 
 
 def _distinct(own: str, others: Sequence[Other]) -> list[Other]:
-    """Give names that stand twice their origin too."""
+    """Give names that stand twice as much of their origin's end as tells them apart."""
     names = [own, *(other.name for other in others)]
-    return [
-        replace(other, name=f"{other.name} ({other.origin})") if names.count(other.name) > 1 else other
-        for other in others
-    ]
+    named = []
+    for other in others:
+        if names.count(other.name) > 1:
+            rivals = [rival.origin for rival in others if rival is not other and rival.name == other.name]
+            other = replace(other, name=f"{other.name} ({_tail(other.origin, rivals)})")
+        named.append(other)
+    return named
+
+
+def _tail(origin: str, rivals: Sequence[str]) -> str:
+    """Return the shortest end of a path that no rival ends in."""
+    parts = Path(origin).parts
+    for count in range(1, len(parts) + 1):
+        if all(Path(rival).parts[-count:] != parts[-count:] for rival in rivals):
+            return Path(*parts[-count:]).as_posix()
+    return origin

@@ -34,7 +34,7 @@ border-radius: .3rem; } .scroll { overflow-x: auto; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; font-size: .9375rem; }
 th, td { padding: .32rem .6rem; text-align: right; border-bottom: 1px solid var(--rule); white-space: nowrap; }
 th { font-weight: 600; color: var(--soft); font-size: .8125rem; white-space: normal; max-width: 12rem;
-line-height: 1.25; vertical-align: bottom; } th:first-child, td:first-child { text-align: left;
+overflow-wrap: break-word; line-height: 1.25; vertical-align: bottom; } th:first-child, td:first-child { text-align: left;
 padding-left: 0; } tbody tr:first-child td { font-weight: 600; } table.plain tbody tr:first-child td { font-weight: inherit; }
 .note { border-left: 3px solid var(--s1); padding-left: .8rem; } svg.chart { display: block; width: 100%; height: auto; }
 .wide { max-width: 50rem; }

@@ -111,7 +111,9 @@ def chart(
         for i, s in enumerate(named):
             y = 12 + _ROW * i
             parts.append(f'<line x1="{_LEFT:g}" x2="{_LEFT + 34:g}" y1="{y:g}" y2="{y:g}" {_stroke(s)}/>')
-            parts.append(f'<text class="name" x="{_LEFT + 42:g}" y="{y + 4:g}">{html.escape(s.name)}</text>')
+            parts.append(
+                f'<text class="name" x="{_LEFT + 42:g}" y="{y + 4:g}">{_fit(s.name, width - _LEFT - 42)}</text>'
+            )
     return (
         f'<svg class="chart" viewBox="0 0 {width:g} {height:g}" role="img" aria-label="{html.escape(label)}">'
         f"{''.join(parts)}</svg>"
@@ -175,6 +177,15 @@ def _ticks(low: float, high: float, *, outside: bool) -> list[float]:
     start = math.floor(first) if outside else math.ceil(first - 1e-9)
     end = math.ceil(last) if outside else math.floor(last + 1e-9)
     return [round(i * step, 12) for i in range(start, end + 1)]
+
+
+def _fit(name: str, width: float) -> str:
+    """Return a name as SVG text no wider than the chart; a longer one loses its middle and shows whole when pointed at."""
+    room = max(8, int(width / 7))  # units a character of the legend's letters
+    if len(name) <= room:
+        return html.escape(name)
+    head = (room - 1) // 2
+    return f"{html.escape(name[:head])}…{html.escape(name[head + 1 - room :])}<title>{html.escape(name)}</title>"
 
 
 def _short(value: float) -> str:
