@@ -62,7 +62,7 @@ def encode(
     down = torch.exp(scale * (rows - centre[..., 1:]) ** 2)
     maps = down[..., :, None] * across[..., None, :]
     # exp is monotonic, so "further than the radius" is "smaller than the rim's value": no second distance map.
-    maps = F.threshold(maps, math.exp(scale * radius**2) * (1 - 1e-5), 0.0)
+    maps = F.threshold(maps, math.exp(scale * radius**2) * (1 - 1e-5), 0.0, inplace=True)
     return maps if norm == "peak1" else maps / (2 * math.pi * sigma**2)
 
 
