@@ -35,7 +35,7 @@ docs: $(VENV)/dev
 	$(BIN)/mkdocs build --quiet
 
 bench: $(VENV)/dev
-	$(BIN)/python benchmarks/run.py
+	$(BIN)/python benchmarks/run.py $(if $(MEDIAPIPE_PYTHON),--mediapipe-python $(MEDIAPIPE_PYTHON))
 
 clean:
 	rm -rf $(VENV) out build dist
