@@ -26,7 +26,7 @@ class DenseFilter(nn.Module):
     """An FF-Parser whose Fourier transform is one matrix product a way over all cells of the map, not one an axis.
 
     More multiplications than :class:`~fiducia.models.spectral.FFParser`'s matmul form, but seven operations instead of
-    thirty-five, and no change of layout between them: half the time on maps of 16 x 16, a sixth on 8 x 8.
+    thirty-five, and no change of layout between them: two thirds of the time on maps of 16 x 16, a third on 8 x 8.
 
     Args:
         layer: the trained one; nothing of it is changed.
@@ -122,8 +122,8 @@ class ExpectationHead(nn.Module):
     """A 1x1 head and the expectation decode in one, on maps that lie channels last, as convolutions leave them.
 
     Heatmaps of 68 points are the largest tensor of a small network; laid out cells first they need no reordering, and
-    their three moments (x, y, mass) are one product with a table. ``1 / (1 + exp(-z))`` is the sigmoid, which OpenVINO
-    computes four times as fast in this form.
+    their three moments (x, y, mass) are one product with a table. ``1 / (1 + exp(-z))`` is the sigmoid, which
+    OpenVINO computes faster as an operation of its own than as the tail of the product before it.
 
     Args:
         head: the 1x1 convolution to logits.
