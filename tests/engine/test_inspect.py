@@ -8,6 +8,7 @@ import pytest
 
 from fiducia.config import Recipe
 from fiducia.data.formats import write_pts
+from fiducia.draw import _text_width
 from fiducia.engine.inspect import preview, turning_epochs
 from fiducia.recipes import parse_recipe
 from fiducia.structures import UsageError
@@ -66,3 +67,19 @@ def test_wrong_use_is_told(recipe: Recipe) -> None:
     single = recipe.augment.model_copy(update={"views": 1})
     with pytest.raises(UsageError, match=r"augment\.views = 2"):
         preview(recipe.model_copy(update={"augment": single}), both_views=True)
+
+
+def test_captions_say_the_squares_side_whole_under_a_small_tile(
+    recipe: Recipe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said: list[str] = []
+
+    def sheet(images: list[np.ndarray], *, captions: list[str], columns: int) -> np.ndarray:
+        said.extend(captions)
+        return np.zeros((1, 1, 3), np.uint8)
+
+    monkeypatch.setattr("fiducia.engine.inspect.contact_sheet", sheet)
+    preview(recipe, epochs=[1, 25, 250], faces=1)
+    assert said == ["epoch 1, 5 px", "epoch 25, 1 px", "epoch 250, 0 px"]
+    # What contact_sheet writes under a tile of 128 pixels, at the size it writes there.
+    assert all(_text_width(text, 18 * 0.42) <= 128 for text in said)

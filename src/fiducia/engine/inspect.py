@@ -80,7 +80,7 @@ def preview(
             samples = dataset[row] if both_views else dataset[row][-1:]
             tiles += [sample.image.transpose(1, 2, 0) for sample in samples]
             side = fifa.side(epoch, data.size) if fifa is not None else 0
-            squares = f"squares {side} px" if side else "no squares"
-            captions += [*(["I'"] if both_views else []), f"epoch {epoch}, {squares}"]
+            # Only the squares' side (0 = none): a longer caption is cut under tiles of 128 pixels.
+            captions += [*(["I'"] if both_views else []), f"epoch {epoch}, {side} px"]
     sheet = contact_sheet(tiles, captions=captions, columns=len(tiles) // len(shown))
     return Sheet(sheet, len(shown), columns)
