@@ -83,7 +83,8 @@ def test_written_results_and_weights_are_compared_alike(place: Path, tmp_path: P
     assert sweep["shift"]["0"] == sweep["scale"]["1"] == pytest.approx(result["nme_ic"], abs=1e-3)
     assert list(sweep["shift"]) == ["0", "0.05", "0.1", "0.15"]
     page = (report / "report.html").read_text()
-    assert f"Against two ({tmp_path / 'two'})" in page
+    assert "Against two (two)<" in page
+    assert "Against two (two.safetensors)<" in page
     assert "If the box is wrong" in page
     assert "<code>fiducia" in page
     said = evaluate(place, "--compare", str(tmp_path / "two"))
