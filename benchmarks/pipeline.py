@@ -29,7 +29,7 @@ from fiducia.augment.views import TrainViews
 from fiducia.data.dataset import FaceDataset, collate
 from fiducia.data.images import read_image
 from fiducia.data.source import load_records
-from fiducia.engine.fabric import _keep_memory
+from fiducia.engine.fabric import keep_memory
 from fiducia.geometry import affine_apply, affine_compose, affine_invert, box_to_crop, similarity_matrix, tight_box
 from fiducia.heatmaps import encode
 from fiducia.recipes import load_recipe
@@ -158,7 +158,7 @@ def main() -> None:
     options = parser.parse_args()
     cv2.setNumThreads(1)
     torch.set_num_threads(1)
-    _keep_memory()  # as the training command does, for both
+    keep_memory()  # as the training command does, for both
     result = measure(options.recipe, options.faces, options.rounds)
     print(f"{result['points']} points, {result['input']} px, maps of {result['maps']}, two views a face, one thread\n")
     print("| data pipeline | ms a face, median | least |\n| --- | --- | --- |")

@@ -1,6 +1,6 @@
 """What the data costs a training step: Siamese training end to end against the same step on tensors already in memory.
 
-    python benchmarks/training.py [--recipe fifa_tiny] [--data synthetic:96] [--rounds 8] [--json FILE]
+    python benchmarks/training.py [--recipe fifa_tiny] [--precision bf16-mixed] [--data synthetic:96] [--rounds 8] [--json FILE]
 
 "bare" is forward, losses, backward, clipping, AdamW and EMA on one batch that lies in memory; "end to end" is the same and
 the loader of the training command (crops decoded once and cached, two views warped and augmented for every face), in the
@@ -23,6 +23,7 @@ from fiducia.augment.fiducial import FiFA
 from fiducia.augment.views import TrainViews
 from fiducia.data.dataset import EpochSampler, FaceDataset, collate
 from fiducia.data.source import load_records
+from fiducia.engine.fabric import keep_memory
 from fiducia.engine.optim import EMA, build_optimizer
 from fiducia.heatmaps import encode
 from fiducia.losses import Objective
@@ -42,8 +43,9 @@ def seconds(work: Callable[[], object], rounds: int) -> float:
     return statistics.median(times)
 
 
-def measure(recipe_name: str, source: str, rounds: int, threads: int) -> dict[str, float | int | str]:
+def measure(recipe_name: str, source: str, rounds: int, threads: int, precision: str) -> dict[str, float | int | str]:
     torch.set_num_threads(threads)
+    keep_memory()  # as the training command does
     recipe = load_recipe(recipe_name, [f'data.source="{source}"', "data.val_fraction=0"])
     records = load_records(recipe.data.source, "train", None)
     scheme = get_scheme(records[0].scheme)
@@ -73,7 +75,9 @@ def measure(recipe_name: str, source: str, rounds: int, threads: int) -> dict[st
             epoch += 1
 
     def step(batch: Batch) -> None:
-        loss, _ = objective(model(batch.images.flatten(0, 1)), batch.xy, batch.mask)
+        with torch.autocast("cpu", torch.bfloat16, enabled=precision == "bf16-mixed"):
+            output = model(batch.images.flatten(0, 1))
+        loss, _ = objective(output, batch.xy, batch.mask)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), recipe.optim.clip)
@@ -105,6 +109,7 @@ def measure(recipe_name: str, source: str, rounds: int, threads: int) -> dict[st
     images = 2 * batch_size
     return {
         "recipe": recipe_name,
+        "precision": precision,
         "threads": threads,
         "faces_a_step": batch_size,
         "bare_images_a_second": round(images / statistics.median(bare), 2),
@@ -121,9 +126,10 @@ def main() -> None:
     parser.add_argument("--data", default="synthetic:96")
     parser.add_argument("--rounds", type=int, default=8)
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    parser.add_argument("--precision", default="32-true", choices=["32-true", "bf16-mixed"])
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
-    row = measure(options.recipe, options.data, options.rounds, options.threads)
+    row = measure(options.recipe, options.data, options.rounds, options.threads, options.precision)
     for key, value in row.items():
         print(f"{key:>42}  {value}")
     if options.json is not None:

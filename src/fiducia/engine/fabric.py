@@ -15,7 +15,7 @@ from ..config import TrainConfig
 from ..predict.runtime import pick_device
 from ..structures import UsageError
 
-__all__ = ["launch"]
+__all__ = ["keep_memory", "launch"]
 
 # malloc.h: M_TRIM_THRESHOLD, M_MMAP_THRESHOLD
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
@@ -42,7 +42,7 @@ def launch(cfg: TrainConfig) -> Fabric:
     if cfg.threads is not None:
         torch.set_num_threads(cfg.threads)
     if device == "cpu":
-        _keep_memory()
+        keep_memory()
     torch.use_deterministic_algorithms(cfg.deterministic, warn_only=True)
     fabric = Fabric(
         accelerator=device,
@@ -66,7 +66,7 @@ class _Mixed(MixedPrecision):
         return data
 
 
-def _keep_memory() -> None:
+def keep_memory() -> None:
     """Ask glibc to keep what is freed: handing large maps back to the system costs a CPU step up to a fifth of its time."""
     if not sys.platform.startswith("linux"):
         return
