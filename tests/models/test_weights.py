@@ -140,7 +140,7 @@ def test_init_from_another_landmark_count_keeps_all_but_the_head(saved: Path) ->
 
 
 def test_init_from_another_network_is_refused(saved: Path) -> None:
-    with pytest.raises(UsageError, match="take the same model"):
+    with pytest.raises(UsageError, match="take the same width"):
         init_from(network(channels=24), saved)
 
 

@@ -33,10 +33,12 @@ class FiFANet(nn.Module):
         heads: attention heads.
         mlp_ratio: hidden over D.
         channels: C of the hourglasses and of ``features``.
-        hourglass_depth: halvings in an hourglass.
+        hourglass_depth: halvings in an hourglass; 0 = no hourglasses, all else as it is (to leave them out of a recipe).
         map_stride: pixels a cell of the hourglasses' maps, and of the heatmaps where ``refine`` is 0 (the paper: 4).
         stem: ``"patch"`` (CLIP's, loads pre-trained weights) or ``"conv"`` (trains from nothing).
         stem_base: channels of the convolutional stem at half resolution.
+        fold: side of the squares of pixels that become channels before the convolutional stem: a crop of twice the side
+            is read at the old cost, and all strides count pixels of the larger crop.
         refine: channels of one last step to heatmaps of twice the hourglasses' side, fed by the convolutional stem's map of
             that side; 0 = none, as in the paper. Small crops need it: at 128 pixels a cell of stride 4 is a fifteenth of
             the inter-ocular distance.
@@ -76,6 +78,7 @@ class FiFANet(nn.Module):
         map_stride: int = 4,
         stem: str = "patch",
         stem_base: int = 32,
+        fold: int = 1,
         refine: int = 0,
         wiring: str = "instream",
         antialias: bool = True,
@@ -98,6 +101,10 @@ class FiFANet(nn.Module):
             raise ValueError(
                 f"refine needs stem = 'conv' and a map_stride of 4 or more; found {stem!r} and {map_stride}"
             )
+        if fold > 1 and (stem != "conv" or patch % (2 * fold) or map_stride < 2 * fold):
+            raise ValueError(
+                f"fold needs stem = 'conv', and a patch and map_stride of {2 * fold} or more; found {stem!r}, {patch} and {map_stride}"
+            )
         self.num_points, self.size = num_points, size
         self.stride, self.feature_channels = (map_stride // 2, refine) if refine else (map_stride, channels)
         self.wiring = check_choice("wiring", wiring, ("instream", "lateral", "cascade"))
@@ -105,7 +112,7 @@ class FiFANet(nn.Module):
         self.map_stride, self.cells = map_stride, size // map_stride
         convolutions = None
         if check_choice("stem", stem, ("patch", "conv")) == "conv":
-            convolutions = ConvStem(patch, width, stem_base, map_stride, norm)
+            convolutions = ConvStem(patch, width, stem_base, map_stride, norm, fold)
         self.normalize = Normalize()
         act = "gelu" if stem == "conv" else "quick_gelu"
         self.vit = ViT(size // patch, patch, width, depth, heads, mlp_ratio=mlp_ratio, act=act, stem=convolutions)
@@ -128,6 +135,8 @@ class FiFANet(nn.Module):
                     skip_block=skip_block,
                     norm=norm,
                 )
+                if hourglass_depth
+                else nn.Identity()
                 for _ in range(3)
             ]
         )

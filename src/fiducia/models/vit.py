@@ -92,16 +92,18 @@ class ConvStem(nn.Module):
         base: channels at half resolution; they double at every halving up to the tokens.
         keep: stride of the map that is meant for the hourglasses.
         norm: ``"batch"`` or ``"group"``.
+        fold: side of the squares of pixels that become channels first, without loss; ``base`` counts from there.
     """
 
-    def __init__(self, patch: int, width: int, base: int, keep: int, norm: str) -> None:
+    def __init__(self, patch: int, width: int, base: int, keep: int, norm: str, fold: int = 1) -> None:
         super().__init__()
         self.channels: dict[int, int] = {}
+        self.fold = fold
         stages: list[nn.Module] = []
-        channels, stride = 3, 1
+        channels, stride = 3 * fold**2, fold
         while stride < patch:
             stride *= 2
-            outputs = width if stride == patch else min(width, base * stride // 2)
+            outputs = width if stride == patch else min(width, base * stride // (2 * fold))
             layers: list[nn.Module] = [ConvNormAct(channels, outputs, 3, 2, norm)]
             if keep <= stride < patch:
                 layers.append(ResidualBlock(outputs, outputs, norm))
@@ -113,6 +115,8 @@ class ConvStem(nn.Module):
     def forward(self, x: Tensor) -> tuple[Tensor, dict[int, Tensor]]:
         """``(B, 3, S, S)`` → token map ``(B, D, S / patch, S / patch)``, and each stride's map, of ``channels[stride]``."""
         maps: dict[int, Tensor] = {}
+        if self.fold > 1:
+            x = F.pixel_unshuffle(x, self.fold)
         for stride, stage in zip(self.channels, self.stages, strict=True):
             x = maps[stride] = stage(x)
         return x, maps

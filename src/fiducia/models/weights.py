@@ -19,6 +19,7 @@ from ..registry import did_you_mean
 from ..schemes import Scheme
 from ..structures import FiduciaError, UsageError
 from .build import build_model, models
+from .grow import grow
 
 __all__ = [
     "WeightCard",
@@ -183,23 +184,27 @@ def load_weights(name: str | Path = "fifa_tiny", *, device: str | torch.device =
 def init_from(model: nn.Module, name: str | Path) -> list[str]:
     """Start ``model`` from trained weights; a head for another number of landmarks stays new, and so does a refinement.
 
+    A network with more blocks, more pixels or another crop side starts by computing what the weights' own did
+    (:func:`fiducia.models.grow.grow`).
+
     Returns:
         names of the tensors that were not taken over.
 
     Raises:
-        UsageError: no such weights, or a network of another kind or size: nothing but the head and ``refine`` may differ.
+        UsageError: no such weights, or a network that they cannot grow into: beside depth, ``fold`` and side, only the head and ``refine`` may differ.
         FiduciaError: a damaged file.
     """
     path = find_weights(name)
     state, card = _read(path)
     own = model.state_dict()
+    state = grow(state, model)
     fits = {k: v.to(own[k].dtype) for k, v in state.items() if k in own and own[k].shape == v.shape}
     new = sorted(set(own) - set(fits))
     strange = [k for k in new if not k.startswith(("head.", "aux_heads.", "refine."))]
     if strange:
         raise UsageError(
             f"{path}: holds a {card.model} at {card.size} pixels with options {json.dumps(card.options)}, which this recipe's "
-            f"network does not match ({strange[0]} and {len(strange) - 1} more); take the same model, options and size"
+            f"network does not match ({strange[0]} and {len(strange) - 1} more); take the same width, channels and maps"
         )
     model.load_state_dict(fits, strict=False)
     return new
