@@ -96,7 +96,7 @@ def test_a_network_that_the_weights_cannot_grow_into_is_refused(
 
 def test_folding_needs_room_before_the_maps() -> None:
     with pytest.raises(UsageError, match="fold needs"):
-        build("fifa_tiny", 64, fold=8)
+        build("fifa_tiny", 64, refine=0, fold=8)
 
 
 def test_hourglasses_can_be_left_out_and_all_else_stays() -> None:

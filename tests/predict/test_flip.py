@@ -1,9 +1,14 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
+from fiducia.engine.locate import Settings
+from fiducia.models.weights import load_weights, pack_weights
 from fiducia.predict.flip import FlipTest
+from fiducia.predict.predictor import load
 from fiducia.schemes import Scheme, scheme_from_table
 from fiducia.structures import UsageError
 
@@ -42,3 +47,16 @@ def test_points_come_back_under_their_own_names_and_a_lean_to_one_side_cancels()
 def test_a_set_without_mirror_pairs_is_refused() -> None:
     with pytest.raises(UsageError, match="does not say which points a mirror swaps"):
         FlipTest(LeftAndRight(two_eyes([]), bias=0.0))
+
+
+def test_weights_that_are_meant_for_it_get_the_flip_test_unless_told_otherwise(tmp_path: Path) -> None:
+    path = tmp_path / "w.safetensors"
+    card = pack_weights("fifa_tiny", path, name="w", numbers=[], flip=True)
+    assert card.flip and not load_weights("fifa_tiny")[1].flip
+    found = {flip: isinstance(load(path, detector=None, flip=flip).runtime, FlipTest) for flip in (None, True, False)}
+    assert found == {None: True, True: True, False: False}
+    for flip, wanted in found.items():
+        settings = Settings(weights=str(path), flip=flip)
+        assert settings.flips(card) is wanted
+        assert isinstance(settings.predictor("cpu").runtime, FlipTest) is wanted
+    assert not isinstance(load("fifa_tiny", detector=None).runtime, FlipTest)

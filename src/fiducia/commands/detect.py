@@ -26,7 +26,12 @@ def detect(
     second_pass: Annotated[
         bool, typer.Option("--second-pass/--one-pass", help="Crop again round the first points, and look twice.")
     ] = True,
-    flip: Annotated[bool, typer.Option("--flip", help="Look at every face mirrored too, and average.")] = False,
+    flip: Annotated[
+        bool | None,
+        typer.Option(
+            "--flip/--no-flip", help="Look at every face mirrored too, and average [default: the weights' own]."
+        ),
+    ] = None,
     min_face: Annotated[float, typer.Option(help="Pass over faces whose box is smaller, in photograph pixels.")] = 0.0,
 ) -> None:
     """Find the faces in photographs, and their landmarks; write JSON, annotated pictures, .pts, CSV or COCO."""

@@ -27,8 +27,9 @@ def evaluate(
         bool, typer.Option("--second-pass/--one-pass", help="With a detector: crop again round the first points.")
     ] = True,
     flip: Annotated[
-        bool, typer.Option("--flip", help="Flip test: look at every crop mirrored too, and average.")
-    ] = False,
+        bool | None,
+        typer.Option("--flip/--no-flip", help="Flip test: crops mirrored too, averaged [default: the weights' own]."),
+    ] = None,
     runtime: Annotated[str, typer.Option(help="What computes the network.")] = "torch",
     batch_size: Annotated[int, typer.Option(min=1, help="Crops computed together; no figure depends on it.")] = 32,
     decode: Annotated[str | None, typer.Option(help="Another decoder than the weights' own.")] = None,

@@ -45,6 +45,7 @@ def pack(
     command: Annotated[
         str, typer.Option(help="How a stranger trains them, if not as this machine's folders say.")
     ] = "",
+    flip: Annotated[bool, typer.Option("--flip", help="They are meant to be run with the flip test.")] = False,
 ) -> None:
     """Write weights in half precision with measured figures in their card: a file to hand on."""
     from ..models.weights import pack_weights
@@ -67,7 +68,7 @@ def pack(
             ]
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise FiduciaError(f"{path}: not a result of fiducia evaluate --json ({error})") from error
-    card = pack_weights(weights, out, name=name, numbers=rows, notes=notes, command=command)
+    card = pack_weights(weights, out, name=name, numbers=rows, notes=notes, command=command, flip=flip)
     typer.echo(f"{out}: {card.params:,} numbers, {out.stat().st_size / 1e6:.1f} MB")
 
 

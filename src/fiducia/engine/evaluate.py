@@ -134,7 +134,7 @@ def evaluate_faces(
         "crop_scale": card.scale,
         "detector": DEFAULT if settings.detector == "auto" else settings.detector,
         "detector_iou": MATCH_IOU if settings.detector else None,
-        "flip_test": settings.flip,
+        "flip_test": settings.flips(card),
         "second_pass": bool(settings.detector) and settings.second_pass,
         "decode": settings.decode or card.decode,
         "size": card.size,

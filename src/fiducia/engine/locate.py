@@ -16,9 +16,10 @@ from lightning_fabric import Fabric
 
 from ..geometry import box_iou, tight_box
 from ..heatmaps import decoders
+from ..models.weights import WeightCard
 from ..predict.flip import FlipTest
 from ..predict.predictor import Predictor, load
-from ..predict.runtime import pick_device
+from ..predict.runtime import pick_device, read_card
 from ..registry import did_you_mean
 from ..structures import FiduciaError, Record, UsageError
 
@@ -56,7 +57,7 @@ class Settings:
         second_pass: with a detector, crop again round the first points.
         device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
         devices: processes that share the faces.
-        flip: look at every crop mirrored too and average.
+        flip: look at every crop mirrored too and average; None = as the weights' card says.
     """
 
     weights: str
@@ -67,7 +68,11 @@ class Settings:
     second_pass: bool = True
     device: str = "auto"
     devices: int = 1
-    flip: bool = False
+    flip: bool | None = None
+
+    def flips(self, card: WeightCard) -> bool:
+        """Return whether crops are looked at mirrored too."""
+        return card.flip if self.flip is None else self.flip
 
     def predictor(self, device: str) -> Predictor:
         """Build the network on a device.
@@ -83,6 +88,7 @@ class Settings:
             runtime=self.runtime,
             second_pass=second,
             batch_size=self.batch_size,
+            flip=False,
         )
         if self.decode is not None:
             if self.decode not in decoders:
@@ -90,7 +96,7 @@ class Settings:
             if not hasattr(predictor.runtime, "decode"):
                 raise UsageError(f"--decode: the runtime {self.runtime} has its decoder built in; use --runtime torch")
             predictor.runtime.decode = self.decode
-        if self.flip:
+        if self.flips(read_card(self.weights)):
             predictor.runtime = FlipTest(predictor.runtime)
         return predictor
 

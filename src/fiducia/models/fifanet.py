@@ -97,13 +97,14 @@ class FiFANet(nn.Module):
                 f"size must divide by patch, patch by map_stride, and depth by 3; found size {size}, patch {patch}, "
                 f"map_stride {map_stride}, depth {depth}"
             )
-        if refine and (stem != "conv" or map_stride < 4):
+        if refine and (stem != "conv" or map_stride < 4 * fold):
             raise ValueError(
-                f"refine needs stem = 'conv' and a map_stride of 4 or more; found {stem!r} and {map_stride}"
+                f"refine needs stem = 'conv' and a map_stride of {4 * fold} or more; found {stem!r} and {map_stride}"
             )
         if fold > 1 and (stem != "conv" or patch % (2 * fold) or map_stride < 2 * fold):
             raise ValueError(
-                f"fold needs stem = 'conv', and a patch and map_stride of {2 * fold} or more; found {stem!r}, {patch} and {map_stride}"
+                f"fold needs stem = 'conv', and a patch and map_stride of {2 * fold} or more; found {stem!r}, {patch} and "
+                f"{map_stride}"
             )
         self.num_points, self.size = num_points, size
         self.stride, self.feature_channels = (map_stride // 2, refine) if refine else (map_stride, channels)

@@ -56,6 +56,8 @@ class WeightCard(BaseModel):
     """The face box's share of the crop's side."""
     box_source: str = "landmarks"
     decode: str = "expectation"
+    flip: bool = False
+    """Whether the weights are meant to be run with the flip test (:class:`fiducia.predict.flip.FlipTest`)."""
     which: str = "ema"
     """``ema``, ``last`` or ``best`` of the run."""
     licence: str = "research use only: see the training data"
@@ -191,7 +193,8 @@ def init_from(model: nn.Module, name: str | Path) -> list[str]:
         names of the tensors that were not taken over.
 
     Raises:
-        UsageError: no such weights, or a network that they cannot grow into: beside depth, ``fold`` and side, only the head and ``refine`` may differ.
+        UsageError: no such weights, or a network that they cannot grow into: beside depth, ``fold`` and side, only the
+            head and ``refine`` may differ.
         FiduciaError: a damaged file.
     """
     path = find_weights(name)
@@ -231,7 +234,14 @@ def describe_weights() -> list[dict[str, Any]]:
 
 
 def pack_weights(
-    source: str | Path, out: Path, *, name: str, numbers: list[dict[str, Any]], notes: str = "", command: str = ""
+    source: str | Path,
+    out: Path,
+    *,
+    name: str,
+    numbers: list[dict[str, Any]],
+    notes: str = "",
+    command: str = "",
+    flip: bool = False,
 ) -> WeightCard:
     """Write weights anew in half precision, under a name and with measured numbers in their card: a file to hand on.
 
@@ -242,12 +252,14 @@ def pack_weights(
         numbers: rows of data, split, faces, metric, value and command; they replace the run's own where there are any.
         notes: what else a user should know.
         command: how a stranger trains them, in place of the run's own with its folders.
+        flip: they are meant to be run with the flip test.
 
     Raises:
         UsageError, FiduciaError: as :func:`load_weights`.
     """
     state, card = _read(find_weights(source))
-    update: dict[str, Any] = {"name": name, "notes": notes or card.notes, "command": command or card.command}
+    update: dict[str, Any] = {"name": name, "notes": notes or card.notes, "flip": flip}
+    update["command"] = command or card.command
     if numbers:
         update["numbers"] = numbers
     card = card.model_copy(update=update)

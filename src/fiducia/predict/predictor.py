@@ -185,7 +185,7 @@ def load(
     second_pass: bool = True,
     batch_size: int = 32,
     min_face: float = 0.0,
-    flip: bool = False,
+    flip: bool | None = None,
 ) -> Predictor:
     """Return a predictor with trained weights; nothing is downloaded.
 
@@ -199,7 +199,8 @@ def load(
         second_pass: crop again round the first points, and look twice.
         batch_size: crops that are computed together.
         min_face: shortest longer side of a face's box, in photograph pixels.
-        flip: look at every crop mirrored too and average (:class:`fiducia.predict.flip.FlipTest`), in twice the time.
+        flip: look at every crop mirrored too and average (:class:`fiducia.predict.flip.FlipTest`), in twice the time;
+            None = as the weights' card says.
 
     Raises:
         UsageError: a name that does not exist here.
@@ -210,7 +211,7 @@ def load(
     finder = None if detector is None else get_detector(detector)
     points, card = open_runtime(weights, runtime, device)
     return Predictor(
-        FlipTest(points) if flip else points,
+        FlipTest(points) if (card.flip if flip is None else flip) else points,
         finder,
         scale=card.scale,
         passes=2 if second_pass else 1,
