@@ -52,7 +52,8 @@ def test_a_set_without_mirror_pairs_is_refused() -> None:
 def test_weights_that_are_meant_for_it_get_the_flip_test_unless_told_otherwise(tmp_path: Path) -> None:
     path = tmp_path / "w.safetensors"
     card = pack_weights("fifa_tiny", path, name="w", numbers=[], flip=True)
-    assert card.flip and not load_weights("fifa_tiny")[1].flip
+    assert card.flip
+    assert not load_weights("fifa_tiny")[1].flip
     found = {flip: isinstance(load(path, detector=None, flip=flip).runtime, FlipTest) for flip in (None, True, False)}
     assert found == {None: True, True: True, False: False}
     for flip, wanted in found.items():
