@@ -11,7 +11,15 @@ from fiducia.config import ModelConfig
 from fiducia.models.backbone import convert_backbone, load_backbone, to_timm_names
 from fiducia.models.build import build_model, models
 from fiducia.models.vit import resize_position
-from fiducia.models.weights import WeightCard, init_from, load_card, load_weights, pack_weights, save_weights
+from fiducia.models.weights import (
+    WeightCard,
+    average_weights,
+    init_from,
+    load_card,
+    load_weights,
+    pack_weights,
+    save_weights,
+)
 from fiducia.structures import FiduciaError, UsageError
 
 OPTIONS: dict[str, str | int | float | bool | list[int]] = {
@@ -142,6 +150,34 @@ def test_init_from_another_landmark_count_keeps_all_but_the_head(saved: Path) ->
 def test_init_from_another_network_is_refused(saved: Path) -> None:
     with pytest.raises(UsageError, match="take the same width"):
         init_from(network(channels=24), saved)
+
+
+def test_an_average_lies_between_and_keeps_the_card(saved: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other.safetensors"
+    torch.manual_seed(5)
+    save_weights(other, network().state_dict(), card())
+    done = average_weights([saved, other, other], tmp_path / "mean.safetensors")
+    assert (done.which, done.num_points, done.numbers) == ("average", 5, [])
+    first, second, mean = (load_weights(p)[0].state_dict() for p in (saved, other, tmp_path / "mean.safetensors"))
+    for key, value in mean.items():
+        if value.is_floating_point():
+            torch.testing.assert_close(value, (first[key] + 2 * second[key]) / 3)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [({"scale": 0.9}, "scale is 0.9"), ({"num_points": 9}, "num_points is 9"), ({"size": 128}, "size is 128")],
+)
+def test_an_average_of_different_networks_is_refused(
+    saved: Path, tmp_path: Path, change: dict[str, float], words: str
+) -> None:
+    other = tmp_path / "other.safetensors"
+    save_weights(other, network().state_dict(), card().model_copy(update=change))
+    with pytest.raises(UsageError, match=words):
+        average_weights([saved, other], tmp_path / "mean.safetensors")
+    with pytest.raises(UsageError, match="two weights or more"):
+        average_weights([saved], tmp_path / "mean.safetensors")
+    assert not (tmp_path / "mean.safetensors").exists()
 
 
 def clip_state(width: int = 32, depth: int = 3, grid: int = 2) -> dict[str, torch.Tensor]:

@@ -87,7 +87,7 @@ class Protocol(BaseModel):
             (f"ic = points {eyes[0]} and {eyes[1]}; " if eyes else "") + f"box = sqrt(w h) of {boxes[self.box]}",
             f"decode {self.decode}; weights {self.weights} (sha256 {(self.weights_sha256 or 'unknown')[:12]}"
             + (f"; {self.selection}" if self.selection else "")
-            + (", averaged" if self.which in ("ema", "best") else "")
+            + (", averaged" if self.which in ("ema", "best", "average") else "")
             + f"); {self.runtime}; fiducia {self.fiducia}",
         ]
         if self.partial:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from .grow import grow
 
 __all__ = [
     "WeightCard",
+    "average_weights",
     "describe_weights",
     "find_weights",
     "init_from",
@@ -59,7 +61,7 @@ class WeightCard(BaseModel):
     flip: bool = False
     """Whether the weights are meant to be run with the flip test (:class:`fiducia.predict.flip.FlipTest`)."""
     which: str = "ema"
-    """``ema``, ``last`` or ``best`` of the run."""
+    """``ema``, ``last`` or ``best`` of the run, or ``average`` of several runs."""
     licence: str = "research use only: see the training data"
     training: dict[str, Any] = Field(default_factory=dict)
     """Data, split, exclusions, epochs, seed."""
@@ -264,6 +266,41 @@ def pack_weights(
         update["numbers"] = numbers
     card = card.model_copy(update=update)
     save_weights(out, state, card, half=True)
+    return load_card(out)
+
+
+def average_weights(sources: Sequence[str | Path], out: Path) -> WeightCard:
+    """Write the mean of several weights of one network, with the first one's card: a "model soup" (Wortsman et al. 2022).
+
+    Only runs that share their beginnings have a mean that is any good: measure it on held-out faces.
+
+    Args:
+        sources: two or more, named as in :func:`find_weights`.
+        out: the file, in the precision of the first.
+
+    Raises:
+        UsageError: fewer than two, or weights of different networks, landmarks or crops.
+        FiduciaError: as :func:`load_weights`.
+    """
+    if len(sources) < 2:
+        raise UsageError("an average takes two weights or more")
+    (state, card), *others = (_read(find_weights(source)) for source in sources)
+    for source, (tensors, other) in zip(sources[1:], others, strict=True):
+        for key in ("model", "options", "scheme_table", "num_points", "size", "scale", "box_source", "decode"):
+            if getattr(other, key) != getattr(card, key):
+                raise UsageError(
+                    f"{source}: {key} is {getattr(other, key)!r}, that of {sources[0]} {getattr(card, key)!r}; "
+                    "only weights of one network can be averaged"
+                )
+        if {k: v.shape for k, v in tensors.items()} != {k: v.shape for k, v in state.items()}:
+            raise FiduciaError(f"{source}: its tensors are not those of {sources[0]}, though their cards agree")
+    for key, value in state.items():
+        if value.is_floating_point():
+            every = [value.double(), *(tensors[key].double() for tensors, _ in others)]
+            state[key] = torch.stack(every).mean(0).to(value.dtype)
+    training = {**card.training, "averaged_with": [other.training for _, other in others]}
+    card = card.model_copy(update={"training": training, "numbers": [], "which": "average"})
+    save_weights(out, state, card)
     return load_card(out)
 
 
