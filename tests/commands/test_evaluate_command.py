@@ -28,12 +28,12 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("networks")
     for seed, (name, scale) in enumerate({"one": 0.8, "two": 0.8, "wide": 0.7}.items()):
         torch.manual_seed(seed)
-        model = build_model(ModelConfig(name="fifa_small", options=OPTIONS), 68, 64)
+        model = build_model(ModelConfig(name="fifa_base", options=OPTIONS), 68, 64)
         # As they are initialised, all networks answer with the middle of the crop.
         torch.nn.init.normal_(model.head.weight, std=5.0)  # type: ignore[union-attr,arg-type]
         card = WeightCard(
             name=name,
-            model="fifa_small",
+            model="fifa_base",
             options=OPTIONS,
             scheme="ibug68",
             num_points=68,

@@ -42,9 +42,9 @@ def networks(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for scheme in sorted({scheme for _, scheme in MAKERS.values()}):
         torch.manual_seed(0)
         points = get_scheme(scheme).num_points
-        model = build_model(ModelConfig(name="fifa_small", options=OPTIONS), points, 64)
+        model = build_model(ModelConfig(name="fifa_base", options=OPTIONS), points, 64)
         card = WeightCard(
-            name=scheme, model="fifa_small", options=OPTIONS, scheme=scheme, num_points=points, size=64, scale=0.8
+            name=scheme, model="fifa_base", options=OPTIONS, scheme=scheme, num_points=points, size=64, scale=0.8
         )
         save_weights(folder / f"{scheme}.safetensors", model.state_dict(), card)
     return folder
@@ -111,7 +111,7 @@ def test_a_network_of_that_set_is_trained_from_68_points_and_measured(
 ) -> None:
     scheme = MAKERS[name][1]
     sets = ["data.source=synthetic:24", f"data.scheme={scheme}", "data.size=64", "data.limit=16"]
-    sets += ["model.name=fifa_small", "train.epochs=1", "train.batch_size=8", "train.threads=1", "train.device=cpu"]
+    sets += ["model.name=fifa_base", "train.epochs=1", "train.batch_size=8", "train.threads=1", "train.device=cpu"]
     options = ", ".join(f"{key}={value!r}" for key, value in OPTIONS.items())
     recipe = load_recipe("smoke", [*sets, f"model.options={{{options}}}"])
     train(recipe, tmp_path / "run", init=str(networks / "ibug68.safetensors"))

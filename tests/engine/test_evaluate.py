@@ -87,9 +87,9 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     torch.manual_seed(0)
     # Small: what is tested is how figures are made, and every process of a test builds it again.
     options = {"width": 32, "depth": 3, "heads": 2, "channels": 16, "stem": "conv", "stem_base": 8}
-    state = build_model(ModelConfig(name="fifa_small", options=options), 68, 64).state_dict()
+    state = build_model(ModelConfig(name="fifa_base", options=options), 68, 64).state_dict()
     path = tmp_path_factory.mktemp("weights") / "untrained.safetensors"
-    card = WeightCard(name="untrained", model="fifa_small", options=options, scheme="ibug68", num_points=68, size=64)
+    card = WeightCard(name="untrained", model="fifa_base", options=options, scheme="ibug68", num_points=68, size=64)
     save_weights(path, state, card)
     return path
 
