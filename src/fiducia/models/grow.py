@@ -1,4 +1,4 @@
-"""A larger network from a smaller one's weights, computing at first what the smaller one did (in the manner of Net2Net).
+"""A larger network from a smaller one's weights, computing at first what the smaller one did (as in Net2Net, Chen et al. 2016).
 
 Training from nothing is what thousands of faces are too few for; a network that starts where a smaller one ended only has
 to learn what more pixels and more blocks are good for.

@@ -254,13 +254,13 @@ def pack_weights(
         numbers: rows of data, split, faces, metric, value and command; they replace the run's own where there are any.
         notes: what else a user should know.
         command: how a stranger trains them, in place of the run's own with its folders.
-        flip: they are meant to be run with the flip test.
+        flip: they are meant to be run with the flip test; what the source's card asks for stays.
 
     Raises:
         UsageError, FiduciaError: as :func:`load_weights`.
     """
     state, card = _read(find_weights(source))
-    update: dict[str, Any] = {"name": name, "notes": notes or card.notes, "flip": flip}
+    update: dict[str, Any] = {"name": name, "notes": notes or card.notes, "flip": flip or card.flip}
     update["command"] = command or card.command
     if numbers:
         update["numbers"] = numbers
