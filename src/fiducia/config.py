@@ -84,8 +84,18 @@ class AugmentConfig(_Section):
     """FaRL: ``data.scale`` varies uniformly by +-scale (absolute, 0.8 +- 0.1)."""
     shift: float = Field(default=0.05, ge=0.0)
     """Share of the crop's side, uniform in +-shift for x and y (FaRL)."""
+    exact: float = Field(default=0.0, ge=0.0, le=1.0)
+    """Probability that a view is neither scaled nor shifted, but cropped by the tight box of its turned points, as a
+    test's crops are (FaRL: never). The box then tells where the outermost points lie; the other views keep the network
+    from relying on it where it is wrong."""
+    exact_rotation: float | None = Field(default=None, ge=0.0)
+    """Radians, uniform in +-exact_rotation for such views; None = ``rotation``."""
     mirror: float = Field(default=0.0, ge=0.0, le=1.0)
     """Probability of mirroring (FaRL: none)."""
+    mirror_bias: float = Field(default=0.0, gt=-0.1, lt=0.1)
+    """How far the labels stand to the right of what they mark, in sides of the face's box. A mirrored face would teach the
+    opposite, and the network would settle in the middle; its points are moved so that they, too, stand to the right.
+    ``benchmarks/label_bias.py`` measures it: 0.005 in 300-W."""
     occlusion: float = Field(default=1.0, ge=0.0, le=1.0)
     """Probability of one black rectangle, 10-40 % of the side high (FaRL: always)."""
     noise: float = Field(default=0.5, ge=0.0, le=1.0)

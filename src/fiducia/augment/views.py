@@ -17,7 +17,7 @@ from ..geometry import affine_apply, affine_compose, affine_invert, box_to_crop,
 from ..schemes import Scheme
 from ..structures import FiduciaError, Record, Sample
 from .fiducial import FiFA
-from .geometric import draw_warp, reach
+from .geometric import draw_warp, reach, refit
 from .photometric import photometric
 
 Array = npt.NDArray[np.float64]
@@ -125,7 +125,13 @@ class TrainViews:
         """Draw one geometric f_A1 and resample the photograph by it, once."""
         warp = draw_warp(rng, self.augment, self.data.scale, self.data.size)
         to_crop = affine_compose(warp.matrix, plain)
-        xy, visible = affine_apply(to_crop, record.xy).astype(np.float32), record.visible
+        points, visible = record.xy, record.visible
+        if warp.mirrored and self.augment.mirror_bias:
+            left, top, right, bottom = tight_box(points).tolist()
+            points = points - [2 * self.augment.mirror_bias * max(right - left, bottom - top), 0.0]
+        if warp.exact and self.data.box_source == "landmarks":
+            to_crop = refit(to_crop, points, self.data.size, self.data.scale)
+        xy = affine_apply(to_crop, points).astype(np.float32)
         if warp.mirrored:
             xy, visible = xy[self._mirror], visible[self._mirror]
         image = crop_patch(patch, to_crop, self.data.size, interpolation=self.augment.interpolation)

@@ -44,6 +44,7 @@ class FiFANet(nn.Module):
             the inter-ocular distance.
         wiring: ``"instream"``, ``"lateral"`` or ``"cascade"``.
         antialias: BlurPool (True) or max-pooling.
+        down_kernel: side of the kernel of the hourglasses' convolutions before a BlurPool, 3 or 1 (a ninth of the cost).
         ffp: FF-Parsers (True) or none.
         ffp_init: ``"identity"`` or ``"paper"``.
         ffp_max: largest map side with FF-Parsers; 0 = all.
@@ -82,6 +83,7 @@ class FiFANet(nn.Module):
         refine: int = 0,
         wiring: str = "instream",
         antialias: bool = True,
+        down_kernel: int = 3,
         ffp: bool = True,
         ffp_init: str = "identity",
         ffp_max: int = 0,
@@ -129,6 +131,7 @@ class FiFANet(nn.Module):
                     self.cells,
                     hourglass_depth,
                     antialias=antialias,
+                    down_kernel=down_kernel,
                     ffp=ffp,
                     ffp_init=ffp_init,
                     ffp_max=ffp_max,

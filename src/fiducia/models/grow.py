@@ -1,4 +1,5 @@
-"""A larger network from a smaller one's weights, computing at first what the smaller one did (as in Net2Net, Chen et al. 2016).
+"""A larger or leaner network from another's weights; a larger one computes at first what the other did (as in Net2Net, Chen
+et al. 2016), a leaner one something near it.
 
 Training from nothing is what thousands of faces are too few for; a network that starts where a smaller one ended only has
 to learn what more pixels and more blocks are good for.
@@ -17,6 +18,7 @@ from .vit import ConvStem, ViT, resize_position
 __all__ = ["grow"]
 
 _BLOCK = re.compile(r"^vit\.blocks\.(\d+)\.(.+)$")
+_INNER = re.compile(r"^(hourglasses\.\d+\.(?:inner\.)+)((?:wide|middle|narrow)\..+)$")
 _LAST = ("attn.proj.weight", "attn.proj.bias", "mlp.fc2.weight", "mlp.fc2.bias")
 
 
@@ -28,6 +30,8 @@ def grow(state: dict[str, Tensor], model: nn.Module) -> dict[str, Tensor]:
     * ``fold``: the first convolution sees the mean of the pixels that became channels, which is what it saw before of a
       crop of the smaller side.
     * Another number of tokens or another map side: position embedding and FF-Parser filters are resized.
+    * Fewer halvings in an hourglass: what stood in the place of its innermost block now, an hourglass, gives its last block.
+    * 1x1 convolutions where there were larger ones (``down_kernel``): the sum of the taps, which answers a smooth map alike.
 
     Args:
         state: of the smaller network, a ``state_dict``.
@@ -48,6 +52,12 @@ def grow(state: dict[str, Tensor], model: nn.Module) -> dict[str, Tensor]:
             grown[first] = grown[first].repeat_interleave(share, dim=1) / share
     if "vit.pos_embed" in grown and grown["vit.pos_embed"].shape[-1] == vit.width:
         grown["vit.pos_embed"] = resize_position(grown["vit.pos_embed"], vit.grid, vit.prefix)
+    for name, tensor in own.items():
+        if name not in grown and (found := _INNER.match(name)) and f"{found[1]}after.{found[2]}" in grown:
+            grown[name] = grown[f"{found[1]}after.{found[2]}"]
+        if tensor.ndim == 4 and tensor.shape[-2:] == (1, 1) and name in grown and grown[name].ndim == 4:
+            if grown[name].shape[:2] == tensor.shape[:2]:
+                grown[name] = grown[name].sum((-2, -1), keepdim=True)
     for name, module in model.named_modules():
         weight = grown.get(f"{name}.weight")
         if isinstance(module, FFParser) and weight is not None and weight.ndim == 4:

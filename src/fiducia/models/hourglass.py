@@ -55,11 +55,16 @@ class BlurPool(nn.Module):
         return x.numel() // 4 * self.taps**2
 
 
-def conv_blur_pool(inputs: int, outputs: int, norm: str = "batch", *, antialias: bool = True) -> nn.Sequential:
-    """Return Fig. 2's CBP, convolution - norm - ReLU - BlurPool; with a max-pool instead where ``antialias`` is off."""
-    return nn.Sequential(
-        ConvNormAct(inputs, outputs, 3, norm=norm), BlurPool() if antialias else nn.MaxPool2d(2, stride=2)
-    )
+def conv_blur_pool(
+    inputs: int, outputs: int, norm: str = "batch", *, antialias: bool = True, kernel: int = 3
+) -> nn.Sequential:
+    """Return Fig. 2's CBP, convolution - norm - ReLU - BlurPool; with a max-pool instead where ``antialias`` is off.
+
+    The figure gives no kernel. The convolution stands before the halving, so a 3x3 one is the dearest of its level; a 1x1
+    one costs a ninth, and the residual blocks behind it look round all the same.
+    """
+    pool = BlurPool() if antialias else nn.MaxPool2d(2, stride=2)
+    return nn.Sequential(ConvNormAct(inputs, outputs, kernel, norm=norm), pool)
 
 
 def resize(x: Tensor, size: int) -> Tensor:
@@ -80,6 +85,7 @@ class Hourglass(nn.Module):
         size: side of the maps, divisible by ``2 ** depth``.
         depth: halvings (3, from 128 to 16 at the paper's size).
         antialias: False = max-pool instead of convolution + BlurPool, as in the plain hourglass (Sect. 3.4's ablation).
+        down_kernel: side of the kernel of the convolution before a BlurPool, 3 or 1 (see :func:`conv_blur_pool`).
         ffp: False = no FF-Parser.
         ffp_init: ``"identity"`` or ``"paper"``, see :class:`FFParser`.
         ffp_max: largest side of a map that gets an FF-Parser; 0 = all of them. Their cost grows with the side's square.
@@ -95,6 +101,7 @@ class Hourglass(nn.Module):
         depth: int = 3,
         *,
         antialias: bool = True,
+        down_kernel: int = 3,
         ffp: bool = True,
         ffp_init: str = "identity",
         ffp_max: int = 0,
@@ -109,7 +116,11 @@ class Hourglass(nn.Module):
         self.size = size
         both = 2 * channels if fuse == "concat" else channels
         self.skip: nn.Module = ResidualBlock(channels, channels, norm) if skip_block else nn.Identity()
-        self.down: nn.Module = conv_blur_pool(channels, channels, norm) if antialias else nn.MaxPool2d(2, stride=2)
+        if down_kernel not in (1, 3):
+            raise ValueError(f"down_kernel is 1 or 3; found {down_kernel}")
+        self.down: nn.Module = (
+            conv_blur_pool(channels, channels, norm, kernel=down_kernel) if antialias else nn.MaxPool2d(2, stride=2)
+        )
         self.before = ResidualBlock(channels, channels, norm)
         self.inner: nn.Module = (
             Hourglass(
@@ -117,6 +128,7 @@ class Hourglass(nn.Module):
                 size // 2,
                 depth - 1,
                 antialias=antialias,
+                down_kernel=down_kernel,
                 ffp=ffp,
                 ffp_init=ffp_init,
                 ffp_max=ffp_max,

@@ -213,7 +213,7 @@ def _store_half(proto: Any) -> None:
 
     casts = []
     for tensor in proto.graph.initializer:
-        if tensor.data_type != TensorProto.FLOAT or ".dft_" in tensor.name or tensor.name.endswith(".moments"):
+        if tensor.data_type != TensorProto.FLOAT or tensor.name.endswith((".dft", ".moments")):
             # A transform there and back is no more exact than its tables.
             continue
         values = numpy_helper.to_array(tensor)
