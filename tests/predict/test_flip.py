@@ -44,6 +44,13 @@ def test_points_come_back_under_their_own_names_and_a_lean_to_one_side_cancels()
     assert points.dtype == confidence.dtype == np.float32
 
 
+def test_a_lean_that_was_learned_on_purpose_stays() -> None:
+    crops = np.zeros((1, 3, SIZE, SIZE), np.uint8)
+    crops[0, :, 4, 3], crops[0, :, 7, 10] = 255, 51
+    points, _ = FlipTest(LeftAndRight(two_eyes([[0, 1]]), bias=0.5), bias=0.5 / SIZE)(crops)
+    np.testing.assert_allclose(points, [[[3.5, 4], [10.5, 7]]], atol=1e-6)
+
+
 def test_a_set_without_mirror_pairs_is_refused() -> None:
     with pytest.raises(UsageError, match="does not say which points a mirror swaps"):
         FlipTest(LeftAndRight(two_eyes([]), bias=0.0))

@@ -96,8 +96,9 @@ class Settings:
             if not hasattr(predictor.runtime, "decode"):
                 raise UsageError(f"--decode: the runtime {self.runtime} has its decoder built in; use --runtime torch")
             predictor.runtime.decode = self.decode
-        if self.flips(read_card(self.weights)):
-            predictor.runtime = FlipTest(predictor.runtime)
+        card = read_card(self.weights)
+        if self.flips(card):
+            predictor.runtime = FlipTest(predictor.runtime, card.mirror_bias * card.scale)
         return predictor
 
 

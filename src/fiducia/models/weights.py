@@ -60,6 +60,8 @@ class WeightCard(BaseModel):
     decode: str = "expectation"
     flip: bool = False
     """Whether the weights are meant to be run with the flip test (:class:`fiducia.predict.flip.FlipTest`)."""
+    mirror_bias: float = 0.0
+    """How far to the right the weights put their points, as their labels did, in sides of the box (``augment.mirror_bias``)."""
     which: str = "ema"
     """``ema``, ``last`` or ``best`` of the run, or ``average`` of several runs."""
     licence: str = "research use only: see the training data"
@@ -98,6 +100,7 @@ class WeightCard(BaseModel):
             scale=recipe.data.scale,
             box_source=recipe.data.box_source,
             decode=recipe.heatmap.decode,
+            mirror_bias=recipe.augment.mirror_bias,
             which=which,
             training={
                 "data": recipe.data.source.partition(":")[0],
@@ -286,7 +289,7 @@ def average_weights(sources: Sequence[str | Path], out: Path) -> WeightCard:
         raise UsageError("an average takes two weights or more")
     (state, card), *others = (_read(find_weights(source)) for source in sources)
     for source, (tensors, other) in zip(sources[1:], others, strict=True):
-        for key in ("model", "options", "scheme_table", "num_points", "size", "scale", "box_source", "decode"):
+        for key in ("model", "options", "scheme_table", "num_points", "size", "scale", "box_source", "decode", "mirror_bias"):
             if getattr(other, key) != getattr(card, key):
                 raise UsageError(
                     f"{source}: {key} is {getattr(other, key)!r}, that of {sources[0]} {getattr(card, key)!r}; "

@@ -19,18 +19,21 @@ class FlipTest:
 
     Args:
         runtime: what computes the network.
+        bias: how far to the right the network puts its points on purpose, as a share of the crop's side: the labels of 300-W
+            stand there (``augment.mirror_bias``). In a mirrored crop that is the wrong side, and is put right.
 
     Raises:
         UsageError: its landmark set names no mirror pairs.
     """
 
-    def __init__(self, runtime: Runtime) -> None:
+    def __init__(self, runtime: Runtime, bias: float = 0.0) -> None:
         if runtime.scheme.num_points > 1 and list(runtime.scheme.mirror) == list(range(runtime.scheme.num_points)):
             raise UsageError(
                 f"--flip: the landmark set {runtime.scheme.name} of these weights does not say which points a mirror swaps"
             )
         self.runtime = runtime
         self.size = runtime.size
+        self.bias = bias
         self.scheme = runtime.scheme
 
     def __call__(self, crops: npt.NDArray[np.uint8]) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
@@ -39,6 +42,6 @@ class FlipTest:
         mirrored, sure_mirrored = self.runtime(np.ascontiguousarray(crops[..., ::-1]))
         swap = np.asarray(self.scheme.mirror, dtype=np.intp)
         back = mirrored[:, swap]
-        back[..., 0] = self.size - 1 - back[..., 0]
+        back[..., 0] = self.size - 1 - back[..., 0] + 2 * self.bias * self.size
         points, confidence = (plain + back) / 2, (sure + sure_mirrored[:, swap]) / 2
         return points.astype(np.float32), confidence.astype(np.float32)
