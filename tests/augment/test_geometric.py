@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fiducia.augment.geometric import draw_warp, reach
+from fiducia.augment.geometric import draw_warp, reach, refit
 from fiducia.config import AugmentConfig
-from fiducia.geometry import affine_apply, affine_compose, affine_invert, mirror_matrix
+from fiducia.geometry import affine_apply, affine_compose, affine_invert, box_to_crop, mirror_matrix, tight_box
 from fiducia.structures import UsageError
 
 
@@ -77,3 +77,40 @@ def test_no_draw_leaves_the_reach(seed: int, rotation: float, scale: float, shif
 def test_a_face_that_could_shrink_to_nothing_is_refused() -> None:
     with pytest.raises(UsageError, match=r"augment\.scale"):
         reach(AugmentConfig(scale=0.8), 0.8)
+
+
+def test_exact_views_turn_only_and_leave_the_other_draws_alone() -> None:
+    config = AugmentConfig(rotation=0.3, scale=0.2, shift=0.1, exact=0.5, exact_rotation=0.1)
+    rng = np.random.default_rng(3)
+    warps = [draw_warp(rng, config, 0.8, 100) for _ in range(2000)]
+    exact = np.stack([w.matrix for w in warps if w.exact])
+    assert len(exact) / 2000 == pytest.approx(0.5, abs=0.05)
+    np.testing.assert_allclose(np.hypot(exact[:, 0, 0], exact[:, 1, 0]), 1.0)
+    np.testing.assert_allclose(affine_apply(exact, np.full((len(exact), 1, 2), 49.5)), 49.5)
+    angles = np.abs(np.arctan2(exact[:, 1, 0], exact[:, 0, 0]))
+    assert 0.095 < angles.max() <= 0.1 + 1e-9
+    plain = draw_warp(np.random.default_rng(5), AugmentConfig(), 0.8, 64)
+    other = draw_warp(np.random.default_rng(5), AugmentConfig(exact=1e-12), 0.8, 64)
+    np.testing.assert_array_equal(plain.matrix, other.matrix)
+
+
+@given(
+    seed=st.integers(0, 10**6),
+    rotation=st.floats(0, 3.2),
+    aspect=st.floats(0.2, 5.0),
+    scale=st.floats(0.5, 1.0),
+    mirror=st.booleans(),
+)
+def test_an_exact_view_is_the_turned_faces_own_crop_and_within_reach(
+    seed: int, rotation: float, aspect: float, scale: float, mirror: bool
+) -> None:
+    config = AugmentConfig(rotation=rotation, scale=0.0, shift=0.0, exact=1.0, mirror=float(mirror))
+    rng = np.random.default_rng(seed)
+    xy = rng.uniform(0, 100, (12, 2)) * [aspect, 1.0]
+    plain = box_to_crop(tight_box(xy), 64, scale)
+    crop = refit(affine_compose(draw_warp(rng, config, scale, 64).matrix, plain), xy, 64, scale)
+    left, top, right, bottom = tight_box(affine_apply(crop, xy)).tolist()
+    assert max(right - left, bottom - top) == pytest.approx(64 * scale)
+    assert ((left + right) / 2, (top + bottom) / 2) == (pytest.approx(31.5), pytest.approx(31.5))
+    corners = affine_apply(affine_invert(crop), [[-0.5, -0.5], [63.5, -0.5], [-0.5, 63.5], [63.5, 63.5]])
+    assert np.abs(affine_apply(plain, corners) - 31.5).max() <= reach(config, scale) * 32 + 1e-6

@@ -250,3 +250,23 @@ def test_every_row_of_table_5_in_both_readings_is_a_different_training() -> None
                 assert key not in seen, f"{name} is the same as {seen.get(key)}"
                 seen[key] = name
     assert len(seen) == 24
+
+
+@pytest.mark.parametrize("exact", [0.0, 1.0])
+def test_labels_that_lean_to_the_right_do_so_in_mirrored_views_too(exact: float) -> None:
+    labels = np.rint(POINTS)
+    bias = 2.0 / float((labels.max(0) - labels.min(0)).max())
+    photo = np.full((360, 450, 3), 90, np.uint8)
+    for x, y in labels.astype(int):
+        photo[y - 2 : y + 3, x - 4 : x + 1] = 255
+    leaning = face(labels)
+    config = STILL.model_copy(
+        update={"rotation": 0.0, "scale": 0.0, "shift": 0.0, "exact": exact, "mirror": 1.0, "mirror_bias": bias}
+    )
+    _, sample = draw(views(config, size=256), photo, leaning)
+    # The nearest bright square's middle stands as far to the left of each point as in the photograph.
+    for x, y in sample.xy_crop:
+        rows, columns = np.nonzero(sample.image[0] > 170)
+        near = np.hypot(columns - x, rows - y) < 14
+        offset = (x - columns[near].mean()) / (256 * 0.8)
+        assert offset == pytest.approx(bias, abs=0.002)

@@ -88,4 +88,6 @@ def reach(config: AugmentConfig, scale: float) -> float:
     corner = math.cos(turn) + math.sin(turn)
     drawn = (1.0 + 2.0 * config.shift) * corner / (1.0 - config.scale / scale)
     # A turned square's upright box is `corner` times as wide, and that box's crop is turned back once more.
-    return max(drawn, corner**2) if config.exact > 0 else drawn
+    # A mirrored face's box is moved by twice the labels' bias.
+    exact = corner**2 + 4 * abs(config.mirror_bias) * scale * corner
+    return max(drawn, exact) if config.exact > 0 else drawn
