@@ -6,7 +6,7 @@ The coordinate convention is in :mod:`fiducia.geometry`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
@@ -128,12 +128,14 @@ class ModelOutput:
         points: ``(B, K, 2)`` crop pixels, or None.
         features: ``(B, C, h, w)`` just before the head, for the similarity losses.
         aux: anything more, such as the logits of each hourglass under ``"logits"``.
+        settle: what maps decoded points, ``(B, K, 2)`` in crop pixels, to final ones, or None.
     """
 
     logits: Tensor | None
     points: Tensor | None
     features: Tensor
     aux: dict[str, Any] = field(default_factory=dict)
+    settle: Callable[[Tensor], Tensor] | None = None
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -9,6 +9,7 @@ import torch
 
 from fiducia.config import ModelConfig
 from fiducia.models.build import build_model, models
+from fiducia.models.grow import grow
 from fiducia.models.weights import WeightCard, init_from, save_weights
 from fiducia.structures import UsageError
 
@@ -92,6 +93,18 @@ def test_a_network_that_the_weights_cannot_grow_into_is_refused(
 ) -> None:
     with pytest.raises(UsageError, match="take the same width, channels and maps"):
         init_from(build("fifa_small", 128, **{"refine": 32, **more}), trained[1])
+
+
+def test_a_leaner_network_starts_from_what_is_left() -> None:
+    torch.manual_seed(0)
+    full = build("fifa_tiny", 64, down_kernel=3, hourglass_depth=2)
+    lean = build("fifa_tiny", 64, down_kernel=1, hourglass_depth=1)
+    state = grow(full.state_dict(), lean)
+    assert set(lean.state_dict()) <= set(state)
+    down, inner = "hourglasses.0.down.0.0.weight", "hourglasses.1.inner."
+    assert torch.equal(state[down], full.state_dict()[down].sum((2, 3), keepdim=True))
+    for name in ("wide.conv.weight", "narrow.norm.running_var"):
+        assert torch.equal(state[inner + name], full.state_dict()[f"{inner}after.{name}"])
 
 
 def test_folding_needs_room_before_the_maps() -> None:

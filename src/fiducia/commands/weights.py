@@ -1,4 +1,4 @@
-"""``fiducia weights info|pack|average|convert``: what a weight file is, one to hand on, and foreign state dicts as safetensors."""
+"""``fiducia weights info|pack|average|shape|convert``: what a weight file is, one to hand on, and foreign state dicts."""
 
 from __future__ import annotations
 
@@ -82,6 +82,27 @@ def average(
 
     card = average_weights(sources, out)
     typer.echo(f"{out}: the mean of {len(sources)} weights, {card.params:,} numbers")
+
+
+@app.command()
+def shape(
+    weights: Annotated[str, typer.Argument(help="A shipped name, a safetensors file or a run's directory.")],
+    recipe: Annotated[str, typer.Argument(help="The recipe they were trained by, a file or a shipped name.")],
+    out: Annotated[Path, typer.Option(help="The safetensors file to write.")],
+    set_: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change one value of the recipe.")
+    ] = None,
+    ridge: Annotated[float, typer.Option(min=0.0, help="Penalty on the regressor's weights, in faces.")] = 100.0,
+    passes: Annotated[int, typer.Option(min=1, help="Draws of warps a training face.")] = 2,
+) -> None:
+    """Fit a linear shape regressor to what the weights' points still lack on training faces."""
+    from ..engine.shape import fit_shape
+    from ..recipes import load_recipe
+
+    found = fit_shape(weights, load_recipe(recipe, set_ or []), out, ridge=ridge, passes=passes)
+    typer.echo(
+        f"{out}: fitted to {found.views:,} views; NME {found.before:.3f} -> {found.after:.3f} % on {found.held_out} held-out faces"
+    )
 
 
 @app.command()

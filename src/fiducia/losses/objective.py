@@ -115,6 +115,9 @@ class Objective(nn.Module):
             entropy, read = weigh_and_read(output.logits, target)
             terms["heatmap"] = self._mean(entropy, seen)
             predicted = (read + 0.5) / torch.tensor([w, h], device=read.device)
+            if output.settle is not None:
+                # Equal from pixels and from shares of the side: it commutes with scaling and shifting.
+                predicted = output.settle(predicted)
             if output.aux.get("logits") and self.loss.aux_weight > 0:
                 terms["aux"] = torch.stack(
                     [self._mean(weigh_and_read(one, target)[0], seen) for one in output.aux["logits"]]

@@ -34,8 +34,9 @@ class Preset:
 models: Registry[Preset] = Registry("model")
 
 models.register("fifa_base")(Preset(FiFANet, 512, {}))
-# For two CPU cores: 37 ms an image to train and 20 ms to run on one core; most of an hourglass's time goes into its largest
-# maps, so those carry no block on the skip, FF-Parsers stand on maps of 16 and less, and one light block refines to 64 x 64.
+# For two CPU cores: most of an hourglass's time goes into its largest maps, so those carry no block on the skip and 1x1
+# convolutions before the BlurPools, FF-Parsers stand on maps of 16 and less, and one light block refines to 64 x 64. The
+# tokens are 8 x 8 and see the whole face, so hourglasses need not go below that.
 _TINY: dict[str, Any] = {
     "width": 128,
     "depth": 6,
@@ -48,6 +49,8 @@ _TINY: dict[str, Any] = {
     "wiring": "cascade",
     "fuse": "add",
     "skip_block": False,
+    "down_kernel": 1,
+    "hourglass_depth": 2,
     "ffp_max": 16,
 }
 models.register("fifa_tiny")(Preset(FiFANet, 128, _TINY))

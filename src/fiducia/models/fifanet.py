@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from ..structures import ModelOutput
 from .blocks import ConvNormAct, Normalize, ResidualBlock, check_choice, heatmap_head
 from .hourglass import BlurPool, Hourglass, resize
+from .shape import ShapeRegressor
 from .spectral import FFParser
 from .vit import ConvStem, ViT
 
@@ -53,6 +54,7 @@ class FiFANet(nn.Module):
         norm: ``"batch"`` or ``"group"``.
         aux: a head on every hourglass, for intermediate supervision; their logits are in ``aux["logits"]``.
         head_bias: first bias of the heads.
+        shape: a :class:`~fiducia.models.shape.ShapeRegressor` behind the decoder.
 
     Attributes:
         stride: pixels a heatmap cell.
@@ -92,6 +94,7 @@ class FiFANet(nn.Module):
         norm: str = "batch",
         aux: bool = False,
         head_bias: float = -5.0,
+        shape: bool = False,
     ) -> None:
         super().__init__()
         if size % patch or patch % map_stride or depth % 3:
@@ -151,6 +154,7 @@ class FiFANet(nn.Module):
         )
         self.refine = _Refine(channels, finer[self.stride], refine, norm) if refine else None
         self.head = heatmap_head(self.feature_channels, num_points, head_bias)
+        self.shape = ShapeRegressor(num_points) if shape else None
         self.aux_heads = nn.ModuleList([heatmap_head(channels, num_points, head_bias) for _ in range(3)] if aux else [])
 
     def forward(self, images: Tensor) -> ModelOutput:
@@ -171,7 +175,7 @@ class FiFANet(nn.Module):
         if self.refine is not None:
             features = self.refine(features, finer[self.stride])
         aux = {"logits": [head(m) for head, m in zip(self.aux_heads, maps, strict=True)]} if len(self.aux_heads) else {}
-        return ModelOutput(logits=self.head(features), points=None, features=features, aux=aux)
+        return ModelOutput(logits=self.head(features), points=None, features=features, aux=aux, settle=self.shape)
 
     def parameter_groups(self) -> dict[str, list[nn.Parameter]]:
         """Return parameters by learning rate (``backbone``: the ViT) and decay, for the optimiser."""

@@ -208,7 +208,7 @@ def init_from(model: nn.Module, name: str | Path) -> list[str]:
     state = grow(state, model)
     fits = {k: v.to(own[k].dtype) for k, v in state.items() if k in own and own[k].shape == v.shape}
     new = sorted(set(own) - set(fits))
-    strange = [k for k in new if not k.startswith(("head.", "aux_heads.", "refine."))]
+    strange = [k for k in new if not k.startswith(("head.", "aux_heads.", "refine.", "shape."))]
     if strange:
         raise UsageError(
             f"{path}: holds a {card.model} at {card.size} pixels with options {json.dumps(card.options)}, which this recipe's "

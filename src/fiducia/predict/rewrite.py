@@ -176,6 +176,8 @@ class CropsToPoints(nn.Module):
         if output.logits is None:
             return output.points.float(), torch.ones_like(output.points[..., 0], dtype=torch.float32)
         if self.head is not None:
-            return self.head(output.features)
-        cells, confidence = decode(output.logits, self.method)
-        return (cells + 0.5) * self.stride - 0.5, confidence
+            points, confidence = self.head(output.features)
+        else:
+            cells, confidence = decode(output.logits, self.method)
+            points = (cells + 0.5) * self.stride - 0.5
+        return points if output.settle is None else output.settle(points), confidence

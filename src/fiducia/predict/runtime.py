@@ -115,7 +115,8 @@ def crop_points(model: nn.Module, images: Tensor, method: str) -> tuple[Tensor, 
         return output.points.float(), torch.ones_like(output.points[..., 0], dtype=torch.float32)
     cells, confidence = decode(output.logits.float(), method)
     stride = float(model.stride)  # type: ignore[arg-type]
-    return (cells + 0.5) * stride - 0.5, confidence.clamp(0.0, 1.0).float()
+    points = (cells + 0.5) * stride - 0.5
+    return points if output.settle is None else output.settle(points), confidence.clamp(0.0, 1.0).float()
 
 
 @runtimes.register("torch")
