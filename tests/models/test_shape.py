@@ -103,5 +103,5 @@ def test_runtime_graph_and_objective_all_settle_the_points() -> None:
     )
     xy = after[:, None]
     terms = objective.terms(model(images), xy, torch.isfinite(xy).all(-1))
-    assert float(terms["coord"]) == pytest.approx(0.0, abs=1e-4)
+    assert float(terms["coord"].detach()) == pytest.approx(0.0, abs=1e-4)
     terms["heatmap"].backward()
