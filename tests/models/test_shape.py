@@ -28,7 +28,9 @@ def faces(count: int = 200) -> torch.Tensor:
     mean = torch.tensor([[0, 0], [40, 2], [20, 25], [5, 45], [35, 44], [20, 60]], dtype=torch.float64)
     shapes = mean + 2 * torch.randn(count, K, 2, generator=generator, dtype=torch.float64)
     draws = torch.rand(count, 4, generator=generator).tolist()
-    return torch.stack([turned(s, a - 0.5, 1 + b, (9 * c, 9 * d)) for s, (a, b, c, d) in zip(shapes, draws, strict=True)])
+    return torch.stack(
+        [turned(s, a - 0.5, 1 + b, (9 * c, 9 * d)) for s, (a, b, c, d) in zip(shapes, draws, strict=True)]
+    )
 
 
 def fitted(points: torch.Tensor, truth: torch.Tensor, ridge: float = 1e-6) -> ShapeRegressor:

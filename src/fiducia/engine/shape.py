@@ -59,7 +59,9 @@ def fit_shape(weights: str | Path, recipe: Recipe, out: Path, *, ridge: float = 
         ("landmark set", scheme.name, card.scheme),
     ):
         if ours != theirs:
-            raise UsageError(f"{weights}: its {key} is {theirs!r}, the recipe's {ours!r}; take the recipe it was trained by")
+            raise UsageError(
+                f"{weights}: its {key} is {theirs!r}, the recipe's {ours!r}; take the recipe it was trained by"
+            )
     config = ModelConfig(name=card.model, options={**card.options, "shape": True})
     model = build_model(config, card.num_points, card.size, preset_options=False)
     model.load_state_dict({k: v for k, v in old.state_dict().items() if not k.startswith("shape.")}, strict=False)
@@ -87,9 +89,7 @@ def fit_shape(weights: str | Path, recipe: Recipe, out: Path, *, ridge: float = 
 _UNSPOILT = {"occlusion": 0.0, "noise": 0.0, "gray": 0.0, "gamma": False, "blur": False, "random_mask": 0.0}
 
 
-def _find(
-    model: nn.Module, records: list[Record], views: Views, passes: int, recipe: Recipe
-) -> tuple[Tensor, Tensor]:
+def _find(model: nn.Module, records: list[Record], views: Views, passes: int, recipe: Recipe) -> tuple[Tensor, Tensor]:
     """Return found and true points ``(N, K, 2)`` in crop pixels, of views whose every point is labelled."""
     dataset = FaceDataset(records, views, seed=recipe.train.seed, cache=False)
     found: list[Tensor] = []

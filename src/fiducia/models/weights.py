@@ -289,7 +289,17 @@ def average_weights(sources: Sequence[str | Path], out: Path) -> WeightCard:
         raise UsageError("an average takes two weights or more")
     (state, card), *others = (_read(find_weights(source)) for source in sources)
     for source, (tensors, other) in zip(sources[1:], others, strict=True):
-        for key in ("model", "options", "scheme_table", "num_points", "size", "scale", "box_source", "decode", "mirror_bias"):
+        for key in (
+            "model",
+            "options",
+            "scheme_table",
+            "num_points",
+            "size",
+            "scale",
+            "box_source",
+            "decode",
+            "mirror_bias",
+        ):
             if getattr(other, key) != getattr(card, key):
                 raise UsageError(
                     f"{source}: {key} is {getattr(other, key)!r}, that of {sources[0]} {getattr(card, key)!r}; "
