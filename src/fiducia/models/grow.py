@@ -55,9 +55,9 @@ def grow(state: dict[str, Tensor], model: nn.Module) -> dict[str, Tensor]:
     for name, tensor in own.items():
         if name not in grown and (found := _INNER.match(name)) and f"{found[1]}after.{found[2]}" in grown:
             grown[name] = grown[f"{found[1]}after.{found[2]}"]
-        if tensor.ndim == 4 and tensor.shape[-2:] == (1, 1) and name in grown and grown[name].ndim == 4:
-            if grown[name].shape[:2] == tensor.shape[:2]:
-                grown[name] = grown[name].sum((-2, -1), keepdim=True)
+        taps = grown.get(name)
+        if taps is not None and taps.ndim == tensor.ndim == 4 and tensor.shape == (*taps.shape[:2], 1, 1):
+            grown[name] = taps.sum((-2, -1), keepdim=True)
     for name, module in model.named_modules():
         weight = grown.get(f"{name}.weight")
         if isinstance(module, FFParser) and weight is not None and weight.ndim == 4:
