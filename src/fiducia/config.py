@@ -53,6 +53,10 @@ class DataConfig(_Section):
     """The box's share of the crop (FaRL: 0.8, a crop 1.25 times as wide as the box)."""
     box_source: Literal["landmarks", "dataset"] = "landmarks"
     """``landmarks``: the tight box of the points (FaRL on 300W, WFLW, COFW); ``dataset``: the annotated box (AFLW)."""
+    teacher: tuple[str, ...] = ()
+    """Weights whose points, averaged, the training labels are moved towards (:func:`fiducia.engine.distill.blend_labels`)."""
+    teacher_share: float = Field(default=0.5, ge=0.0, le=1.0)
+    """How far: 0 = the labels as they are, 1 = the teachers' points alone."""
     cache: bool = True
     """Keep decoded faces in memory, cut down to what the largest training crop can reach."""
 

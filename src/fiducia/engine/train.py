@@ -30,6 +30,7 @@ from ..recipes import dump_recipe
 from ..schemes import Scheme, get_scheme
 from ..structures import Batch, FiduciaError, Record, UsageError
 from .checkpoint import load_checkpoint, save_checkpoint
+from .distill import blend_labels
 from .fabric import launch
 from .logs import RunLog, versions
 from .optim import EMA, build_optimizer, learning_rate_factor, set_learning_rate
@@ -120,6 +121,7 @@ def train(recipe: Recipe, out: Path, *, resume: bool = False, init: str | None =
         raise UsageError(f"{out}: was trained by another recipe; resume with {out / 'recipe.toml'}, unchanged")
 
     training, validation, scheme = split_records(recipe)
+    training = blend_labels(training, recipe.data, cfg.device)
     torch.manual_seed(cfg.seed)
     model = build_model(recipe.model, scheme.num_points, recipe.data.size)
     fresh = init_from(model, init) if init is not None else None

@@ -1,0 +1,51 @@
+"""Labels that a trained network has a share in: self-distillation against the noise of annotators."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from ..config import DataConfig
+from ..structures import Record, UsageError
+from .locate import Settings, find_points
+
+__all__ = ["blend_labels"]
+
+
+def blend_labels(records: Sequence[Record], data: DataConfig, device: str = "cpu") -> list[Record]:
+    """Move the labels of training faces a share of the way to what other weights find, with the flip test.
+
+    Two annotators place a contour's points differently along it, and a network trained on thousands of faces learns part of
+    that by heart. What a network says that saw the same faces is their labels with most of the noise averaged out. Held-out and
+    test faces keep theirs.
+
+    Args:
+        records: training faces of one landmark set.
+        data: ``teacher``, whose points are averaged, and ``teacher_share`` in [0, 1]; its crops are ``box_source``'s.
+        device: where the teachers run.
+
+    Returns:
+        the records with new ``xy``; points without a label, and labels without an answer, stay as they are.
+
+    Raises:
+        UsageError: no such weights, or weights of another landmark set.
+        FiduciaError: a photograph that cannot be read.
+    """
+    if not data.teacher or not records:
+        return list(records)
+    answers = []
+    for name in data.teacher:
+        predictor = Settings(weights=name, flip=True).predictor(device)
+        if predictor.runtime.scheme.name != records[0].scheme:
+            raise UsageError(
+                f"data.teacher: {name} finds {predictor.runtime.scheme.name}, the faces have {records[0].scheme}"
+            )
+        answers.append(find_points(predictor, records, data.box_source))
+    found = np.mean(answers, axis=0)
+    share = data.teacher_share
+    return [
+        replace(record, xy=np.where(np.isfinite(own), (1 - share) * record.xy + share * own, record.xy))
+        for record, own in zip(records, found, strict=True)
+    ]
