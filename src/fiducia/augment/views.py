@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from ..config import AugmentConfig, DataConfig
 from ..data.images import Patch, crop_patch, reduction
-from ..geometry import affine_apply, affine_compose, affine_invert, box_to_crop, tight_box
+from ..geometry import affine_apply, affine_compose, affine_invert, box_to_crop, square_box, tight_box
 from ..schemes import Scheme
 from ..structures import FiduciaError, Record, Sample
 from .fiducial import FiFA
@@ -127,8 +127,8 @@ class TrainViews:
         to_crop = affine_compose(warp.matrix, plain)
         points, visible = record.xy, record.visible
         if warp.mirrored and self.augment.mirror_bias:
-            left, top, right, bottom = tight_box(points).tolist()
-            points = points - [2 * self.augment.mirror_bias * max(right - left, bottom - top), 0.0]
+            left, _, right, _ = square_box(tight_box(points))
+            points = points - [2 * self.augment.mirror_bias * (right - left), 0.0]
         if warp.exact and self.data.box_source == "landmarks":
             to_crop = refit(to_crop, points, self.data.size, self.data.scale)
         xy = affine_apply(to_crop, points).astype(np.float32)

@@ -98,7 +98,7 @@ class Settings:
             predictor.runtime.decode = self.decode
         card = read_card(self.weights)
         if self.flips(card):
-            predictor.runtime = FlipTest(predictor.runtime, card.mirror_bias * card.scale)
+            predictor.runtime = FlipTest.of(predictor.runtime, card)
         return predictor
 
 

@@ -23,6 +23,8 @@ from .train import split_records
 
 __all__ = ["ShapeFit", "fit_shape"]
 
+_UNSPOILT = {"occlusion": 0.0, "noise": 0.0, "gray": 0.0, "gamma": False, "blur": False, "random_mask": 0.0}
+
 
 @dataclass(frozen=True)
 class ShapeFit:
@@ -86,9 +88,6 @@ def fit_shape(weights: str | Path, recipe: Recipe, out: Path, *, ridge: float = 
     return ShapeFit(before=before, after=after, views=len(points), held_out=len(held[0]))
 
 
-_UNSPOILT = {"occlusion": 0.0, "noise": 0.0, "gray": 0.0, "gamma": False, "blur": False, "random_mask": 0.0}
-
-
 def _find(model: nn.Module, records: list[Record], views: Views, passes: int, recipe: Recipe) -> tuple[Tensor, Tensor]:
     """Return found and true points ``(N, K, 2)`` in crop pixels, of views whose every point is labelled."""
     dataset = FaceDataset(records, views, seed=recipe.train.seed, cache=False)
@@ -110,5 +109,5 @@ def _nme(points: Tensor, truth: Tensor, scheme: Scheme) -> float:
     if not len(points):
         return float("nan")
     true = truth.double().numpy()
-    kind = normalizer("ic" if scheme.inter_ocular is not None else "box", true, scheme)
-    return 100.0 * float(nme(point_errors(points.double().numpy(), true), kind).mean())
+    lengths = normalizer("ic" if scheme.inter_ocular is not None else "box", true, scheme)
+    return 100.0 * float(nme(point_errors(points.double().numpy(), true), lengths).mean())

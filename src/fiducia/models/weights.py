@@ -191,15 +191,15 @@ def load_weights(name: str | Path = "fifa_tiny", *, device: str | torch.device =
 def init_from(model: nn.Module, name: str | Path) -> list[str]:
     """Start ``model`` from trained weights; a head for another number of landmarks stays new, and so does a refinement.
 
-    A network with more blocks, more pixels or another crop side starts by computing what the weights' own did
-    (:func:`fiducia.models.grow.grow`).
+    A network with more blocks, more pixels or another crop side starts by computing what the weights' own did, one with
+    leaner hourglasses near it (:func:`fiducia.models.grow.grow`).
 
     Returns:
         names of the tensors that were not taken over.
 
     Raises:
         UsageError: no such weights, or a network that they cannot grow into: beside depth, ``fold`` and side, only the
-            head and ``refine`` may differ.
+            head, ``refine`` and ``shape`` may differ, and ``down_kernel`` and ``hourglass_depth`` be smaller.
         FiduciaError: a damaged file.
     """
     path = find_weights(name)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from ..models.weights import WeightCard
 from ..structures import Runtime, UsageError
 
 __all__ = ["FlipTest"]
@@ -25,6 +26,11 @@ class FlipTest:
     Raises:
         UsageError: its landmark set names no mirror pairs.
     """
+
+    @classmethod
+    def of(cls, runtime: Runtime, card: WeightCard) -> FlipTest:
+        """Return the flip test of some weights, whose card says how far their points lean."""
+        return cls(runtime, card.mirror_bias * card.scale)
 
     def __init__(self, runtime: Runtime, bias: float = 0.0) -> None:
         if runtime.scheme.num_points > 1 and list(runtime.scheme.mirror) == list(range(runtime.scheme.num_points)):

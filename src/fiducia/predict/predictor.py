@@ -211,7 +211,7 @@ def load(
     finder = None if detector is None else get_detector(detector)
     points, card = open_runtime(weights, runtime, device)
     return Predictor(
-        FlipTest(points, card.mirror_bias * card.scale) if (card.flip if flip is None else flip) else points,
+        FlipTest.of(points, card) if (card.flip if flip is None else flip) else points,
         finder,
         scale=card.scale,
         passes=2 if second_pass else 1,

@@ -27,8 +27,8 @@ class DenseFilter(nn.Module):
 
     Hartley's transform H (``cas = cos + sin`` for ``exp``) is real, symmetric and its own inverse, and filtering is
     ``H(E X + O X')``: X the map's transform, X' the same read at the negative frequencies, E and O the even and odd parts of
-    the filter's. More multiplications than :class:`~fiducia.models.spectral.FFParser`'s matmul form, but four operations
-    instead of thirty-five, and no change of layout between them.
+    the filter's. More multiplications than :class:`~fiducia.models.spectral.FFParser`'s matmul form, but a sixth of its
+    operations, and no change of layout between them.
 
     Args:
         layer: the trained one; nothing of it is changed.
