@@ -44,15 +44,12 @@ class _Ear:
                 self._redirect()
             self._inside += 1
             self._alone = alone
-            return os.lseek(self._heard.fileno(), 0, os.SEEK_END) if self._heard is not None else 0
+            return 0 if self._heard is None else os.fstat(self._heard.fileno()).st_size
 
     def leave(self, start: int) -> bytes:
         """Return what was heard since ``start``; the last one out gives standard error back."""
         with self._free:
-            text = b""
-            if self._heard is not None:
-                self._heard.seek(start)
-                text = self._heard.read()
+            text = self._since(start)
             self._inside -= 1
             self._alone = False
             if self._inside == 0:
@@ -60,7 +57,16 @@ class _Ear:
             self._free.notify_all()
             return text
 
+    def _since(self, start: int) -> bytes:
+        """Return what was heard from a byte on, without moving the file's position, at which other threads write meanwhile."""
+        if self._heard is None:
+            return b""
+        file = self._heard.fileno()
+        return os.pread(file, max(os.fstat(file).st_size - start, 0), start)
+
     def _redirect(self) -> None:
+        if not hasattr(os, "pread"):  # Windows: there a decoder's remarks are not heard.
+            return
         try:
             self._stderr = os.dup(2)
         except OSError:  # A process without standard error hears nothing.
@@ -73,8 +79,7 @@ class _Ear:
             return
         os.dup2(self._stderr, 2)
         os.close(self._stderr)
-        self._heard.seek(0)
-        others = _REMARK.sub(b"", self._heard.read())
+        others = _REMARK.sub(b"", self._since(0))
         self._heard.close()
         self._heard = None
         if others:
