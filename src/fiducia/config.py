@@ -94,6 +94,8 @@ class AugmentConfig(_Section):
     from relying on it where it is wrong."""
     exact_rotation: float | None = Field(default=None, ge=0.0)
     """Radians, uniform in +-exact_rotation for such views; None = ``rotation``."""
+    elastic: float = Field(default=0.0, ge=0.0, le=0.03)
+    """Root mean square, in sides of the crop, by which long random waves bend a face and its points (FaRL: none)."""
     mirror: float = Field(default=0.0, ge=0.0, le=1.0)
     """Probability of mirroring (FaRL: none)."""
     mirror_bias: float = Field(default=0.0, gt=-0.1, lt=0.1)

@@ -12,10 +12,11 @@ import numpy as np
 import numpy.typing as npt
 
 from ..config import AugmentConfig, DataConfig
-from ..data.images import Patch, crop_patch, reduction
+from ..data.images import Patch, bent_patch, crop_patch, reduction
 from ..geometry import affine_apply, affine_compose, affine_invert, box_to_crop, square_box, tight_box
 from ..schemes import Scheme
 from ..structures import FiduciaError, Record, Sample
+from .elastic import draw_bend
 from .fiducial import FiFA
 from .geometric import draw_warp, reach, refit
 from .photometric import photometric
@@ -129,12 +130,19 @@ class TrainViews:
         if warp.mirrored and self.augment.mirror_bias:
             left, _, right, _ = square_box(tight_box(points))
             points = points - [2 * self.augment.mirror_bias * (right - left), 0.0]
+        bend = draw_bend(rng, self.augment.elastic, plain, self.data.size) if self.augment.elastic > 0 else None
+        if bend is not None:
+            points = bend.moved(points)
         if warp.exact and self.data.box_source == "landmarks":
             to_crop = refit(to_crop, points, self.data.size, self.data.scale)
         xy = affine_apply(to_crop, points).astype(np.float32)
         if warp.mirrored:
             xy, visible = xy[self._mirror], visible[self._mirror]
-        image = crop_patch(patch, to_crop, self.data.size, interpolation=self.augment.interpolation)
+        by = self.augment.interpolation
+        if bend is not None:
+            image = bent_patch(patch, to_crop, self.data.size, bend.read_at, interpolation=by)
+        else:
+            image = crop_patch(patch, to_crop, self.data.size, interpolation=by)
         return _Crop(image, xy, visible, to_crop)
 
 

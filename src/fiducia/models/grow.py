@@ -26,7 +26,7 @@ def grow(state: dict[str, Tensor], model: nn.Module) -> dict[str, Tensor]:
     """Fit a smaller network's tensors to ``model`` as far as its kind allows; what does not fit is handed through.
 
     * More transformer blocks: every third of the depth keeps its own first, and the rest starts as the identity (their
-      last linear maps are zero).
+      last linear maps are zero). Fewer: every third keeps its first.
     * ``fold``: the first convolution sees the mean of the pixels that became channels, which is what it saw before of a
       crop of the smaller side.
     * Another number of tokens or another map side: position embedding and FF-Parser filters are resized.
@@ -67,16 +67,18 @@ def grow(state: dict[str, Tensor], model: nn.Module) -> dict[str, Tensor]:
 
 
 def _deepen(state: dict[str, Tensor], own: dict[str, Tensor], depth: int) -> dict[str, Tensor]:
-    """Spread a ViT's blocks over the thirds of a deeper one; blocks between them add nothing at first."""
+    """Spread a ViT's blocks over the thirds of another one: new blocks add nothing at first, and a third too long is cut."""
     found = [int(match[1]) for name in state if (match := _BLOCK.match(name))]
     old = max(found, default=-1) + 1
-    if old == 0 or old >= depth or old % 3 or depth % 3:
+    if old in (0, depth) or old % 3 or depth % 3:
         return dict(state)
     few, many = old // 3, depth // 3
     grown: dict[str, Tensor] = {}
     for name, tensor in state.items():
         if match := _BLOCK.match(name):
             third, place = divmod(int(match[1]), few)
+            if place >= many:
+                continue
             name = f"vit.blocks.{third * many + place}.{match[2]}"
         grown[name] = tensor
     for name, tensor in own.items():
