@@ -107,6 +107,17 @@ def test_a_leaner_network_starts_from_what_is_left() -> None:
         assert torch.equal(state[inner + name], full.state_dict()[f"{inner}after.{name}"])
 
 
+def test_a_shallower_network_keeps_the_first_blocks_of_every_third(trained: tuple[torch.nn.Module, Path]) -> None:
+    deep, path = trained
+    shallow = build("fifa_tiny", 64, depth=3)
+    assert init_from(shallow, path) == []
+    for ours, theirs in enumerate((0, 2, 4)):
+        name = "mlp.fc1.weight"
+        assert torch.equal(
+            shallow.state_dict()[f"vit.blocks.{ours}.{name}"], deep.state_dict()[f"vit.blocks.{theirs}.{name}"]
+        )
+
+
 def test_folding_needs_room_before_the_maps() -> None:
     with pytest.raises(UsageError, match="fold needs"):
         build("fifa_tiny", 64, refine=0, fold=8)
