@@ -42,6 +42,9 @@ class DataConfig(_Section):
     """A landmark set's name or a TOML file, for sources that do not imply it; None = the source's own."""
     exclude: tuple[str, ...] = ()
     """Glob patterns on a face's id (its photograph's path below the root): faces that must not be trained on."""
+    only: tuple[str, ...] = ()
+    """Glob patterns on a face's id: after the carving, which stays what it was, faces that match none are dropped, from
+    training and validation; () = keep all. For a last leg on the part of a collection whose labels are wanted."""
     val_fraction: float = Field(default=0.1, ge=0.0, lt=1.0)
     """Share of the photographs carved from training for validation, by seed; faces of one photograph stay together."""
     val_seed: int = 0
@@ -57,6 +60,11 @@ class DataConfig(_Section):
     """Weights whose points, averaged, the training labels are moved towards (:func:`fiducia.engine.distill.blend_labels`)."""
     teacher_share: float = Field(default=0.5, ge=0.0, le=1.0)
     """How far: 0 = the labels as they are, 1 = the teachers' points alone."""
+    style: str | None = None
+    """A part of the data, by the first folder of its faces' ids (``lfpw``): labels of the other training faces are moved to how
+    that part's annotators place points, as the teachers' residuals tell (:func:`fiducia.engine.styles.label_shifts`)."""
+    style_gain: float = Field(default=1.0, ge=0.0, le=3.0)
+    """Times the fitted difference: teachers that were trained on these labels show less of it than there is."""
     cache: bool = True
     """Keep decoded faces in memory, cut down to what the largest training crop can reach."""
 

@@ -25,6 +25,7 @@ __all__ = [
     "datasets",
     "describe_datasets",
     "exclude",
+    "keep",
     "existing_root",
     "find_dataset",
     "load_records",
@@ -149,6 +150,11 @@ def to_scheme(record: Record, scheme: str) -> Record:
 def exclude(records: Iterable[Record], patterns: Sequence[str]) -> list[Record]:
     """Drop the faces whose id matches a glob pattern, such as ``afw/237815567_*``; a pattern may match nothing."""
     return [record for record in records if not any(fnmatchcase(record.id, pattern) for pattern in patterns)]
+
+
+def keep(records: Iterable[Record], patterns: Sequence[str]) -> list[Record]:
+    """Keep the faces whose id matches a glob pattern, such as ``lfpw/*``, in their order."""
+    return [record for record in records if any(fnmatchcase(record.id, pattern) for pattern in patterns)]
 
 
 def carve(records: Sequence[Record], fraction: float, seed: int) -> tuple[list[Record], list[Record]]:

@@ -22,7 +22,7 @@ from ..augment.views import EvalViews, TrainViews
 from ..config import Recipe
 from ..data.dataset import EpochSampler, FaceDataset, collate
 from ..data.images import write_atomic
-from ..data.source import carve, exclude, load_records
+from ..data.source import carve, exclude, keep, load_records
 from ..losses.objective import Objective
 from ..models import build_model
 from ..models.weights import init_from
@@ -82,6 +82,10 @@ def split_records(recipe: Recipe) -> tuple[list[Record], list[Record], Scheme]:
             f"{data.source}: faces of several landmark sets ({', '.join(names)}); train on one at a time"
         )
     training, validation = carve(records, data.val_fraction, data.val_seed)
+    if data.only:
+        training, validation = keep(training, data.only), keep(validation, data.only)
+        if not training:
+            raise FiduciaError(f"{data.source}: data.only matches none of {len(records):,} faces; mend a pattern")
     if data.limit is not None:
         training, validation = training[: data.limit], validation[: data.limit]
     return training, validation, get_scheme(names[0])
