@@ -24,6 +24,7 @@ __all__ = [
 ]
 
 Probability = Field(ge=0.0, le=1.0)
+Option = str | int | float | bool
 
 
 class _Section(BaseModel):
@@ -136,7 +137,7 @@ class ModelConfig(_Section):
 
     name: str = "fifa_small"
     """A registered network: ``fifa_base``, ``fifa_small``, ``fifa_tiny``, ``vit_base``, ..."""
-    options: dict[str, str | int | float | bool | list[int]] = Field(default_factory=dict)
+    options: dict[str, Option | list[int] | list[dict[str, Option]]] = Field(default_factory=dict)
     """Keyword arguments over the network's own, e.g. ``{antialias = false}``; checked against the builder's signature."""
     backbone_weights: Path | None = None
     """A local ViT state dict (CLIP, FaRL or timm keys): safetensors, or weights-only ``.pth``."""

@@ -1,4 +1,4 @@
-"""``fiducia weights info|pack|average|shape|convert``: what a weight file is, one to hand on, and foreign state dicts."""
+"""``fiducia weights info|pack|average|join|shape|convert``: what a weight file is, one to hand on, and foreign state dicts."""
 
 from __future__ import annotations
 
@@ -82,6 +82,20 @@ def average(
 
     card = average_weights(sources, out)
     typer.echo(f"{out}: the mean of {len(sources)} weights, {card.params:,} numbers")
+
+
+@app.command()
+def join(
+    sources: Annotated[
+        list[str], typer.Argument(metavar="WEIGHTS...", help="Two or more, of one landmark set and crop.")
+    ],
+    out: Annotated[Path, typer.Option(help="The safetensors file to write.")],
+) -> None:
+    """Join weights of any networks into a committee that averages their heatmaps, at the cost of all of them."""
+    from ..models.join import join_weights
+
+    card = join_weights(sources, out)
+    typer.echo(f"{out}: a committee of {len(sources)}, {card.params:,} numbers")
 
 
 @app.command()

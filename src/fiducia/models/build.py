@@ -12,6 +12,7 @@ from torch import nn
 from ..config import ModelConfig
 from ..registry import Registry, did_you_mean
 from ..structures import UsageError
+from .committee import Committee
 from .fifanet import FiFANet
 from .vitbase import VanillaViT
 
@@ -57,6 +58,9 @@ models.register("fifa_tiny")(Preset(FiFANet, 128, _TINY))
 # Four times the pixels through the same maps, twice the blocks and a wider refinement: it can start from fifa_tiny's weights.
 _SMALL = {**_TINY, "fold": 2, "patch": 32, "map_stride": 8, "depth": 12, "refine": 64}
 models.register("fifa_small")(Preset(FiFANet, 256, _SMALL))
+# What "fiducia weights join" writes; a recipe that trains one names its members itself.
+_PAIR = [{"model": "fifa_small", "size": 256, **_SMALL}, {"model": "fifa_tiny", "size": 128, **_TINY}]
+models.register("committee")(Preset(Committee, 256, {"members": _PAIR}))
 models.register("vit_base")(Preset(VanillaViT, 512, {}))
 
 

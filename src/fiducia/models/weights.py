@@ -14,7 +14,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as to_bytes
 from torch import Tensor, nn
 
-from ..config import ModelConfig, Recipe
+from ..config import ModelConfig, Option, Recipe
 from ..data.images import write_atomic
 from ..registry import did_you_mean
 from ..schemes import Scheme
@@ -46,7 +46,7 @@ class WeightCard(BaseModel):
     name: str
     model: str
     """The registered network."""
-    options: dict[str, str | int | float | bool | list[int]] = Field(default_factory=dict)
+    options: dict[str, Option | list[int] | list[dict[str, Option]]] = Field(default_factory=dict)
     """All that the network was built with, the preset's own too, so that a later preset cannot break old weights."""
     scheme: str
     scheme_table: dict[str, Any] = Field(default_factory=dict)
@@ -63,7 +63,7 @@ class WeightCard(BaseModel):
     mirror_bias: float = 0.0
     """How far to the right the weights put their points, as their labels did, in sides of the box (``augment.mirror_bias``)."""
     which: str = "ema"
-    """``ema``, ``last`` or ``best`` of the run, or ``average`` of several runs."""
+    """``ema``, ``last`` or ``best`` of the run, ``average`` of several runs, or a ``committee`` of them."""
     licence: str = "research use only: see the training data"
     training: dict[str, Any] = Field(default_factory=dict)
     """Data, split, exclusions, epochs, seed."""
