@@ -165,6 +165,17 @@ def test_starting_from_weights_of_another_landmark_count(finished: Path, tmp_pat
     assert torch.allclose(old["join.0.0.weight"], new["join.0.0.weight"], atol=1e-5)
 
 
+def test_a_leg_on_one_part_keeps_the_same_faces_held_out() -> None:
+    source = 'data.source="synthetic:40"'
+    training, validation, _ = split_records(load_recipe("smoke", [source]))
+    chosen = [training[3].id, training[8].id, validation[1].id]
+    fewer, held, _ = split_records(load_recipe("smoke", [source, f"data.only={chosen}"]))
+    assert [r.id for r in fewer] == chosen[:2]
+    assert [r.id for r in held] == chosen[2:]
+    with pytest.raises(FiduciaError, match=r"data\.only matches none of 40 faces"):
+        split_records(load_recipe("smoke", [source, "data.only=['lfpw/*']"]))
+
+
 def test_carved_validation_shares_no_photograph_with_training() -> None:
     training, validation, scheme = split_records(load_recipe("smoke", ['data.source="synthetic:40"']))
     assert validation
