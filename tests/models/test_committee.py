@@ -14,7 +14,7 @@ from fiducia.data.images import crop, read_image
 from fiducia.geometry import box_to_crop
 from fiducia.models.build import build_model, models
 from fiducia.models.join import join_weights
-from fiducia.models.weights import load_card, load_weights, save_weights
+from fiducia.models.weights import init_from, load_card, load_weights, save_weights
 from fiducia.predict.export import export
 from fiducia.predict.onnx_runtime import OnnxRuntime
 from fiducia.predict.runtime import card_scheme, crop_points
@@ -101,6 +101,19 @@ def test_join_from_the_command_line_and_what_it_refuses(joined: Path, tmp_path: 
     save_weights(tmp_path / "e.safetensors", model.state_dict(), card.model_copy(update={"scale": 0.8, "name": "e"}))
     with pytest.raises(UsageError, match=r"scale is 0\.85, that of e 0\.8|e: scale is 0\.8, that of fifa_tiny 0\.85"):
         join_weights([a, tmp_path / "e.safetensors"], out)
+
+
+def test_a_single_network_starts_from_the_member_of_its_name(joined: Path) -> None:
+    for name, size, part, points in (
+        ("fifa_tiny", 128, "a", 68),
+        ("fifa_small", 256, "b", 68),
+        ("fifa_small", 256, "b", 29),
+    ):
+        model = build_model(ModelConfig(name=name), points, size)
+        new = init_from(model, joined)
+        source = load_weights(joined.with_stem(part))[0].state_dict()
+        assert set(new) == (set() if points == 68 else {"head.weight", "head.bias"})
+        assert all(torch.equal(tensor, source[key]) for key, tensor in model.state_dict().items() if key not in new)
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from ..structures import ModelOutput
 from .shape import ShapeRegressor
 
-__all__ = ["Committee"]
+__all__ = ["Committee", "member_state"]
 
 _LEAST = 1e-9
 
@@ -94,3 +94,10 @@ class Committee(nn.Module):
                 groups.setdefault(key, []).extend(parameters)
         groups.setdefault("rest", []).extend(self.shape.parameters() if self.shape is not None else [])
         return groups
+
+
+def member_state(state: Mapping[str, Tensor], members: Sequence[Mapping[str, Any]], name: str) -> dict[str, Tensor]:
+    """Return the tensors of the first member that is a ``name``, of the first of all where there is none, under their own names."""
+    place = next((i for i, member in enumerate(members) if member.get("model") == name), 0)
+    prefix = f"members.{place}."
+    return {key.removeprefix(prefix): tensor for key, tensor in state.items() if key.startswith(prefix)}

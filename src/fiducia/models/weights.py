@@ -20,6 +20,7 @@ from ..registry import did_you_mean
 from ..schemes import Scheme
 from ..structures import FiduciaError, UsageError
 from .build import build_model, models
+from .committee import member_state
 from .grow import grow
 
 __all__ = [
@@ -192,7 +193,8 @@ def init_from(model: nn.Module, name: str | Path) -> list[str]:
     """Start ``model`` from trained weights; a head for another number of landmarks stays new, and so does a refinement.
 
     A network with more blocks, more pixels or another crop side starts by computing what the weights' own did, one with
-    leaner hourglasses near it (:func:`fiducia.models.grow.grow`).
+    leaner hourglasses near it (:func:`fiducia.models.grow.grow`). Of a committee's weights a single network takes those of
+    the member of its name.
 
     Returns:
         names of the tensors that were not taken over.
@@ -205,6 +207,8 @@ def init_from(model: nn.Module, name: str | Path) -> list[str]:
     path = find_weights(name)
     state, card = _read(path)
     own = model.state_dict()
+    if card.model == "committee" and model.name != "committee":
+        state = member_state(state, card.options["members"], str(model.name))  # type: ignore[arg-type]
     state = grow(state, model)
     fits = {k: v.to(own[k].dtype) for k, v in state.items() if k in own and own[k].shape == v.shape}
     new = sorted(set(own) - set(fits))
