@@ -1,10 +1,11 @@
 """How the parts of a data set differ in where their annotators put points, and what knowing that is worth on held-out faces.
 
-    python benchmarks/label_styles.py --data 300w:ROOT --weights fifa_small
+    python benchmarks/label_styles.py --data 300w:ROOT --weights fifa_tiny
 
 A network's points of training faces differ from the labels by an amount that has a mean, and a part that goes with the shape, of
 its own in every part (AFW, HELEN, LFPW). Both are fitted part by part (``fiducia.engine.styles``) and added to the network's
-points of the faces that a recipe holds out (``--recipe``), which neither saw. With ``style`` in a recipe's data the labels
+points of the faces that a recipe holds out (``--recipe``), which neither saw; the place of the labels' box, by which a face is
+cropped here, is among what the fit reads. With ``style`` in a recipe's data the labels
 themselves are moved to one part's style.
 """
 
@@ -18,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fiducia.engine.locate import Settings, find_points
-from fiducia.engine.styles import StyleFit
+from fiducia.engine.styles import StyleFit, part_of, to_unit
 from fiducia.engine.train import split_records
 from fiducia.metrics.errors import nme, normalizer, point_errors
 from fiducia.recipes import load_recipe
@@ -31,7 +32,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", required=True, metavar="NAME:ROOT")
     parser.add_argument(
-        "--weights", default="fifa_small", help="shipped name, file or run; looked at with the flip test"
+        "--weights", default="fifa_tiny", help="shipped name, file or run; looked at with the flip test"
     )
     parser.add_argument("--recipe", default="fifa_tiny", help="whose training and held-out faces are taken")
     parser.add_argument("--json", type=Path)
@@ -40,11 +41,11 @@ def main() -> None:
     predictor = Settings(weights=options.weights, flip=True).predictor("cpu")
     seen, new = _Part(training, find_points(predictor, training)), _Part(held, find_points(predictor, held))
     names = sorted(set(seen.names))
-    fits = {name: StyleFit(*seen.unit(seen.names == name)) for name in names}
+    fits = {name: StyleFit(seen.unit_found[seen.names == name], seen.unit_labels[seen.names == name]) for name in names}
     own = new.found.copy()
     for name in names:
         mine = new.names == name
-        own[mine] += new.side[mine] * fits[name](new.unit(mine)[0])
+        own[mine] += new.side[mine] * fits[name](new.unit_found[mine])
 
     def score(points: Array, mine: npt.NDArray[np.bool_]) -> float:
         truth = new.labels[mine]
@@ -76,19 +77,15 @@ class _Part:
     """Labels and points of faces, and the side of the labels' box."""
 
     def __init__(self, records: list[Record], found: Array) -> None:
-        self.names = np.array([record.id.partition("/")[0] for record in records])
+        self.names = np.array([part_of(record) for record in records])
         self.labels, self.found = np.stack([record.xy for record in records]).astype(np.float64), found
-        self.low, self.side = self.labels.min(1, keepdims=True), np.ptp(self.labels, axis=1).max(-1)[:, None, None]
-
-    def unit(self, mine: npt.NDArray[np.bool_]) -> tuple[Array, Array]:
-        """Return found points and labels with the labels' box as the unit square."""
-        low, side = self.low[mine], self.side[mine]
-        return (self.found[mine] - low) / side, (self.labels[mine] - low) / side
+        self.unit_labels, self.side = to_unit(self.labels, self.labels)
+        self.unit_found, _ = to_unit(found, self.labels)
 
 
 def _distance(a: StyleFit, b: StyleFit, seen: _Part, eyes: tuple[int, int] | None) -> float:
     """Return how far two styles put the same faces' points apart, in percent of the inter-ocular distance, else of the box."""
-    points = seen.unit(np.ones(len(seen.names), bool))[0]
+    points = seen.unit_found
     apart = np.linalg.norm(a(points) - b(points), axis=-1).mean(1)
     if eyes is not None:
         apart = apart / np.linalg.norm(points[:, eyes[0]] - points[:, eyes[1]], axis=-1)

@@ -16,6 +16,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 import numpy.typing as npt
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 
 from fiducia.data.images import crop, read_image
 from fiducia.data.source import load_records
@@ -42,24 +44,23 @@ def main() -> None:
     options = parser.parse_args()
     records = [r for r in load_records(options.data, options.split) if np.isfinite(r.xy).all()]
     scheme = get_scheme(records[0].scheme)
-    small = np.stack([_grey(record, _SMALL, 0.9)[0].ravel() for record in records])
+    small = np.stack([_grey(record, _SMALL, 0.9).ravel() for record in records])
     small = (small - small.mean(1, keepdims=True)) / small.std(1, keepdims=True)
     near = np.argwhere(np.triu(small @ small.T / small.shape[1] > options.alike, 1))
-    group = list(range(len(records)))
-    apart: dict[int, list[float]] = {}
     pairs = []
     for i, j in near:
         if (warp := _fit(records[i], records[j], options.same)) is None:
             continue
-        (_, to_i), (_, to_j) = (_grey(records[k], _LARGE, 0.7) for k in (i, j))
-        theirs, ours = affine_apply(to_j, records[j].xy), affine_apply(warp, affine_apply(to_i, records[i].xy))
+        theirs, ours = (affine_apply(_to_crop(records[k], _LARGE, 0.7), records[k].xy) for k in (j, i))
+        ours = affine_apply(warp, ours)
         length = normalizer("ic" if scheme.inter_ocular is not None else "box", theirs[None], scheme)
         pairs.append((int(i), int(j), 100 * float(nme(point_errors(ours[None], theirs[None]), length)[0])))
-        _join(group, int(i), int(j))
-    for i, _, value in pairs:
-        apart.setdefault(_root(group, i), []).append(value)
-    means = np.array([np.mean(values) for values in apart.values()])
-    faces = sum(_root(group, i) in apart for i in range(len(records)))
+    first, second, values = (np.array(column) for column in zip(*pairs, strict=True)) if pairs else np.zeros((3, 0))
+    joined = coo_array((values, (first.astype(int), second.astype(int))), shape=(len(records),) * 2)
+    _, group = connected_components(joined, directed=False)
+    groups = group[first.astype(int)]
+    means = np.array([values[groups == one].mean() for one in np.unique(groups)])
+    faces = int(np.isin(group, groups).sum())
     name = options.data.partition(":")[0]
     print(
         f"{faces} of {len(records)} faces of {name} {options.split} in {len(means)} groups of one picture, {len(pairs)} pairs"
@@ -76,15 +77,18 @@ def main() -> None:
         options.json.write_text(json.dumps({**summary, "found": named}, indent=2) + "\n")
 
 
-def _grey(record: Record, size: int, scale: float) -> tuple[npt.NDArray[np.float32], Array]:
-    """Return a face's grey crop ``(size, size)`` and the affine photograph → crop."""
-    to_crop = box_to_crop(tight_box(record.xy), size, scale)
-    return crop(read_image(record.image), to_crop, size).mean(-1).astype(np.float32), to_crop
+def _grey(record: Record, size: int, scale: float) -> npt.NDArray[np.float32]:
+    """Return a face's grey crop ``(size, size)``."""
+    return crop(read_image(record.image), _to_crop(record, size, scale), size).mean(-1).astype(np.float32)
+
+
+def _to_crop(record: Record, size: int, scale: float) -> Array:
+    return box_to_crop(tight_box(record.xy), size, scale)
 
 
 def _fit(a: Record, b: Record, same: float) -> Array | None:
     """Return the affine from a's large crop to b's where they show one picture, else None."""
-    (mine, _), (theirs, _) = _grey(a, _LARGE, 0.7), _grey(b, _LARGE, 0.7)
+    mine, theirs = _grey(a, _LARGE, 0.7), _grey(b, _LARGE, 0.7)
     criteria = (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, 200, 1e-6)
     start = np.eye(2, 3, dtype=np.float32)
     try:
@@ -92,16 +96,6 @@ def _fit(a: Record, b: Record, same: float) -> Array | None:
     except cv2.error:  # it does not converge: two pictures
         return None
     return np.asarray(warp, np.float64) if likeness > same else None
-
-
-def _root(group: list[int], i: int) -> int:
-    while group[i] != i:
-        i = group[i]
-    return i
-
-
-def _join(group: list[int], i: int, j: int) -> None:
-    group[_root(group, j)] = _root(group, i)
 
 
 if __name__ == "__main__":

@@ -19,12 +19,15 @@ __all__ = [
     "LossConfig",
     "ModelConfig",
     "OptimConfig",
+    "Options",
     "Recipe",
     "TrainConfig",
 ]
 
 Probability = Field(ge=0.0, le=1.0)
-Option = str | int | float | bool
+_Option = str | int | float | bool
+Options = dict[str, _Option | list[int] | list[dict[str, _Option]]]
+"""A network's keyword options; a list of tables names the members of a committee."""
 
 
 class _Section(BaseModel):
@@ -137,7 +140,7 @@ class ModelConfig(_Section):
 
     name: str = "fifa_small"
     """A registered network: ``fifa_base``, ``fifa_small``, ``fifa_tiny``, ``vit_base``, ..."""
-    options: dict[str, Option | list[int] | list[dict[str, Option]]] = Field(default_factory=dict)
+    options: Options = Field(default_factory=dict)
     """Keyword arguments over the network's own, e.g. ``{antialias = false}``; checked against the builder's signature."""
     backbone_weights: Path | None = None
     """A local ViT state dict (CLIP, FaRL or timm keys): safetensors, or weights-only ``.pth``."""

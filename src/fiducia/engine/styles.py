@@ -11,17 +11,28 @@ from ..structures import Record, UsageError
 
 Array = npt.NDArray[np.float64]
 
-__all__ = ["StyleFit", "label_shifts"]
+__all__ = ["StyleFit", "label_shifts", "part_of", "to_unit"]
 
 _RIDGE = 300.0
+
+
+def part_of(record: Record) -> str:
+    """Return the part of its data set that a face belongs to: the first folder of its id (``lfpw``)."""
+    return record.id.partition("/")[0]
+
+
+def to_unit(points: Array, labels: Array) -> tuple[Array, Array]:
+    """Return points ``(N, K, 2)`` with the labels' box at 0 and its longer side 1, and that side ``(N, 1, 1)`` in pixels."""
+    side = np.ptp(labels, axis=1).max(-1)[:, None, None]
+    return (points - labels.min(1, keepdims=True)) / side, side
 
 
 class StyleFit:
     """How labels of one part differ from a network's points, as a ridge regression on the shape that the network found.
 
     Args:
-        found: ``(N, K, 2)`` a network's points of faces of that part, the labels' box the unit square.
-        labels: ``(N, K, 2)`` their labels, in the same units.
+        found: ``(N, K, 2)`` a network's points of faces of that part, in :func:`to_unit`'s frame.
+        labels: ``(N, K, 2)`` their labels, in the same frame.
         ridge: penalty on the slopes of the standardised inputs; the mean difference is never penalised.
     """
 
@@ -60,14 +71,14 @@ def label_shifts(records: Sequence[Record], found: Array, style: str, gain: floa
     Raises:
         UsageError: no wholly labelled face is of that part.
     """
-    parts = np.array([record.id.partition("/")[0] for record in records])
+    parts = np.array([part_of(record) for record in records])
     labels = np.stack([record.xy for record in records]).astype(np.float64)
     whole = np.isfinite(labels).all((1, 2)) & np.isfinite(found).all((1, 2))
     if not (whole & (parts == style)).any():
         known = ", ".join(sorted(set(parts)))
         raise UsageError(f"data.style: no wholly labelled face of {style!r}; the faces' first folders are: {known}")
-    low, side = labels.min(1, keepdims=True), np.ptp(labels, axis=1).max(-1)[:, None, None]
-    normal_labels, normal_found = (labels - low) / side, (found - low) / side
+    normal_labels, side = to_unit(labels, labels)
+    normal_found, _ = to_unit(found, labels)
     wanted = StyleFit(normal_found[whole & (parts == style)], normal_labels[whole & (parts == style)])
     of_labels, of_found = np.zeros_like(labels), np.zeros_like(labels)
     for part in sorted(set(parts)):

@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ..config import ModelConfig
 from ..structures import ModelOutput
 from .shape import ShapeRegressor
 
@@ -45,7 +46,6 @@ class Committee(nn.Module):
         self, num_points: int, size: int, *, members: Sequence[Mapping[str, Any]] = (), shape: bool = False
     ) -> None:
         super().__init__()
-        from ..config import ModelConfig
         from .build import build_model  # which knows this class
 
         if len(members) < 2:

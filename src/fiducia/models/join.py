@@ -8,7 +8,9 @@ from typing import Any
 
 import torch
 
+from ..config import ModelConfig
 from ..structures import UsageError
+from .build import build_model
 from .weights import WeightCard, load_card, load_weights, save_weights
 
 __all__ = ["join_weights"]
@@ -57,17 +59,9 @@ def join_weights(sources: Sequence[str | Path], out: Path) -> WeightCard:
         "command": "; ".join(dict.fromkeys(c.command for _, c in loaded if c.command)),
     }
     joined = card.model_copy(update=update)
-    _require_buildable(joined)
+    with torch.device("meta"):  # what could not be read again is refused before it is written
+        build_model(
+            ModelConfig(name="committee", options=joined.options), card.num_points, card.size, preset_options=False
+        )
     save_weights(out, state, joined)
     return load_card(out)
-
-
-def _require_buildable(card: WeightCard) -> None:
-    """Refuse what would be written and could not be read again, before it is written."""
-    from ..config import ModelConfig
-    from .build import build_model
-
-    with torch.device("meta"):
-        build_model(
-            ModelConfig(name=card.model, options=card.options), card.num_points, card.size, preset_options=False
-        )

@@ -14,7 +14,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as to_bytes
 from torch import Tensor, nn
 
-from ..config import ModelConfig, Option, Recipe
+from ..config import ModelConfig, Options, Recipe
 from ..data.images import write_atomic
 from ..registry import did_you_mean
 from ..schemes import Scheme
@@ -47,7 +47,7 @@ class WeightCard(BaseModel):
     name: str
     model: str
     """The registered network."""
-    options: dict[str, Option | list[int] | list[dict[str, Option]]] = Field(default_factory=dict)
+    options: Options = Field(default_factory=dict)
     """All that the network was built with, the preset's own too, so that a later preset cannot break old weights."""
     scheme: str
     scheme_table: dict[str, Any] = Field(default_factory=dict)
@@ -107,6 +107,9 @@ class WeightCard(BaseModel):
                 "data": recipe.data.source.partition(":")[0],
                 "split": recipe.data.split,
                 "exclude": list(recipe.data.exclude),
+                **({"only": list(recipe.data.only)} if recipe.data.only else {}),
+                **({"style": recipe.data.style} if recipe.data.style is not None else {}),
+                **({"teacher_share": recipe.data.teacher_share} if recipe.data.teacher else {}),
                 "val_fraction": recipe.data.val_fraction,
                 "epochs": recipe.train.epochs,
                 "batch_size": recipe.train.batch_size,
