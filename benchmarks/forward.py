@@ -22,12 +22,12 @@ import numpy as np
 import torch
 from torch import nn
 
-from fiducia.models.weights import load_weights
-from fiducia.predict.export import fold_batch_norms, to_onnx, to_openvino
-from fiducia.predict.onnx_runtime import OnnxRuntime
-from fiducia.predict.openvino_runtime import OpenVinoRuntime
-from fiducia.predict.runtime import TorchRuntime, card_scheme
-from fiducia.predict.sealed import Sealed
+from fiducia.weights.files import load_weights
+from fiducia.exporting.graphs import fold_batch_norms, to_onnx, to_openvino
+from fiducia.runtimes.onnx_runtime import OnnxRuntime
+from fiducia.runtimes.openvino_runtime import OpenVinoRuntime
+from fiducia.runtimes.torch_runtime import TorchRuntime, card_scheme
+from fiducia.exporting.sealed import Sealed
 
 BLOCK = 15
 Call = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]

@@ -15,12 +15,12 @@ from pathlib import Path
 
 import numpy as np
 
-from fiducia.data.images import crop, read_image
-from fiducia.engine.train import split_records
+from fiducia.images.pixels import crop, read_image
+from fiducia.training.loop import split_records
 from fiducia.geometry import affine_apply, box_to_crop, tight_box
-from fiducia.predict.flip import FlipTest
-from fiducia.predict.runtime import open_runtime
-from fiducia.recipes import load_recipe
+from fiducia.runtimes.flip import FlipTest
+from fiducia.runtimes.torch_runtime import open_runtime
+from fiducia.recipes.files.files import load_recipe
 
 
 def main() -> None:

@@ -23,10 +23,10 @@ import numpy.typing as npt
 from dlib_points import points as dlib_points
 
 from fiducia.data.source import load_records
-from fiducia.engine.evaluate import evaluate
+from fiducia.evaluation.evaluate import evaluate
 from fiducia.geometry import box_iou, tight_box
 from fiducia.metrics.figures import figures, score
-from fiducia.schemes import get_scheme
+from fiducia.schemes.sets.sets import get_scheme
 from fiducia.structures import Record
 
 HERE = Path(__file__).parent

@@ -19,13 +19,13 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from fiducia.data.images import crop, read_image
-from fiducia.engine.sweep import DIRECTIONS
-from fiducia.engine.train import split_records
+from fiducia.images.pixels import crop, read_image
+from fiducia.evaluation.sweep import DIRECTIONS
+from fiducia.training.loop import split_records
 from fiducia.geometry import affine_apply, affine_compose, affine_invert, box_to_crop, similarity_matrix, tight_box
 from fiducia.metrics.errors import nme, normalizer, point_errors
-from fiducia.predict.runtime import open_runtime
-from fiducia.recipes import load_recipe
+from fiducia.runtimes.torch_runtime import open_runtime
+from fiducia.recipes.files.files import load_recipe
 from fiducia.structures import Record
 
 Image = npt.NDArray[np.uint8]

@@ -25,16 +25,16 @@ from typing import Any
 import numpy as np
 import torch
 
-from fiducia.data.images import crop, read_image
-from fiducia.draw import draw_faces
+from fiducia.images.pixels import crop, read_image
+from fiducia.draw.pictures.pictures import draw_faces
 from fiducia.geometry import box_to_crop
-from fiducia.heatmaps import decode
-from fiducia.models.weights import load_weights
-from fiducia.predict.detector import get_detector
-from fiducia.predict.export import export
-from fiducia.predict.openvino_runtime import OpenVinoRuntime
+from fiducia.heatmaps.maps.maps import decode
+from fiducia.weights.files import load_weights
+from fiducia.detectors.builtin import get_detector
+from fiducia.exporting.graphs import export
+from fiducia.runtimes.openvino_runtime import OpenVinoRuntime
 from fiducia.predict.predictor import Predictor
-from fiducia.predict.runtime import open_runtime
+from fiducia.runtimes.torch_runtime import open_runtime
 
 HERE = Path(__file__).parent
 FORWARD, ONE_THREAD = "forward: crop to points", "forward on one thread"

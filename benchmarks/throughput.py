@@ -27,7 +27,7 @@ RUNTIMES = ("torch", "openvino float32", "openvino bfloat16")
 
 def child(name: str, weights: str, batches: list[int], seconds: float) -> dict[str, Any]:
     """Measure one runtime in this process."""
-    from fiducia.predict.runtime import open_runtime
+    from fiducia.runtimes.torch_runtime import open_runtime
 
     runtime, _ = open_runtime(weights, name.partition(" ")[0], "cpu")
     rng = np.random.default_rng(0)
@@ -58,8 +58,8 @@ def main() -> None:
     if options.child:
         print(json.dumps(child(options.child, options.weights, options.batches, options.seconds)))
         return
-    from fiducia.models.weights import load_weights
-    from fiducia.predict.export import export
+    from fiducia.weights.files import load_weights
+    from fiducia.exporting.graphs import export
 
     found: dict[tuple[str, int], dict[str, Any]] = {}
     with tempfile.TemporaryDirectory() as folder:

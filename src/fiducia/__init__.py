@@ -12,8 +12,9 @@ from ._version import __version__
 
 if TYPE_CHECKING:
     from .predict.predictor import Predictor, load
-    from .schemes import Scheme, get_scheme
-    from .structures import Detection, Face, FiduciaError, UsageError
+    from .schemes.sets import Scheme, get_scheme
+    from .structures import Detection, Face
+    from .errors import FiduciaError, UsageError
 
 __all__ = [
     "Detection",

@@ -9,7 +9,7 @@ import typer
 
 from ._version import __version__
 from .commands import data, detect, evaluate, export, listing, reproduce, train, weights
-from .structures import FiduciaError, UsageError
+from .errors import FiduciaError, UsageError
 
 __all__ = ["app", "main"]
 

@@ -6,8 +6,8 @@ The coordinate convention is in :mod:`fiducia.geometry`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
@@ -16,28 +16,19 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from .schemes import Scheme
+from .schemes.sets import Scheme
 
 __all__ = [
     "Batch",
     "Detection",
     "Detector",
     "Face",
-    "FiduciaError",
     "ModelOutput",
+    "Prediction",
     "Record",
     "Runtime",
     "Sample",
-    "UsageError",
 ]
-
-
-class FiduciaError(Exception):
-    """An input that cannot be used. Its one line names the file, what was found, what was expected and the cure."""
-
-
-class UsageError(FiduciaError):
-    """Wrong use: an unknown name or key, options that contradict each other. The command line exits with 2, not 1."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -76,6 +67,8 @@ class Sample:
         visible: int8 ``(K,)`` as in :class:`Record`.
         to_image: float64 ``(2, 3)`` crop → photograph.
         index: the face's place in its data set.
+        mirrored: whether the crop is a mirror image; its points are renamed already.
+        tags: of the :class:`Record`.
     """
 
     image: npt.NDArray[np.uint8]
@@ -83,6 +76,8 @@ class Sample:
     visible: npt.NDArray[np.int8]
     to_image: npt.NDArray[np.float64]
     index: int
+    mirrored: bool = False
+    tags: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(kw_only=True)
@@ -92,26 +87,30 @@ class Batch:
     Attributes:
         images: uint8 ``(B, V, 3, H, W)`` RGB; the model normalises.
         xy: float32 ``(B, V, K, 2)`` crop pixels; nan = not labelled.
+        visible: int8 ``(B, V, K)`` as in :class:`Record`: 2 visible, 1 occluded but located, 0 unlabelled.
         mask: bool ``(B, V, K)``: labelled and inside the crop, hence usable by a loss.
-        to_image: float64 ``(B, V, 2, 3)`` crop → photograph.
+        to_image: float64 ``(B, V, 2, 3)`` crop → photograph: each view's geometric parameters.
+        mirrored: bool ``(B, V)``: the view is a mirror image.
+        tags: B mappings, the faces' own tags, for losses that ask for them (pose, occlusion).
         index: int64 ``(B,)`` places in the data set.
     """
 
     images: Tensor
     xy: Tensor
+    visible: Tensor
     mask: Tensor
     to_image: Tensor
+    mirrored: Tensor
     index: Tensor
+    tags: Sequence[Mapping[str, Any]] = ()
 
     def to(self, device: torch.device | str, non_blocking: bool = False) -> Batch:
         """Return the batch on ``device``; ``to_image`` stays where it is (float64 is not everywhere)."""
-        return Batch(
-            images=self.images.to(device, non_blocking=non_blocking),
-            xy=self.xy.to(device, non_blocking=non_blocking),
-            mask=self.mask.to(device, non_blocking=non_blocking),
-            to_image=self.to_image,
-            index=self.index,
-        )
+        moved = {
+            name: getattr(self, name).to(device, non_blocking=non_blocking)
+            for name in ("images", "xy", "visible", "mask", "mirrored", "index")
+        }
+        return replace(self, **moved)
 
     @property
     def views(self) -> int:
@@ -121,21 +120,50 @@ class Batch:
 
 @dataclass(kw_only=True)
 class ModelOutput:
-    """What a network gives for ``B`` crops: heatmap networks fill ``logits``, coordinate networks ``points``.
+    """What a network gives for ``B`` crops. It fills what it has; only its own ``decode`` and the losses read it.
 
     Attributes:
-        logits: ``(B, K, h, w)`` before the sigmoid, or None.
-        points: ``(B, K, 2)`` crop pixels, or None.
-        features: ``(B, C, h, w)`` just before the head, for the similarity losses.
-        aux: anything more, such as the logits of each hourglass under ``"logits"``.
-        settle: what maps decoded points, ``(B, K, 2)`` in crop pixels, to final ones, or None.
+        heatmaps: stages of ``(B, K, h, w)``, the last one final; stages may differ in side.
+        linear: False = the heatmaps are logits, to be read through a sigmoid; True = they are regressed directly, as by
+            HRNet and FAN: 0 is background, 1 a peak.
+        points: stages of ``(B, K, 2)`` crop pixels, the last one final.
+        maps: any other named outputs, each a list of stages: ``edges``, ``boundary``, ``offsets``, ``visibility``, ...
+        features: ``(B, C, h, w)`` just before the head, for the similarity losses; None where there are none.
+        parts: the outputs of an ensemble's members.
     """
 
-    logits: Tensor | None
-    points: Tensor | None
-    features: Tensor
-    aux: dict[str, Any] = field(default_factory=dict)
-    settle: Callable[[Tensor], Tensor] | None = None
+    heatmaps: list[Tensor] = field(default_factory=list)
+    linear: bool = False
+    points: list[Tensor] = field(default_factory=list)
+    maps: dict[str, list[Tensor]] = field(default_factory=dict)
+    features: Tensor | None = None
+    parts: list[ModelOutput] = field(default_factory=list)
+
+    def gives(self) -> frozenset[str]:
+        """Return the names of what is here: ``logits`` or ``linear`` (and ``heatmaps``), ``points``, ``features``, ``maps.NAME``."""
+        found = {f"maps.{name}" for name, stages in self.maps.items() if stages}
+        if self.heatmaps:
+            found |= {"heatmaps", "linear" if self.linear else "logits"}
+        if self.points:
+            found.add("points")
+        if self.features is not None:
+            found.add("features")
+        return frozenset(found)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Prediction:
+    """What a network says of ``B`` crops, in crop pixels: the only form in which the rest of the package reads it.
+
+    Attributes:
+        points: float32 ``(B, K, 2)`` crop pixels.
+        confidence: float32 ``(B, K)`` in [0, 1]; 1 where a network has no way to tell.
+        spread: float32 ``(B, K, 2, 2)`` covariance of each point in squared crop pixels, or None.
+    """
+
+    points: Tensor
+    confidence: Tensor
+    spread: Tensor | None = None
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

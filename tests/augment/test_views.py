@@ -8,11 +8,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fiducia.augment.views import EvalViews, TrainViews, plain_crop
-from fiducia.config import AugmentConfig, DataConfig, FiFAConfig
-from fiducia.data.images import Patch, crop, cut_patch
+from fiducia.recipes.files.sections import AugmentConfig, DataConfig, FiFAConfig
+from fiducia.images.pixels import Patch, crop, cut_patch
 from fiducia.geometry import affine_apply, box_to_crop, tight_box
-from fiducia.schemes import Scheme, get_scheme
-from fiducia.structures import FiduciaError, Record, Sample
+from fiducia.schemes.sets.sets import Scheme, get_scheme
+from fiducia.errors import FiduciaError
+from fiducia.structures import Record, Sample
 
 SCHEME: Scheme = get_scheme("five")
 STILL = AugmentConfig(occlusion=0.0, noise=0.0, gray=0.0, gamma=False, blur=False, fifa=FiFAConfig(enabled=False))

@@ -13,11 +13,11 @@ import torch
 from typer.testing import CliRunner
 
 from fiducia.cli import app
-from fiducia.config import ModelConfig
+from fiducia.recipes.files.sections import ModelConfig
 from fiducia.metrics.compare import paired_bootstrap
 from fiducia.models.build import build_model
-from fiducia.models.weights import WeightCard, save_weights
-from fiducia.structures import FiduciaError
+from fiducia.weights.files import WeightCard, save_weights
+from fiducia.errors import FiduciaError
 
 OPTIONS: dict[str, Any] = {"width": 32, "depth": 3, "heads": 2, "channels": 16, "stem": "conv", "stem_base": 8}
 

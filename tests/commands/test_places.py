@@ -8,7 +8,7 @@ import pytest
 from typer.testing import CliRunner
 
 from fiducia.cli import app
-from fiducia.structures import FiduciaError, UsageError
+from fiducia.errors import FiduciaError, UsageError
 
 WORDS = ["evaluate", "--weights", "no-such-weights", "--data", "synthetic:4"]
 

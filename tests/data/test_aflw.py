@@ -10,7 +10,7 @@ from benchmark_files import photograph, real_aflw, write_aflw
 
 from fiducia.data.check import check
 from fiducia.data.source import find_dataset, load_records
-from fiducia.structures import FiduciaError, UsageError
+from fiducia.errors import FiduciaError, UsageError
 
 
 def shape(shift: float = 0.0) -> np.ndarray:

@@ -12,10 +12,10 @@ from scipy.io import savemat
 from w300_faces import add_face
 
 from fiducia.data.check import check
-from fiducia.data.lapa import read_points
-from fiducia.data.merl import three_states
+from fiducia.data.readers.lapa import read_points
+from fiducia.data.readers.merl import three_states
 from fiducia.data.source import load_records
-from fiducia.structures import FiduciaError, UsageError
+from fiducia.errors import FiduciaError, UsageError
 
 
 def merl_face(root: Path, name: str, first: str = "11 21") -> Path:

@@ -13,9 +13,9 @@ from benchmark_files import picture, real_cofw, write_cofw
 from scipy.io import savemat
 
 from fiducia.data.check import check
-from fiducia.data.images import read_image
+from fiducia.images.pixels import read_image
 from fiducia.data.source import load_records
-from fiducia.structures import FiduciaError, UsageError
+from fiducia.errors import FiduciaError, UsageError
 
 FACES = 3
 
@@ -86,7 +86,7 @@ def test_a_folder_that_cannot_be_written_leaves_the_cache(
     cache = tmp_path_factory.mktemp("cache")
     monkeypatch.setenv("XDG_CACHE_HOME", str(cache))
     # root may write everywhere; so the question itself is answered.
-    monkeypatch.setattr("fiducia.data.cofw.os.access", lambda *_: False)
+    monkeypatch.setattr("fiducia.data.readers.cofw.os.access", lambda *_: False)
     root.chmod(stat.S_IRUSR | stat.S_IXUSR)
     try:
         image = load_records(f"cofw:{root}", "test")[0].image

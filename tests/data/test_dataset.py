@@ -10,13 +10,14 @@ from hypothesis import strategies as st
 from torch.utils.data import DataLoader
 
 from fiducia.augment.views import EvalViews, TrainViews
-from fiducia.config import AugmentConfig, DataConfig
+from fiducia.recipes.files.sections import AugmentConfig, DataConfig
 from fiducia.data import dataset as module
 from fiducia.data.dataset import EpochSampler, FaceDataset, collate
-from fiducia.data.images import crop, read_image, write_image
+from fiducia.images.pixels import crop, read_image, write_image
 from fiducia.geometry import box_to_crop, tight_box
-from fiducia.schemes import get_scheme
-from fiducia.structures import Batch, FiduciaError, Record, Sample, UsageError
+from fiducia.schemes.sets.sets import get_scheme
+from fiducia.structures import Batch, Record, Sample
+from fiducia.errors import FiduciaError, UsageError
 
 SCHEME = get_scheme("five")
 

@@ -13,14 +13,14 @@ from every_dataset import COUNT, MAKERS
 from typer.testing import CliRunner
 
 from fiducia.cli import app
-from fiducia.config import ModelConfig
+from fiducia.recipes.files.sections import ModelConfig
 from fiducia.data.source import datasets
-from fiducia.engine.train import train
+from fiducia.training.loop import train
 from fiducia.models.build import build_model
-from fiducia.models.weights import WeightCard, save_weights
-from fiducia.recipes import load_recipe
-from fiducia.schemes import get_scheme
-from fiducia.structures import UsageError
+from fiducia.weights.files import WeightCard, save_weights
+from fiducia.recipes.files.files import load_recipe
+from fiducia.schemes.sets.sets import get_scheme
+from fiducia.errors import UsageError
 
 OPTIONS: dict[str, Any] = {"width": 32, "depth": 3, "heads": 2, "channels": 16, "stem": "conv", "stem_base": 8}
 

@@ -13,12 +13,13 @@ from hypothesis import strategies as st
 from w300_faces import add_face
 
 from fiducia.data.check import check
-from fiducia.data.coco import read_coco, write_coco
-from fiducia.data.csv_table import read_csv, write_csv
-from fiducia.data.folder import read_folder, write_folder
-from fiducia.data.formats import write_pts
+from fiducia.data.formats.pts.coco import read_coco, write_coco
+from fiducia.data.formats.pts.csv_table import read_csv, write_csv
+from fiducia.data.formats.pts.folder import read_folder, write_folder
+from fiducia.data.formats.pts.pts import write_pts
 from fiducia.data.source import carve, load_records
-from fiducia.structures import FiduciaError, Record, UsageError
+from fiducia.errors import FiduciaError, UsageError
+from fiducia.structures import Record
 
 WAYS = [pytest.param(write_coco, read_coco, "f.json", id="coco"), pytest.param(write_csv, read_csv, "f.csv", id="csv")]
 Write = Callable[[Path, list[Record]], None]

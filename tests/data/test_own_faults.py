@@ -11,13 +11,14 @@ import pytest
 from benchmark_files import photograph
 
 from fiducia.data.check import check
-from fiducia.data.coco import write_coco
-from fiducia.data.csv_table import write_csv
-from fiducia.data.cvat import write_cvat
+from fiducia.data.formats.pts.coco import write_coco
+from fiducia.data.formats.pts.csv_table import write_csv
+from fiducia.data.formats.pts.cvat import write_cvat
 from fiducia.data.source import load_records
-from fiducia.engine.train import split_records
-from fiducia.recipes import load_recipe
-from fiducia.structures import FiduciaError, Record
+from fiducia.training.loop import split_records
+from fiducia.recipes.files.files import load_recipe
+from fiducia.errors import FiduciaError
+from fiducia.structures import Record
 
 WRITERS: dict[str, Callable[..., None]] = {"csv": write_csv, "coco": write_coco, "cvat": write_cvat}
 

@@ -8,8 +8,8 @@ from benchmark_files import coco_faces, photograph, wflw_line, write_wflw
 
 from fiducia.data.check import check
 from fiducia.data.source import carve, find_dataset, load_records
-from fiducia.data.wflw import ATTRIBUTES
-from fiducia.structures import FiduciaError, UsageError
+from fiducia.data.readers.wflw import ATTRIBUTES
+from fiducia.errors import FiduciaError, UsageError
 
 ONE = "0--Parade/0_Parade_marchingband_1_1.jpg"
 TWO = "1--Handshaking/1_Handshaking_Handshaking_1_2.jpg"

@@ -5,11 +5,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fiducia.config import DataConfig
+from fiducia.recipes.files.sections import DataConfig
 from fiducia.data.source import load_records
-from fiducia.engine.distill import blend_labels
-from fiducia.engine.locate import Settings, find_points
-from fiducia.structures import UsageError
+from fiducia.training.distill import blend_labels
+from fiducia.evaluation.locate import Settings, find_points
+from fiducia.errors import UsageError
 
 
 def test_labels_move_half_way_to_what_the_teacher_finds_and_gaps_stay(tmp_path: Path) -> None:

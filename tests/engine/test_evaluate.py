@@ -14,21 +14,22 @@ import numpy as np
 import pytest
 import torch
 
-from fiducia.config import ModelConfig
-from fiducia.data.images import write_image
+from fiducia.recipes.files.sections import ModelConfig
+from fiducia.images.pixels import write_image
 from fiducia.data.source import load_records
-from fiducia.data.synthetic import synthetic_face
-from fiducia.engine.evaluate import Settings, evaluate, evaluate_faces, find_points, judge
-from fiducia.engine.locate import find_faces
-from fiducia.engine.subsets import default_split, require_parts, subsets
+from fiducia.data.synthetic.source.source import synthetic_face
+from fiducia.evaluation.evaluate import Settings, evaluate, evaluate_faces, find_points, judge
+from fiducia.evaluation.locate import find_faces
+from fiducia.evaluation.subsets import default_split, require_parts, subsets
 from fiducia.geometry import affine_apply, box_to_crop, tight_box
 from fiducia.metrics.figures import FIGURES
 from fiducia.metrics.protocol import Protocol
 from fiducia.models.build import build_model
-from fiducia.models.weights import WeightCard, save_weights
+from fiducia.weights.files import WeightCard, save_weights
 from fiducia.predict.predictor import Predictor
-from fiducia.schemes import Scheme, conversion, get_scheme
-from fiducia.structures import Detection, FiduciaError, Record, UsageError
+from fiducia.schemes.sets.sets import Scheme, conversion, get_scheme
+from fiducia.structures import Detection, Record
+from fiducia.errors import FiduciaError, UsageError
 
 STAMP: dict[str, Any] = {
     "data": "synthetic",
@@ -317,7 +318,7 @@ def test_a_refusal_comes_before_any_network_runs(
     def refuse(protocol: Protocol, ids: list[str]) -> None:
         raise FiduciaError(f"{protocol.split} {protocol.faces} {len(ids)}")
 
-    monkeypatch.setattr("fiducia.engine.evaluate.find_shared", never)
+    monkeypatch.setattr("fiducia.evaluation.evaluate.find_shared", never)
     with pytest.raises(FiduciaError, match="train 4 4"):
         evaluate_faces(Settings(weights=str(weights)), f"synthetic:4@{tmp_path}", "train", check=refuse)
 

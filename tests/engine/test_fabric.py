@@ -4,8 +4,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from fiducia.config import ModelConfig, TrainConfig
-from fiducia.engine.fabric import launch
+from fiducia.recipes.files.sections import ModelConfig, TrainConfig
+from fiducia.training.fabric import launch
 from fiducia.models import build_model
 
 OPTIONS: dict[str, str | int | float | bool | list[int]] = {

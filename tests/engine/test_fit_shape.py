@@ -9,10 +9,9 @@ import torch
 from typer.testing import CliRunner
 
 from fiducia.cli import app
-from fiducia.engine.shape import fit_shape
-from fiducia.models.weights import load_weights
-from fiducia.recipes import load_recipe
-from fiducia.structures import UsageError
+from fiducia.weights.files import load_weights
+from fiducia.recipes.files.files import load_recipe
+from fiducia.errors import UsageError
 
 
 def recipe(folder: Path, **changes: Any) -> list[str]:

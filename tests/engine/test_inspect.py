@@ -6,12 +6,12 @@ import cv2
 import numpy as np
 import pytest
 
-from fiducia.config import Recipe
-from fiducia.data.formats import write_pts
-from fiducia.draw import _text_width
-from fiducia.engine.inspect import preview, turning_epochs
-from fiducia.recipes import parse_recipe
-from fiducia.structures import UsageError
+from fiducia.recipes.files.sections import Recipe
+from fiducia.data.formats.pts.pts import write_pts
+from fiducia.draw.pictures.pictures import _text_width
+from fiducia.inspect.previews import preview, turning_epochs
+from fiducia.recipes.files.files import parse_recipe
+from fiducia.errors import UsageError
 
 
 @pytest.fixture
@@ -78,7 +78,7 @@ def test_captions_say_the_squares_side_whole_under_a_small_tile(
         said.extend(captions)
         return np.zeros((1, 1, 3), np.uint8)
 
-    monkeypatch.setattr("fiducia.engine.inspect.contact_sheet", sheet)
+    monkeypatch.setattr("fiducia.inspect.previews.contact_sheet", sheet)
     preview(recipe, epochs=[1, 25, 250], faces=1)
     assert said == ["epoch 1, 5 px", "epoch 25, 1 px", "epoch 250, 0 px"]
     # What contact_sheet writes under a tile of 128 pixels, at the size it writes there.

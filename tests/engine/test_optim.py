@@ -4,8 +4,8 @@ import pytest
 import torch
 from torch import nn
 
-from fiducia.config import OptimConfig
-from fiducia.engine.optim import EMA, build_optimizer, learning_rate_factor
+from fiducia.recipes.files.sections import OptimConfig
+from fiducia.training.optim import EMA, build_optimizer, learning_rate_factor
 
 
 class Toy(nn.Module):

@@ -17,19 +17,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fiducia.data.images import read_image, write_image
-from fiducia.data.synthetic import synthetic_face
-from fiducia.engine.evaluate import Evaluation, Settings, judge
-from fiducia.engine.report import compare_with, evaluate_against, read_other, verdict, write_report
-from fiducia.engine.report.face import mean_shape
-from fiducia.engine.report.others import as_other
-from fiducia.engine.report.pictures import apart, ranked
-from fiducia.engine.report.svg import Series, chart, standalone
-from fiducia.engine.sweep import summary
+from fiducia.images.pixels import read_image, write_image
+from fiducia.data.synthetic.source.source import synthetic_face
+from fiducia.evaluation.evaluate import Evaluation, Settings, judge
+from fiducia.evaluation.report import compare_with, evaluate_against, read_other, verdict, write_report
+from fiducia.evaluation.report.face import mean_shape
+from fiducia.evaluation.report.others import as_other
+from fiducia.evaluation.report.pictures import apart, ranked
+from fiducia.evaluation.report.svg import Series, chart, standalone
+from fiducia.evaluation.sweep import summary
 from fiducia.metrics.compare import paired_bootstrap
 from fiducia.metrics.figures import reliability
-from fiducia.schemes import get_scheme
-from fiducia.structures import FiduciaError, Record, UsageError
+from fiducia.schemes.sets.sets import get_scheme
+from fiducia.errors import FiduciaError, UsageError
+from fiducia.structures import Record
 
 STAMP: dict[str, Any] = {
     "data": "synthetic",
@@ -259,7 +260,7 @@ def test_a_written_result_is_refused_before_the_network_runs(
     def stop(*_: Any) -> None:
         raise AssertionError("the network was run")
 
-    monkeypatch.setattr("fiducia.engine.evaluate.find_shared", stop)
+    monkeypatch.setattr("fiducia.evaluation.evaluate.find_shared", stop)
     write_report(tmp_path / "there", make(1, 2))
     options: dict[str, Any] = {"source": f"synthetic:4@{tmp_path}", "split": "train"}
     with pytest.raises(FiduciaError, match=r"split: 'train' and 'test'.*faces: 4 and 2"):

@@ -11,10 +11,11 @@ from torch import Tensor, nn
 from typer.testing import CliRunner
 
 from fiducia.commands.data import app
-from fiducia.data.images import read_image
-from fiducia.engine.saliency import focus, grad_cam, saliency
-from fiducia.recipes import load_recipe
-from fiducia.structures import ModelOutput, UsageError
+from fiducia.images.pixels import read_image
+from fiducia.inspect.saliency import focus, grad_cam, saliency
+from fiducia.recipes.files.files import load_recipe
+from fiducia.structures import ModelOutput
+from fiducia.errors import UsageError
 
 
 class Linear(nn.Module):

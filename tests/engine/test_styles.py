@@ -6,10 +6,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fiducia.config import DataConfig
-from fiducia.engine.distill import blend_labels
-from fiducia.engine.styles import StyleFit, label_shifts
-from fiducia.structures import Record, UsageError
+from fiducia.recipes.files.sections import DataConfig
+from fiducia.training.distill import blend_labels
+from fiducia.training.styles import StyleFit, label_shifts
+from fiducia.structures import Record
+from fiducia.errors import UsageError
 
 
 def faces(part: str, count: int, offset: np.ndarray, rng: np.random.Generator) -> tuple[list[Record], np.ndarray]:

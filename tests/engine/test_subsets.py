@@ -7,12 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fiducia.data.images import write_image
+from fiducia.images.pixels import write_image
 from fiducia.data.source import datasets, load_records
-from fiducia.data.wflw import ATTRIBUTES
-from fiducia.engine.plan import make_plan
-from fiducia.engine.subsets import is_partial
-from fiducia.schemes import get_scheme
+from fiducia.data.readers.wflw import ATTRIBUTES
+from fiducia.evaluation.plan import make_plan
+from fiducia.evaluation.subsets import is_partial
+from fiducia.schemes.sets.sets import get_scheme
 
 STAMP = {"crop_source": "landmarks", "crop_scale": 0.8, "decode": "expectation", "size": 64, "weights": "x"}
 

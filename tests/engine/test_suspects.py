@@ -11,12 +11,13 @@ import pytest
 from typer.testing import CliRunner
 
 from fiducia.commands.data import app
-from fiducia.data.images import read_image
+from fiducia.images.pixels import read_image
 from fiducia.data.source import load_records
-from fiducia.engine import suspects as module
-from fiducia.engine.suspects import fold_of, rank_suspects
-from fiducia.schemes import get_scheme
-from fiducia.structures import FiduciaError, Record, UsageError
+from fiducia.inspect import suspects as module
+from fiducia.inspect.suspects import fold_of, rank_suspects
+from fiducia.schemes.sets.sets import get_scheme
+from fiducia.errors import FiduciaError, UsageError
+from fiducia.structures import Record
 
 NAMES = get_scheme("ibug68").names
 

@@ -9,13 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fiducia.data.images import write_image
-from fiducia.data.synthetic import synthetic_face
-from fiducia.engine.locate import find_at
-from fiducia.engine.sweep import DIRECTIONS, SCALES, SHIFTS, moved_boxes, summary
+from fiducia.images.pixels import write_image
+from fiducia.data.synthetic.source.source import synthetic_face
+from fiducia.evaluation.locate import find_at
+from fiducia.evaluation.sweep import DIRECTIONS, SCALES, SHIFTS, moved_boxes, summary
 from fiducia.geometry import tight_box
 from fiducia.predict.predictor import Predictor
-from fiducia.schemes import get_scheme
+from fiducia.schemes.sets.sets import get_scheme
 from fiducia.structures import Record
 
 

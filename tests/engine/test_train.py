@@ -13,10 +13,10 @@ import torch
 from safetensors.torch import load_file
 
 from fiducia.data.dataset import FaceDataset, collate
-from fiducia.engine.checkpoint import load_checkpoint, save_checkpoint
-from fiducia.engine.train import split_records, train
-from fiducia.recipes import load_recipe
-from fiducia.structures import FiduciaError, UsageError
+from fiducia.training.checkpoint import load_checkpoint, save_checkpoint
+from fiducia.training.loop import split_records, train
+from fiducia.recipes.files.files import load_recipe
+from fiducia.errors import FiduciaError, UsageError
 
 SMALL = [
     'data.source="synthetic:40"',

@@ -6,10 +6,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from fiducia.config import HeatmapConfig, LossConfig
-from fiducia.heatmaps import encode
+from fiducia.recipes.files.sections import HeatmapConfig, LossConfig
+from fiducia.heatmaps.maps.maps import encode
 from fiducia.losses import Objective, coord_losses, similarities
-from fiducia.structures import ModelOutput, UsageError
+from fiducia.structures import ModelOutput
+from fiducia.errors import UsageError
 
 B, K, C, CELLS, STRIDE = 6, 4, 12, 32, 4
 SIZE = CELLS * STRIDE

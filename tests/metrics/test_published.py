@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fiducia.data.source import datasets
-from fiducia.engine.rows import TABLES, load_table
+from fiducia.reproduce.rows import TABLES, load_table
 from fiducia.metrics.figures import FIGURES
 from fiducia.metrics.published import Figure, attainable, paper, published_table, system
 

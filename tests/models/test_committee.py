@@ -9,16 +9,16 @@ import torch.nn.functional as F
 from typer.testing import CliRunner
 
 from fiducia.cli import app
-from fiducia.config import ModelConfig
-from fiducia.data.images import crop, read_image
+from fiducia.recipes.files.sections import ModelConfig
+from fiducia.images.pixels import crop, read_image
 from fiducia.geometry import box_to_crop
 from fiducia.models.build import build_model, models
-from fiducia.models.join import join_weights
-from fiducia.models.weights import init_from, load_card, load_weights, save_weights
-from fiducia.predict.export import export
-from fiducia.predict.onnx_runtime import OnnxRuntime
-from fiducia.predict.runtime import card_scheme, crop_points
-from fiducia.structures import UsageError
+from fiducia.weights.join import join_weights
+from fiducia.weights.files import init_from, load_card, load_weights, save_weights
+from fiducia.exporting.graphs import export
+from fiducia.runtimes.onnx_runtime import OnnxRuntime
+from fiducia.runtimes.torch_runtime import card_scheme, crop_points
+from fiducia.errors import UsageError
 
 ASTRONAUT = Path(__file__).parents[2] / "assets" / "astronaut.jpg"
 

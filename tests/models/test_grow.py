@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from fiducia.config import ModelConfig
+from fiducia.recipes.files.sections import ModelConfig
 from fiducia.models.build import build_model, models
-from fiducia.models.grow import grow
-from fiducia.models.weights import WeightCard, init_from, save_weights
-from fiducia.structures import UsageError
+from fiducia.weights.grow import grow
+from fiducia.weights.files import WeightCard, init_from, save_weights
+from fiducia.errors import UsageError
 
 Options = dict[str, str | int | float | bool | list[int]]
 SLIM: Options = {"width": 32, "heads": 2, "channels": 16, "depth": 6, "stem_base": 8}

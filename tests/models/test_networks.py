@@ -3,10 +3,10 @@ from __future__ import annotations
 import pytest
 import torch
 
-from fiducia.config import ModelConfig
+from fiducia.recipes.files.sections import ModelConfig
 from fiducia.models import build_model, count_gmac, count_parameters, describe_models
 from fiducia.models.build import models
-from fiducia.structures import UsageError
+from fiducia.errors import UsageError
 
 TINY: dict[str, str | int | float | bool | list[int]] = {
     "width": 32,
@@ -129,7 +129,7 @@ def test_wrong_models_are_told_in_one_line(name: str, options: dict, size: int, 
 
 @pytest.mark.slow
 def test_the_papers_network_does_a_full_siamese_step_at_512() -> None:
-    from fiducia.config import HeatmapConfig, LossConfig
+    from fiducia.recipes.files.sections import HeatmapConfig, LossConfig
     from fiducia.losses import Objective
 
     model = build_model(ModelConfig(name="fifa_base"), 68, 512)

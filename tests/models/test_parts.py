@@ -4,8 +4,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from fiducia.models.hourglass import BlurPool, Hourglass
-from fiducia.models.spectral import FFParser, resize_spectrum
+from fiducia.models.parts.hourglass import BlurPool, Hourglass
+from fiducia.models.parts.spectral import FFParser, resize_spectrum
 
 
 def test_blurpool_and_bilinear_up_shift_nothing_over_three_levels() -> None:

@@ -7,12 +7,11 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fiducia.config import HeatmapConfig, LossConfig, ModelConfig
+from fiducia.recipes.files.sections import HeatmapConfig, LossConfig, ModelConfig
 from fiducia.losses.objective import Objective
 from fiducia.models.build import build_model
-from fiducia.models.shape import ShapeRegressor
-from fiducia.predict.rewrite import CropsToPoints
-from fiducia.predict.runtime import crop_points
+from fiducia.exporting.rewrite import CropsToPoints
+from fiducia.runtimes.torch_runtime import crop_points
 
 K = 6
 

@@ -7,11 +7,11 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from fiducia.config import ModelConfig
-from fiducia.models.backbone import convert_backbone, load_backbone, to_timm_names
+from fiducia.recipes.files.sections import ModelConfig
+from fiducia.weights.backbone import convert_backbone, load_backbone, to_timm_names
 from fiducia.models.build import build_model, models
-from fiducia.models.vit import resize_position
-from fiducia.models.weights import (
+from fiducia.models.parts.vit import resize_position
+from fiducia.weights.files import (
     WeightCard,
     average_weights,
     init_from,
@@ -20,7 +20,7 @@ from fiducia.models.weights import (
     pack_weights,
     save_weights,
 )
-from fiducia.structures import FiduciaError, UsageError
+from fiducia.errors import FiduciaError, UsageError
 
 OPTIONS: dict[str, str | int | float | bool | list[int]] = {
     "width": 32,

@@ -9,9 +9,9 @@ import pytest
 import torch
 from dot_faces import DotRuntime
 
-from fiducia.config import ModelConfig
+from fiducia.recipes.files.sections import ModelConfig
 from fiducia.models.build import build_model, models
-from fiducia.models.weights import WeightCard, save_weights
+from fiducia.weights.files import WeightCard, save_weights
 
 
 @pytest.fixture

@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fiducia.data.images import read_image
+from fiducia.images.pixels import read_image
 from fiducia.geometry import box_iou
-from fiducia.predict import detector as module
-from fiducia.predict.boxes import BoxesFile
-from fiducia.predict.detector import (
+from fiducia.detectors import builtin as module
+from fiducia.detectors.boxes import BoxesFile
+from fiducia.detectors.builtin import (
     DEFAULT,
     TO_LANDMARK_BOX,
     YuNetDetector,
@@ -23,7 +23,8 @@ from fiducia.predict.detector import (
     suppress,
     to_landmark_box,
 )
-from fiducia.structures import Detection, Detector, FiduciaError, UsageError
+from fiducia.structures import Detection, Detector
+from fiducia.errors import FiduciaError, UsageError
 
 ASTRONAUT = Path(__file__).parents[2] / "assets" / "astronaut.jpg"
 # The tight box of Eileen Collins's face from brow to chin, by eye, to a few pixels.
@@ -249,7 +250,7 @@ def test_bad_boxes_name_the_file_and_the_photograph(tmp_path: Path, text: str) -
 
 @pytest.mark.shared
 def test_the_default_finds_most_faces_of_crowded_photographs(shared_data: Path) -> None:
-    from fiducia.data.formats import read_pts
+    from fiducia.data.formats.pts.pts import read_pts
     from fiducia.geometry import tight_box
 
     detector = get_detector("auto")

@@ -21,24 +21,25 @@ pytest.importorskip("openvino")
 from torch import nn
 
 from fiducia.cli import main
-from fiducia.config import ModelConfig
-from fiducia.data.synthetic import synthetic_face
-from fiducia.engine import certificate
-from fiducia.engine.evaluate import evaluate
+from fiducia.recipes.files.sections import ModelConfig
+from fiducia.data.synthetic.source.source import synthetic_face
+from fiducia.exporting import certificate
+from fiducia.evaluation.evaluate import evaluate
 from fiducia.geometry import tight_box
-from fiducia.heatmaps import decode, decoders
+from fiducia.heatmaps.maps.maps import decode, decoders
 from fiducia.models import build_model, models
-from fiducia.models.spectral import FFParser
-from fiducia.models.weights import WeightCard, save_weights
-from fiducia.predict import export as exporting
-from fiducia.predict.export import CropsToPoints, _quantize, _store_half, fold_batch_norms, to_onnx, to_openvino
-from fiducia.predict.onnx_runtime import OnnxRuntime
+from fiducia.models.parts.spectral import FFParser
+from fiducia.weights.files import WeightCard, save_weights
+from fiducia.exporting import graphs as exporting
+from fiducia.exporting.graphs import CropsToPoints, _quantize, _store_half, fold_batch_norms, to_onnx, to_openvino
+from fiducia.runtimes.onnx_runtime import OnnxRuntime
 from fiducia.predict.predictor import load
-from fiducia.predict.rewrite import DenseFilter, ExpectationHead, simplify_filters
-from fiducia.predict.runtime import TorchRuntime, open_runtime, read_card
-from fiducia.predict.sealed import Sealed, read_sealed, seal_onnx, write_onnx, write_openvino
-from fiducia.schemes import get_scheme
-from fiducia.structures import FiduciaError, ModelOutput, UsageError
+from fiducia.exporting.rewrite import DenseFilter, ExpectationHead, simplify_filters
+from fiducia.runtimes.torch_runtime import TorchRuntime, open_runtime, read_card
+from fiducia.exporting.sealed import Sealed, read_sealed, seal_onnx, write_onnx, write_openvino
+from fiducia.schemes.sets.sets import get_scheme
+from fiducia.errors import FiduciaError, UsageError
+from fiducia.structures import ModelOutput
 
 OPTIONS: dict[str, Any] = {
     "width": 32,

@@ -5,12 +5,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fiducia.engine.locate import Settings
-from fiducia.models.weights import load_weights, pack_weights
-from fiducia.predict.flip import FlipTest
+from fiducia.evaluation.locate import Settings
+from fiducia.weights.files import load_weights, pack_weights
+from fiducia.runtimes.flip import FlipTest
 from fiducia.predict.predictor import load
-from fiducia.schemes import Scheme, scheme_from_table
-from fiducia.structures import UsageError
+from fiducia.schemes.sets.sets import Scheme, scheme_from_table
+from fiducia.errors import UsageError
 
 SIZE = 16
 

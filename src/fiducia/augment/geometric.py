@@ -11,9 +11,9 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from ..config import AugmentConfig
+from ..recipes.sections import AugmentConfig
 from ..geometry import affine_apply, affine_compose, box_to_crop, mirror_matrix, similarity_matrix, tight_box
-from ..structures import UsageError
+from ..errors import UsageError
 
 __all__ = ["Warp", "draw_warp", "reach", "refit"]
 

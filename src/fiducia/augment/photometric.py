@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from ..config import AugmentConfig
+from ..recipes.sections import AugmentConfig
 
 Image = npt.NDArray[np.uint8]
 Generator = np.random.Generator

@@ -68,10 +68,10 @@ def preview(
     ] = None,
 ) -> None:
     """Draw the faces as training sees them: rows are faces, columns epochs, with FiFA's shrinking squares."""
-    from ..data.images import write_image
-    from ..engine.inspect import preview as run
-    from ..recipes import load_recipe
-    from ..structures import UsageError
+    from ..images.pixels import write_image
+    from ..inspect.previews import preview as run
+    from ..recipes.files import load_recipe
+    from ..errors import UsageError
 
     overrides = [*(set_ or []), f"data.source={json.dumps(source)}", f"data.split={json.dumps(split)}"]
     chosen = None
@@ -82,7 +82,7 @@ def preview(
     if saliency:
         if views or len(chosen or [1]) > 1:
             raise UsageError("--saliency shows one epoch's squares; leave out --views, and give --epochs one number")
-        from ..engine.saliency import saliency as look
+        from ..inspect.saliency import saliency as look
 
         looked = look(
             load_recipe(recipe, overrides),
@@ -114,13 +114,13 @@ def convert(
     ] = None,
 ) -> None:
     """Write the faces of any data set as COCO keypoint JSON, CSV, CVAT XML, or .pts files with copies of the photographs."""
-    from ..data.coco import write_coco
-    from ..data.csv_table import write_csv
-    from ..data.cvat import write_cvat
-    from ..data.folder import write_folder
+    from ..data.formats.coco import write_coco
+    from ..data.formats.csv_table import write_csv
+    from ..data.formats.cvat import write_cvat
+    from ..data.formats.folder import write_folder
     from ..data.source import find_dataset, load_records
     from ..registry import did_you_mean
-    from ..structures import UsageError
+    from ..errors import UsageError
 
     writers = {"coco": write_coco, "csv": write_csv, "cvat": write_cvat, "pts": write_folder}
     if to not in writers:
@@ -154,9 +154,9 @@ def suspects(
 
     What was cut off goes on where it stopped when the same command is given again.
     """
-    from ..data.images import require_writable
-    from ..engine.suspects import find_suspects, write_suspects
-    from ..recipes import load_recipe
+    from ..images.pixels import require_writable
+    from ..inspect.suspects import find_suspects, write_suspects
+    from ..recipes.files import load_recipe
 
     require_writable(out / "suspects.csv")
     overrides = [f"data.source={json.dumps(source)}", f"data.split={json.dumps(split)}", f"train.device={device}"]

@@ -58,10 +58,11 @@ def evaluate(
     ] = False,
 ) -> None:
     """Measure weights on annotated faces."""
-    from ..data.images import require_writable, write_atomic
-    from ..engine.evaluate import Settings
-    from ..engine.report import evaluate_against, verdict, write_report
-    from ..structures import UsageError
+    from ..images.pixels import require_writable
+    from ..files import write_atomic
+    from ..evaluation.evaluate import Settings
+    from ..evaluation.report import evaluate_against, verdict, write_report
+    from ..errors import UsageError
 
     if box not in ("auto", "landmarks", "dataset"):
         raise UsageError(f"--box {box}: expected auto, landmarks or dataset")

@@ -29,11 +29,11 @@ def export(
     faces: Annotated[int, typer.Option(min=1, help="Faces for the certificate, at most.")] = 224,
 ) -> None:
     """Write weights as a graph: uint8 crops in, points and confidence out; and a certificate beside it."""
-    from ..engine.certificate import certificate_path, certify, check_faces
-    from ..models.weights import load_weights
-    from ..predict.export import check_request
-    from ..predict.export import export as write
-    from ..structures import FiduciaError, UsageError
+    from ..exporting.certificate import certificate_path, certify, check_faces
+    from ..weights.files import load_weights
+    from ..exporting.graphs import check_request
+    from ..exporting.graphs import export as write
+    from ..errors import FiduciaError, UsageError
 
     if int8 and precision not in ("float32", "int8"):
         raise UsageError(f"--int8 and --precision {precision} contradict each other; give one")

@@ -53,7 +53,7 @@ def models(
 @app.command()
 def weights(as_json: JsonOption = False) -> None:
     """Shipped weights, with their scheme, input and licence."""
-    from ..models.weights import describe_weights
+    from ..weights.files import describe_weights
 
     _show(describe_weights(), as_json)
 
@@ -73,7 +73,7 @@ def datasets(as_json: JsonOption = False) -> None:
 @app.command()
 def schemes(as_json: JsonOption = False) -> None:
     """Landmark sets: points, regions, normaliser."""
-    from ..schemes import get_scheme, scheme_names
+    from ..schemes.sets import get_scheme, scheme_names
 
     rows = []
     for name in scheme_names():
@@ -105,7 +105,7 @@ def losses(as_json: JsonOption = False) -> None:
 @app.command()
 def detectors(as_json: JsonOption = False) -> None:
     """Face detectors that ``--detector`` takes."""
-    from ..predict.detector import describe_detectors
+    from ..detectors.builtin import describe_detectors
 
     _show(describe_detectors(), as_json)
 
@@ -113,7 +113,7 @@ def detectors(as_json: JsonOption = False) -> None:
 @app.command()
 def recipes(as_json: JsonOption = False) -> None:
     """Shipped recipes."""
-    from ..recipes import load_recipe, recipe_names
+    from ..recipes.files import load_recipe, recipe_names
 
     rows = []
     for name in recipe_names():

@@ -35,11 +35,11 @@ def reproduce(
     device: Annotated[str | None, typer.Option(help="auto, cpu, cuda or mps.")] = None,
 ) -> None:
     """Train and measure the rows of one of the paper's tables; what is finished is never repeated."""
-    from ..engine.ledger import write_ledger
-    from ..engine.reproduce import Order
-    from ..engine.reproduce import reproduce as run
-    from ..engine.rows import BUDGETS, load_table
-    from ..structures import FiduciaError, UsageError
+    from ..reproduce.ledger import write_ledger
+    from ..reproduce.run import Order
+    from ..reproduce.run import reproduce as run
+    from ..reproduce.rows import BUDGETS, load_table
+    from ..errors import FiduciaError, UsageError
 
     name = load_table(table).name
     out = out if out is not None else Path("runs") / f"reproduce-{scale}"

@@ -23,8 +23,8 @@ def train(
     device: Annotated[str | None, typer.Option(help="auto, cpu, cuda or mps.")] = None,
 ) -> None:
     """Train a network: recipe, versions, metrics, pictures, checkpoints and weights go into one directory."""
-    from ..engine.train import train as run
-    from ..recipes import load_recipe
+    from ..training.loop import train as run
+    from ..recipes.files import load_recipe
 
     overrides = [*(set_ or []), *([f'train.device="{device}"'] if device is not None else [])]
     loaded = load_recipe(recipe, overrides)

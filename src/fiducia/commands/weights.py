@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from ..structures import FiduciaError
+from ..errors import FiduciaError
 
 __all__ = ["app"]
 
@@ -21,7 +21,7 @@ def info(
     as_json: Annotated[bool, typer.Option("--json", help="Print the card as JSON and nothing else.")] = False,
 ) -> None:
     """Print a weight file's card: scheme, input, training data, licence, protocol and numbers."""
-    from ..models.weights import load_card
+    from ..weights.files import load_card
 
     card = load_card(weights).model_dump(mode="json")
     if as_json:
@@ -48,7 +48,7 @@ def pack(
     flip: Annotated[bool, typer.Option("--flip", help="They are meant to be run with the flip test.")] = False,
 ) -> None:
     """Write weights in half precision with measured figures in their card: a file to hand on."""
-    from ..models.weights import pack_weights
+    from ..weights.files import pack_weights
 
     rows: list[dict[str, object]] = []
     for path in result or []:
@@ -78,7 +78,7 @@ def average(
     out: Annotated[Path, typer.Option(help="The safetensors file to write.")],
 ) -> None:
     """Average the weights of runs that share their beginnings: often a little better than each, at the cost of one."""
-    from ..models.weights import average_weights
+    from ..weights.files import average_weights
 
     card = average_weights(sources, out)
     typer.echo(f"{out}: the mean of {len(sources)} weights, {card.params:,} numbers")
@@ -92,7 +92,7 @@ def join(
     out: Annotated[Path, typer.Option(help="The safetensors file to write.")],
 ) -> None:
     """Join weights of any networks into a committee that averages their heatmaps, at the cost of all of them."""
-    from ..models.join import join_weights
+    from ..weights.join import join_weights
 
     card = join_weights(sources, out)
     typer.echo(f"{out}: a committee of {len(sources)}, {card.params:,} numbers")
@@ -110,8 +110,7 @@ def shape(
     passes: Annotated[int, typer.Option(min=1, help="Draws of warps a training face.")] = 2,
 ) -> None:
     """Fit a linear shape regressor to what the weights' points still lack on training faces."""
-    from ..engine.shape import fit_shape
-    from ..recipes import load_recipe
+    from ..recipes.files import load_recipe
 
     found = fit_shape(weights, load_recipe(recipe, set_ or []), out, ridge=ridge, passes=passes)
     typer.echo(
@@ -125,7 +124,7 @@ def convert(
     out: Annotated[Path, typer.Option(help="The safetensors file to write, with timm's parameter names.")],
 ) -> None:
     """Convert a backbone's state dict to timm's names in safetensors; nothing in it is executed."""
-    from ..models.backbone import convert_backbone
+    from ..weights.backbone import convert_backbone
 
     count = convert_backbone(source, out)
     typer.echo(f"{out}: {count} tensors")

@@ -13,8 +13,9 @@ import numpy.typing as npt
 import torch
 from torch.utils.data import Dataset, Sampler
 
-from ..structures import Batch, Record, Sample, UsageError
-from .images import Patch, cut_patch, read_image
+from ..structures import Batch, Record, Sample
+from ..errors import UsageError
+from ..images.pixels import Patch, cut_patch, read_image
 
 __all__ = ["EpochSampler", "FaceDataset", "Views", "collate"]
 

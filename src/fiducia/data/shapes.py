@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from ..schemes import get_scheme
+from ..schemes.sets import get_scheme
 from ..structures import Record
 
 __all__ = ["MIN_FACES", "Oddity", "align", "farthest", "lone_pairs", "median_face", "oddness"]

@@ -15,8 +15,9 @@ from typing import Any
 import numpy as np
 
 from ..registry import Registry, did_you_mean
-from ..schemes import SchemeError, conversion, convert, get_scheme
-from ..structures import FiduciaError, Record, UsageError
+from ..schemes.sets import SchemeError, conversion, convert, get_scheme
+from ..errors import FiduciaError, UsageError
+from ..structures import Record
 
 __all__ = [
     "DatasetSpec",

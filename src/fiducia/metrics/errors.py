@@ -15,7 +15,7 @@ from typing import Literal, get_args
 import numpy as np
 import numpy.typing as npt
 
-from ..schemes import Scheme
+from ..schemes.sets import Scheme
 
 Array = npt.NDArray[np.float64]
 Normaliser = Literal["ic", "ip", "box", "diag"]

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..schemes import Scheme
+from ..schemes.sets import Scheme
 from .errors import NORMALISERS, auc, auc_grid, failure_rate, nme, normalizer, point_errors
 
 Array = npt.NDArray[np.float64]

@@ -11,7 +11,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-from ..schemes import Scheme
+from ..schemes.sets import Scheme
 
 __all__ = ["MEASUREMENT", "Protocol", "comparable", "normaliser_indices"]
 

@@ -1,95 +1,108 @@
-"""The registered networks: a name is a builder with the network's own keyword options."""
+"""A registered name, options and a number of landmarks → a network. No network is known here by name."""
 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
-from dataclasses import dataclass
+import typing
+from collections.abc import Mapping
 from typing import Any
 
-from torch import nn
+from pydantic import BaseModel, ValidationError
 
-from ..config import ModelConfig
-from ..registry import Registry, did_you_mean
-from ..structures import UsageError
-from .committee import Committee
-from .fifanet import FiFANet
-from .vitbase import VanillaViT
+from ..errors import UsageError
+from ..registry import did_you_mean
+from ..schemes.sets import Scheme
+from .base import LandmarkModel, Options
+from .registry import Preset, merge_options, models
 
-__all__ = ["Preset", "build_model", "models"]
-
-
-@dataclass(frozen=True)
-class Preset:
-    """A network class, the side of its usual input in pixels, and the options that differ from the class's own."""
-
-    build: Callable[..., nn.Module]
-    size: int
-    options: dict[str, Any]
-
-    def accepts(self) -> list[str]:
-        """Return the options that a recipe may set under ``model.options``."""
-        return [p.name for p in inspect.signature(self.build).parameters.values() if p.kind is p.KEYWORD_ONLY]
+__all__ = ["build_model", "option_groups", "upgrade_options"]
 
 
-models: Registry[Preset] = Registry("model")
+def build_model(
+    name: str,
+    num_points: int,
+    size: int | None = None,
+    *,
+    options: Mapping[str, Any] | None = None,
+    scheme: Scheme | None = None,
+    preset: bool = True,
+) -> LandmarkModel:
+    """Build a registered network with random weights.
 
-models.register("fifa_base")(Preset(FiFANet, 512, {}))
-# For two CPU cores: most of an hourglass's time goes into its largest maps, so those carry no block on the skip and 1x1
-# convolutions before the BlurPools, FF-Parsers stand on maps of 16 and less, and one light block refines to 64 x 64. The
-# tokens are 8 x 8 and see the whole face, so hourglasses need not go below that.
-_TINY: dict[str, Any] = {
-    "width": 128,
-    "depth": 6,
-    "heads": 4,
-    "mlp_ratio": 3.0,
-    "channels": 64,
-    "stem": "conv",
-    "stem_base": 24,
-    "refine": 32,
-    "wiring": "cascade",
-    "fuse": "add",
-    "skip_block": False,
-    "down_kernel": 1,
-    "hourglass_depth": 2,
-    "ffp_max": 16,
-}
-models.register("fifa_tiny")(Preset(FiFANet, 128, _TINY))
-# Four times the pixels through the same maps, twice the blocks and a wider refinement: it can start from fifa_tiny's weights.
-_SMALL = {**_TINY, "fold": 2, "patch": 32, "map_stride": 8, "depth": 12, "refine": 64}
-models.register("fifa_small")(Preset(FiFANet, 256, _SMALL))
-# What "fiducia weights join" writes; a recipe that trains one names its members itself.
-_PAIR = [{"model": "fifa_small", "size": 256, **_SMALL}, {"model": "fifa_tiny", "size": 128, **_TINY}]
-models.register("committee")(Preset(Committee, 256, {"members": _PAIR}))
-models.register("vit_base")(Preset(VanillaViT, 512, {}))
-
-
-def build_model(cfg: ModelConfig, num_points: int, size: int, *, preset_options: bool = True) -> nn.Module:
-    """Build a network for ``num_points`` landmarks on ``size`` x ``size`` crops.
-
-    The result has ``num_points``, ``size``, ``stride`` (crop pixels a heatmap cell), ``feature_channels`` and
-    ``parameter_groups()``. ``cfg.backbone_weights`` are loaded where the network has a ViT. With ``preset_options`` off,
-    ``cfg.options`` are all that differ from the class's own: trained weights keep the network that they were trained in
-    when the preset of its name moves on.
+    Args:
+        name: a registered network.
+        num_points: K.
+        size: side of the crops in pixels; None = the network's usual one.
+        options: what differs from the preset, as nested tables.
+        scheme: the landmark set, for networks that draw edges or know mirror pairs; others ignore it.
+        preset: False = ``options`` are all that differs from the builder's own defaults. A weight card holds all of them, so
+            that trained weights keep their network when the preset of its name changes.
 
     Raises:
         UsageError: an unknown network or option, or sizes that do not divide.
-        FiduciaError: backbone weights that cannot be read or do not fit.
     """
-    if cfg.name not in models:
-        raise UsageError(f"model.name: no model is called {cfg.name!r}{did_you_mean(cfg.name, list(models))}")
-    preset = models[cfg.name]
-    known = preset.accepts()
-    for option in cfg.options:
-        if option not in known:
-            raise UsageError(f"model.options: {cfg.name} has no option {option!r}{did_you_mean(option, known)}")
+    entry = models.get(name, "model.name: ")
+    table = upgrade_options(entry, options or {}, refuse=preset)
+    arguments = merge_options(entry.options, table) if preset else dict(table)
+    known = _keywords(entry)
+    for key in arguments:
+        if key not in known:
+            raise UsageError(f"model.options: {name} has no option {key!r}{did_you_mean(key, sorted(known))}")
+    for key, group in option_groups(entry).items():
+        if key in arguments:
+            arguments[key] = _group(name, key, group, arguments[key])
+    if "scheme" in inspect.signature(entry.build).parameters:
+        arguments["scheme"] = scheme
     try:
-        model = preset.build(num_points, size, **{**(preset.options if preset_options else {}), **cfg.options})
+        return entry.build(num_points, size or entry.size, **arguments)
     except (ValueError, TypeError) as error:
-        raise UsageError(f"model {cfg.name} at {size} pixels: {error}") from error
-    model.name = cfg.name  # type: ignore[assignment]
-    if cfg.backbone_weights is not None:
-        from .backbone import load_backbone
+        raise UsageError(f"model {name} at {size or entry.size} pixels: {error}") from error
 
-        load_backbone(model, cfg.backbone_weights)
-    return model
+
+def option_groups(entry: Preset) -> dict[str, type[Options]]:
+    """Return the option groups among a builder's keywords, by keyword."""
+    target = entry.build.__init__ if inspect.isclass(entry.build) else entry.build
+    hints = typing.get_type_hints(target)
+    return {k: v for k, v in hints.items() if isinstance(v, type) and issubclass(v, Options)}
+
+
+def upgrade_options(entry: Preset, options: Mapping[str, Any], *, refuse: bool = False) -> dict[str, Any]:
+    """Put options that an earlier version named otherwise in their present place.
+
+    Raises:
+        UsageError: with ``refuse``, for a recipe: one line that says which key moved where.
+    """
+    upgraded: dict[str, Any] = {}
+    for key, value in options.items():
+        target = entry.renamed.get(key)
+        if target is None:
+            upgraded = merge_options(upgraded, {key: value})
+            continue
+        if refuse:
+            raise UsageError(f"model.options.{key} is now model.options.{target}; change the recipe")
+        nested: Any = value
+        for part in reversed(target.split(".")):
+            nested = {part: nested}
+        upgraded = merge_options(upgraded, nested)
+    return upgraded
+
+
+def _keywords(entry: Preset) -> set[str]:
+    parameters = inspect.signature(entry.build).parameters.values()
+    return {p.name for p in parameters if p.kind is p.KEYWORD_ONLY and p.name != "scheme"}
+
+
+def _group(name: str, key: str, group: type[Options], value: Any) -> BaseModel:
+    if isinstance(value, group):
+        return value
+    if not isinstance(value, Mapping):
+        raise UsageError(f"model.options.{key}: {name} expects a table of options; found {value!r}")
+    try:
+        return group.model_validate(dict(value))
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(["model", "options", key, *(str(part) for part in first["loc"])])
+        known = list(group.model_fields)
+        if first["type"] == "extra_forbidden":
+            raise UsageError(f"{where}: {name} has no such option{did_you_mean(str(first['loc'][0]), known)}") from error
+        raise UsageError(f"{where}: {first['msg'].removeprefix('Value error, ')}; found {first['input']!r}") from error

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ..config import ModelConfig
+from ..recipes.sections import ModelConfig
 from .build import build_model, models
 
 __all__ = ["count_gmac", "count_parameters", "describe_models"]

@@ -8,11 +8,10 @@ import torch
 from torch import Tensor, nn
 
 from ..structures import ModelOutput
-from .blocks import ConvNormAct, Normalize, ResidualBlock, check_choice, heatmap_head
-from .hourglass import BlurPool, Hourglass, resize
-from .shape import ShapeRegressor
-from .spectral import FFParser
-from .vit import ConvStem, ViT
+from .parts.blocks import ConvNormAct, Normalize, ResidualBlock, check_choice, heatmap_head
+from .parts.hourglass import BlurPool, Hourglass, resize
+from .parts.spectral import FFParser
+from .parts.vit import ConvStem, ViT
 
 __all__ = ["FiFANet", "split_parameters"]
 

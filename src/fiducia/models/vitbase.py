@@ -5,9 +5,9 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from ..structures import ModelOutput
-from .blocks import ConvNormAct, Normalize, ResidualBlock, check_choice, heatmap_head, make_norm
+from .parts.blocks import ConvNormAct, Normalize, ResidualBlock, check_choice, heatmap_head, make_norm
 from .fifanet import split_parameters
-from .vit import ConvStem, ViT
+from .parts.vit import ConvStem, ViT
 
 __all__ = ["VanillaViT"]
 

@@ -9,14 +9,15 @@ from typing import Any, overload
 import numpy as np
 import numpy.typing as npt
 
-from ..data.images import crop
+from ..images.pixels import crop
 from ..geometry import affine_apply, affine_invert, box_to_crop, tight_box
-from ..structures import Detection, Detector, Face, FiduciaError, Runtime, UsageError
-from .boxes import BoxesFile, given_boxes, inside
-from .detector import get_detector, suppress
-from .flip import FlipTest
+from ..structures import Detection, Detector, Face, Runtime
+from ..errors import FiduciaError, UsageError
+from ..detectors.boxes import BoxesFile, given_boxes, inside
+from ..detectors.builtin import get_detector, suppress
+from ..runtimes.flip import FlipTest
 from .inputs import Photo, open_photo
-from .runtime import get_runtime, open_runtime, pick_device
+from ..runtimes.torch_runtime import get_runtime, open_runtime, pick_device
 
 __all__ = ["Predictor", "load"]
 
@@ -199,7 +200,7 @@ def load(
         second_pass: crop again round the first points, and look twice.
         batch_size: crops that are computed together.
         min_face: shortest longer side of a face's box, in photograph pixels.
-        flip: look at every crop mirrored too and average (:class:`fiducia.predict.flip.FlipTest`), in twice the time;
+        flip: look at every crop mirrored too and average (:class:`fiducia.runtimes.flip.FlipTest`), in twice the time;
             None = as the weights' card says.
 
     Raises:

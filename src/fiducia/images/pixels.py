@@ -1,0 +1,352 @@
+"""Photographs in, crops out: the one place that decodes, writes and resamples pictures.
+
+Whoever crops a face (training, evaluation, detection) does it by :func:`crop`, so that all see the same anti-aliasing.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any, cast
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from ..geometry import affine_apply, affine_compose, affine_invert
+from ..errors import FiduciaError, UsageError
+from .headers import HeaderError, read_header
+from .remarks import decode_quietly
+
+Image = npt.NDArray[np.uint8]
+
+__all__ = [
+    "MAX_PIXELS",
+    "Patch",
+    "bent_patch",
+    "crop",
+    "crop_patch",
+    "cut_patch",
+    "read_image",
+    "reduction",
+    "require_writable",
+    "write_atomic",
+    "write_image",
+]
+
+MAX_PIXELS = 200_000_000
+"""A file that claims more pixels than this is refused before anything is decoded (0.6 GB as RGB)."""
+
+_INTERPOLATION = {"bilinear": cv2.INTER_LINEAR, "nearest": cv2.INTER_NEAREST}
+
+
+def read_image(source: str | Path | bytes) -> Image:
+    """Decode a photograph: JPEG (grey, colour or CMYK), PNG, WebP, BMP, TIFF, GIF (first frame) or PNM.
+
+    EXIF orientation is applied, 16-bit values are divided by 257, grey becomes three equal channels, and an alpha
+    channel is dropped (the colours beneath it stay, as in Pillow's ``convert("RGB")``).
+
+    Args:
+        source: a path, or a file's bytes.
+
+    Returns:
+        uint8 ``(H, W, 3)`` RGB in [0, 255].
+
+    Raises:
+        FiduciaError: missing, empty, cut short, damaged, of another format, or more than :data:`MAX_PIXELS`.
+    """
+    if isinstance(source, bytes):
+        name, data = "image bytes", source
+    else:
+        name, path = str(source), Path(source)
+        try:
+            data = path.read_bytes()
+        except FileNotFoundError:
+            raise FiduciaError(f"{name}: no such file; expected an image; check the path") from None
+        except IsADirectoryError:
+            raise FiduciaError(f"{name}: is a folder; expected an image; name a file inside it") from None
+        except (OSError, ValueError) as error:
+            reason = getattr(error, "strerror", None) or error
+            raise FiduciaError(f"{name}: cannot be opened ({reason}); check the path and its permissions") from None
+    try:
+        header = read_header(data)
+    except HeaderError as error:
+        raise FiduciaError(f"{name}: {error}") from None
+    if not 0 < header.width * header.height <= MAX_PIXELS:
+        size = f"{header.width} x {header.height} pixels"
+        raise FiduciaError(f"{name}: {size}; expected at most {MAX_PIXELS // 10**6} million; shrink it")
+    pixels, cut = _decode(data)
+    if cut:
+        raise FiduciaError(
+            f"{name}: is cut short (the {header.format} data end before the picture does); download or export it again"
+        )
+    if pixels is None or pixels.dtype not in (np.uint8, np.uint16):
+        found = "damaged" if pixels is None else f"of {pixels.dtype} pixels"
+        raise FiduciaError(
+            f"{name}: a {header.format} file that cannot be decoded ({found}; expected 8 or 16 bits a channel); "
+            "export it again as PNG or JPEG"
+        )
+    if pixels.dtype == np.uint16:
+        # 65535 / 257 = 255 exactly; rounded to nearest in integers.
+        pixels = ((pixels.astype(np.uint32) + 128) // 257).astype(np.uint8)
+    return np.ascontiguousarray(pixels)
+
+
+def _decode(data: bytes) -> tuple[npt.NDArray[np.generic] | None, bool]:
+    """Decode to RGB of the file's own depth, with nothing on stderr; None where it cannot. Second: was it cut short?"""
+    logging = cv2.utils.logging
+    level = logging.getLogLevel()
+    logging.setLogLevel(logging.LOG_LEVEL_SILENT)
+    try:
+        pixels, cut = decode_quietly(
+            lambda: cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH)
+        )
+        # Not IMREAD_COLOR_RGB: with it OpenCV 4.14 leaves most rows of a 16-bit colour TIFF unwritten.
+        return None if pixels is None else cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB, dst=pixels), cut
+    except cv2.error:
+        return None, False
+    finally:
+        logging.setLogLevel(level)
+
+
+def write_atomic(path: str | Path, data: bytes) -> None:
+    """Write a file whole or not at all: beside its place first, then renamed into it. Missing folders are made.
+
+    Raises:
+        FiduciaError: the place cannot be written.
+    """
+    path = Path(path)
+    beside = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with beside.open("xb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            beside.replace(path)
+        except BaseException:
+            beside.unlink(missing_ok=True)
+            raise
+    except OSError as error:
+        raise FiduciaError(f"{path}: cannot be written ({error.strerror or error}); choose another place") from None
+
+
+def require_writable(path: str | Path) -> None:
+    """Refuse a place where nothing can be written, before the work whose result should stand there; nothing is made yet.
+
+    Raises:
+        UsageError: its nearest folder is a file or may not be written into.
+    """
+    whole = Path(path).absolute()
+    if whole.exists() and not os.access(whole, os.W_OK):
+        raise UsageError(f"{path}: cannot be written; choose another place")
+    nearest = next(folder for folder in whole.parents if folder.exists())
+    if not nearest.is_dir() or not os.access(nearest, os.W_OK):
+        what = "cannot be written into" if nearest.is_dir() else "is a file"
+        raise UsageError(f"{path}: nothing can be written there ({nearest} {what}); choose another place")
+
+
+def write_image(path: str | Path, rgb: Image) -> None:
+    """Write uint8 ``(H, W, 3)`` RGB, atomically, as its suffix says (JPEG at quality 95, PNG, WebP, BMP, TIFF).
+
+    Raises:
+        UsageError: an unknown suffix, or an array of another shape or type.
+        FiduciaError: the place cannot be written.
+    """
+    path = Path(path)
+    suffix = path.suffix.lower()
+    if suffix not in (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"):
+        raise UsageError(
+            f"{path}: cannot write {suffix or 'a file without suffix'}; expected .jpg, .png, .webp, .bmp or .tiff"
+        )
+    if rgb.dtype != np.uint8 or rgb.ndim != 3 or rgb.shape[2] != 3 or rgb.size == 0:
+        raise UsageError(f"{path}: found {rgb.dtype} {rgb.shape}; expected uint8 (H, W, 3) RGB")
+    options = [cv2.IMWRITE_JPEG_QUALITY, 95] if suffix in (".jpg", ".jpeg") else []
+    done, buffer = cv2.imencode(suffix, cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR), options)
+    if not done:
+        raise FiduciaError(f"{path}: {rgb.shape[1]} x {rgb.shape[0]} pixels cannot be stored as {suffix}; use .png")
+    write_atomic(path, buffer.tobytes())
+
+
+@dataclass(frozen=True, eq=False)
+class Patch:
+    """A part of a photograph, perhaps reduced.
+
+    Attributes:
+        image: uint8 ``(h, w, 3)``.
+        x, y: the column and row of its first pixel, counted in (reduced) pixels of the whole photograph.
+        factor: f; one pixel is the mean of f x f photograph pixels, of a grid that starts at the photograph's corner.
+            Pixel i of the reduced photograph is centred on ``f * (i + 0.5) - 0.5``.
+    """
+
+    image: Image
+    x: int = 0
+    y: int = 0
+    factor: int = 1
+
+
+def reduction(to_crop: npt.ArrayLike) -> int:
+    """Return f = floor(1 / scale), at least 1: how many photograph pixels a side one crop pixel covers.
+
+    Bilinear sampling looks at 2 x 2 pixels only; a photograph much larger than the crop is averaged down by f first.
+    """
+    linear = np.asarray(to_crop, dtype=np.float64)[:, :2]
+    scale = math.sqrt(abs(linear[0, 0] * linear[1, 1] - linear[0, 1] * linear[1, 0]))
+    if not (math.isfinite(scale) and scale > 0):
+        raise ValueError(f"an affine of zero or endless scale cannot crop: {np.asarray(to_crop).tolist()}")
+    # A ratio that is whole but for rounding counts as whole.
+    return max(1, math.floor(1 / scale + 1e-6))
+
+
+def cut_patch(image: Image, box: npt.ArrayLike, factor: int = 1) -> Patch:
+    """Cut the part of a photograph that covers a box and area-reduce it.
+
+    Args:
+        image: the photograph, uint8 ``(H, W, 3)``.
+        box: ``(4,)`` x1 y1 x2 y2 in photograph pixels; the part never reaches beyond the photograph.
+        factor: f >= 1. Blocks are aligned to the photograph's corner, so any two cuts agree where they overlap; a block
+            that hangs over the right or lower border is averaged with black, which is what lies outside.
+
+    Returns:
+        The patch; its image is empty where the box misses the photograph, and a view of ``image`` where f is 1.
+    """
+    height, width = image.shape[:2]
+    x1, y1, x2, y2 = np.asarray(box, dtype=np.float64).tolist()
+    columns, rows = -(-width // factor), -(-height // factor)
+    # One reduced pixel of margin on each side: what bilinear sampling at the box's edge still touches.
+    left, right = _span(x1, x2, factor, columns)
+    top, bottom = _span(y1, y2, factor, rows)
+    part: Any = image[top * factor : bottom * factor, left * factor : right * factor]
+    if factor > 1 and part.size:
+        down, across = (bottom - top) * factor - part.shape[0], (right - left) * factor - part.shape[1]
+        if down or across:
+            part = cv2.copyMakeBorder(part, 0, down, 0, across, cv2.BORDER_CONSTANT, value=(0, 0, 0))
+        part = cv2.resize(part, (right - left, bottom - top), interpolation=cv2.INTER_AREA)
+    return Patch(part, left, top, factor)
+
+
+def _span(low: float, high: float, factor: int, limit: int) -> tuple[int, int]:
+    """Return the first and one past the last reduced pixel, of ``limit``, that sampling within low..high touches."""
+    first = math.floor(min(max((low + 0.5) / factor - 0.5, -2.0), limit)) - 1
+    last = math.ceil(min(max((high + 0.5) / factor - 0.5, -2.0), limit)) + 2
+    first = min(max(first, 0), limit)
+    return first, max(min(last, limit), first)
+
+
+def crop_patch(patch: Patch, to_crop: npt.ArrayLike, size: int, *, interpolation: str = "bilinear") -> Image:
+    """Resample a patch to a crop; :func:`crop` for a patch that was cut and reduced before.
+
+    Args:
+        patch: must cover the crop's footprint, else what it lacks is black.
+        to_crop: ``(2, 3)`` photograph → crop (of the photograph, not of the patch).
+        size: side of the crop in pixels.
+        interpolation: ``"bilinear"`` or ``"nearest"``, within the patch's own grid.
+
+    Returns:
+        uint8 ``(size, size, 3)``.
+    """
+    to_photo = affine_invert(to_crop)
+    f = patch.factor
+    # Always the same cut for the same crop, so that the patch's extent can never move a rounding error.
+    left, right, top, bottom = _footprint(to_photo, size)
+    height, width = patch.image.shape[:2]
+    x0, x1 = _span(left, right, f, patch.x + width)
+    y0, y1 = _span(top, bottom, f, patch.y + height)
+    x0, y0 = max(x0, patch.x), max(y0, patch.y)
+    part = patch.image[y0 - patch.y : max(y1 - patch.y, 0), x0 - patch.x : max(x1 - patch.x, 0)]
+    if part.size == 0:
+        return np.zeros((size, size, 3), np.uint8)
+    shrink = np.array([[1 / f, 0.0, 0.5 / f - 0.5 - x0], [0.0, 1 / f, 0.5 / f - 0.5 - y0]])
+    warped = cv2.warpAffine(
+        part,
+        affine_compose(shrink, to_photo),
+        (size, size),
+        flags=_INTERPOLATION[interpolation] | cv2.WARP_INVERSE_MAP,
+        borderMode=cv2.BORDER_CONSTANT,
+        borderValue=(0, 0, 0),
+    )
+    return cast(Image, warped)
+
+
+def bent_patch(
+    patch: Patch,
+    to_crop: npt.ArrayLike,
+    size: int,
+    read_at: Callable[[npt.NDArray[np.float64]], npt.NDArray[np.float64]],
+    *,
+    interpolation: str = "bilinear",
+) -> Image:
+    """Resample a patch to a crop through a smooth map of the photograph, in one go.
+
+    Args:
+        patch: as in :func:`crop_patch`.
+        to_crop: ``(2, 3)``, bent photograph → crop.
+        size: side of the crop in pixels.
+        interpolation: ``"bilinear"`` or ``"nearest"``.
+        read_at: photograph pixels ``(..., 2)`` of the bent photograph → those of the real one. It is asked at every fourth
+            pixel and interpolated, which is exact enough for waves longer than half a crop (0.03 pixels at 256).
+
+    Returns:
+        uint8 ``(size, size, 3)``.
+    """
+    if patch.image.size == 0:
+        return np.zeros((size, size, 3), np.uint8)
+    between = _between(size)
+    ends = np.linspace(0.0, size - 1.0, between.shape[1])
+    nodes = np.stack(np.meshgrid(ends, ends), axis=-1)
+    photo = read_at(affine_apply(affine_invert(to_crop), nodes))
+    grid = (photo + 0.5) / patch.factor - 0.5
+    # OpenCV samples at 32nds of a pixel; rounded here, in the photograph's frame, they are the same whatever the patch's extent.
+    x, y = (np.rint(32 * (between @ grid[..., axis] @ between.T)) / 32 for axis in (0, 1))
+    bent = cv2.remap(
+        patch.image,
+        (x - patch.x).astype(np.float32),
+        (y - patch.y).astype(np.float32),
+        _INTERPOLATION[interpolation],
+        borderMode=cv2.BORDER_CONSTANT,
+        borderValue=(0, 0, 0),
+    )
+    return cast(Image, bent)
+
+
+@cache
+def _between(size: int) -> npt.NDArray[np.float64]:
+    """Return ``(size, n)``: the linear interpolation from n points with both ends, some four pixels apart, to every pixel."""
+    n = max(2, size // 4 + 1)
+    place = np.linspace(0.0, n - 1.0, size)[:, None]
+    weights: npt.NDArray[np.float64] = np.maximum(0.0, 1.0 - np.abs(place - np.arange(n)))
+    return weights
+
+
+def crop(image: Image, to_crop: npt.ArrayLike, size: int, *, interpolation: str = "bilinear") -> Image:
+    """Crop a face: cut out what the crop needs, average it down where it is much larger, and warp it once.
+
+    Args:
+        image: the photograph, uint8 ``(H, W, 3)``.
+        to_crop: ``(2, 3)`` photograph → crop, such as :func:`fiducia.geometry.box_to_crop` gives.
+        size: side of the square crop in pixels.
+        interpolation: ``"bilinear"`` or ``"nearest"``.
+
+    Returns:
+        uint8 ``(size, size, 3)``; black where the crop leaves the photograph.
+
+    Raises:
+        ValueError: the affine has no inverse.
+    """
+    left, right, top, bottom = _footprint(affine_invert(to_crop), size)
+    patch = cut_patch(image, (left, top, right, bottom), reduction(to_crop))
+    return crop_patch(patch, to_crop, size, interpolation=interpolation)
+
+
+def _footprint(to_photo: npt.NDArray[np.float64], size: int) -> tuple[float, float, float, float]:
+    """Return left, right, top, bottom of a crop's corner pixels in the photograph."""
+    end = size - 1.0
+    corners = affine_apply(to_photo, [[0.0, 0.0], [end, 0.0], [0.0, end], [end, end]])
+    (left, top), (right, bottom) = corners.min(axis=0), corners.max(axis=0)
+    return float(left), float(right), float(top), float(bottom)

@@ -1,0 +1,211 @@
+"""Reading and writing recipes: TOML in, :class:`fiducia.recipes.sections.Recipe` out, with errors that name the nearest key.
+
+A recipe may ``extends = "other.toml"`` (one level: the other may not extend again). ``--set a.b=c`` overrides one value;
+a key that stands in one section only may be given without it, as in ``--set epochs=5``.
+
+Recipes that ship lie in ``recipes/``; the rows of the paper's tables in ``recipes/tables/``, read by :mod:`fiducia.reproduce.rows`.
+"""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from .sections import Recipe
+from ..registry import did_you_mean
+from ..errors import UsageError
+
+__all__ = ["dump_recipe", "find_recipe", "load_recipe", "parse_recipe", "recipe_names", "table_file"]
+
+# Inside an installed package, and beside the sources of an editable one.
+_FOLDERS = (Path(__file__).parent / "recipes", Path(__file__).parents[2] / "recipes")
+
+
+def recipe_names() -> list[str]:
+    """Return the names of the shipped recipes, such as ``300w``; those of the paper's tables are for ``fiducia reproduce``."""
+    return sorted({path.stem for folder in _FOLDERS if folder.is_dir() for path in folder.glob("*.toml")})
+
+
+def table_file(name: str) -> Path:
+    """Return the path of a file of ``recipes/tables``, such as ``table3.toml``.
+
+    Raises:
+        FileNotFoundError: the installation lacks it.
+    """
+    for folder in _FOLDERS:
+        if (path := folder / "tables" / name).is_file():
+            return path
+    raise FileNotFoundError(f"recipes/tables/{name} is missing from this installation of fiducia; install it again")
+
+
+def find_recipe(name: str | Path) -> Path:
+    """Return the file of a recipe given by path, or by the name of a shipped one.
+
+    Raises:
+        UsageError: there is neither such a file nor such a name.
+    """
+    for candidate in (Path(name), *(folder / f"{name}.toml" for folder in _FOLDERS), *(f / name for f in _FOLDERS)):
+        if candidate.is_file():
+            return candidate
+    raise UsageError(f"{name}: no such recipe file{did_you_mean(str(name), recipe_names())}")
+
+
+def load_recipe(name: str | Path, overrides: Iterable[str] = ()) -> Recipe:
+    """Read a recipe and apply ``key=value`` overrides in their order.
+
+    Args:
+        name: a path, or the name of a shipped recipe.
+        overrides: ``section.key=value``; the value is TOML, and a bare word is a string.
+
+    Raises:
+        UsageError: unreadable file, unknown key (with the nearest known one), or a value of the wrong kind.
+    """
+    path = find_recipe(name)
+    table = _read(path)
+    if "rows" in table:
+        raise UsageError(f"{path}: a table of several recipes; run: fiducia reproduce {path.stem}")
+    parent = table.pop("extends", None)
+    if parent is not None:
+        base_path = path.parent / str(parent)
+        base = _read(base_path if base_path.is_file() else find_recipe(str(parent)))
+        if "extends" in base:
+            raise UsageError(f"{path}: extends {parent}, which extends again; one level is allowed, so name its parent")
+        table = _merge(base, table)
+    table.setdefault("name", path.stem)
+    tables = [table]
+    overrides = list(overrides)
+    for override in overrides:
+        tables.append(_merge(tables[-1], _override(override)))
+    try:
+        return parse_recipe(tables[-1], origin=str(path))
+    except UsageError as error:
+        raise _blame(error, path, tables, overrides) from error
+
+
+def _blame(error: UsageError, path: Path, tables: list[dict[str, Any]], overrides: list[str]) -> UsageError:
+    """Return the error with the first ``--set`` that brings it about in the file's place, where it is one of them."""
+    for i, table in enumerate(tables):
+        try:
+            parse_recipe(table, origin=str(path))
+        except UsageError as found:
+            if str(found) == str(error):
+                return (
+                    error if i == 0 else UsageError(f"--set {overrides[i - 1]}: {str(error).removeprefix(f'{path}: ')}")
+                )
+    return error
+
+
+def parse_recipe(table: Mapping[str, Any], origin: str = "recipe") -> Recipe:
+    """Turn a nested dictionary into a Recipe; ``origin`` names the file in errors.
+
+    Raises:
+        UsageError: as :func:`load_recipe`.
+    """
+    _check_keys(table, Recipe, origin, "")
+    try:
+        return Recipe.model_validate(dict(table))
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"] if not str(part).startswith(("literal", "function")))
+        message = first["msg"].removeprefix("Value error, ")
+        found = "" if first["type"] == "value_error" else f"; found {first['input']!r}"
+        raise UsageError(f"{origin}: {where + ': ' if where else ''}{message}{found}") from error
+
+
+def dump_recipe(recipe: Recipe) -> str:
+    """Return the whole recipe as TOML that :func:`load_recipe` reads back to an equal one."""
+    lines: list[str] = []
+    _dump(recipe.model_dump(mode="json", exclude_none=True), "", lines)
+    return "\n".join(lines).strip() + "\n"
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path}: cannot be read as a recipe ({error})") from error
+    except tomllib.TOMLDecodeError as error:
+        raise UsageError(f"{path}: not TOML: {error}") from error
+
+
+def _merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    merged = dict(base)
+    for key, value in over.items():
+        old = merged.get(key)
+        merged[key] = _merge(old, value) if isinstance(old, Mapping) and isinstance(value, Mapping) else value
+    return merged
+
+
+def _override(text: str) -> dict[str, Any]:
+    key, sign, raw = text.partition("=")
+    if not sign or not key.strip():
+        raise UsageError(f"--set {text}: expected key=value, for example train.epochs=5")
+    try:
+        value = tomllib.loads(f"x = {raw}")["x"]
+    except tomllib.TOMLDecodeError:
+        value = raw
+    parts = key.strip().split(".")
+    if len(parts) == 1 and parts[0] not in Recipe.model_fields:
+        homes = _homes(Recipe, parts[0], [])
+        if len(homes) > 1:
+            raise UsageError(
+                f"--set {text}: {parts[0]!r} stands in {' and '.join('.'.join(h) for h in homes)}; say which"
+            )
+        if not homes:
+            # Here, since a look at the top level alone would offer no key but the sections.
+            raise UsageError(f"--set {text}: unknown key {parts[0]!r}{did_you_mean(parts[0], _keys(Recipe))}")
+        parts = homes[0]
+    nested: Any = value
+    for part in reversed(parts):
+        nested = {part: nested}
+    return dict(nested)
+
+
+def _homes(model: type[BaseModel], key: str, prefix: list[str]) -> list[list[str]]:
+    """Return the full paths of every field called ``key`` below ``model``."""
+    homes: list[list[str]] = []
+    for name, field in model.model_fields.items():
+        if name == key:
+            homes.append([*prefix, name])
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            homes += _homes(field.annotation, key, [*prefix, name])
+    return homes
+
+
+def _keys(model: type[BaseModel]) -> list[str]:
+    """Return the names of every field of ``model`` and below it, each once."""
+    found = dict.fromkeys(model.model_fields)
+    for field in model.model_fields.values():
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            found |= dict.fromkeys(_keys(field.annotation))
+    return list(found)
+
+
+def _check_keys(table: Mapping[str, Any], model: type[BaseModel], origin: str, prefix: str) -> None:
+    known = list(model.model_fields)
+    for key, value in table.items():
+        if key not in known:
+            raise UsageError(f"{origin}: unknown key {prefix + key!r}{did_you_mean(key, known)}")
+        kind = model.model_fields[key].annotation
+        if isinstance(kind, type) and issubclass(kind, BaseModel):
+            if not isinstance(value, Mapping):
+                raise UsageError(f"{origin}: {prefix + key} is a section, [{prefix + key}]; found {value!r}")
+            _check_keys(value, kind, origin, f"{prefix}{key}.")
+
+
+def _dump(table: Mapping[str, Any], prefix: str, lines: list[str]) -> None:
+    for key, value in table.items():
+        if not isinstance(value, Mapping):
+            # JSON's strings, numbers, booleans and arrays of these are TOML as they stand, but for two things: TOML knows no
+            # pairs of \\u surrogates, so characters are written as themselves, and it wants DEL escaped.
+            text = json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+            lines.append(f"{key} = {text}")
+    for key, value in table.items():
+        if isinstance(value, Mapping):
+            lines += ["", f"[{prefix}{key}]"]
+            _dump(value, f"{prefix}{key}.", lines)

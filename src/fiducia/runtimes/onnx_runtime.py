@@ -1,0 +1,56 @@
+"""An exported graph in onnxruntime, on the CPU."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+import onnxruntime
+import torch
+
+from ..schemes.sets import Scheme
+from ..errors import FiduciaError
+from ..exporting.sealed import Sealed, check_signature
+
+__all__ = ["OnnxRuntime"]
+
+
+class OnnxRuntime:
+    """Runs an exported ONNX graph with as many threads as torch has.
+
+    Args:
+        sealed: the export.
+        scheme: the landmark set of its points.
+        threads: None = torch's.
+
+    Raises:
+        FiduciaError: onnxruntime cannot load the graph, or it does not fit its card.
+    """
+
+    name = "onnx"
+
+    def __init__(self, sealed: Sealed, scheme: Scheme, threads: int | None = None) -> None:
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads or torch.get_num_threads()
+        options.inter_op_num_threads = 1
+        options.log_severity_level = 3
+        try:
+            self.session = onnxruntime.InferenceSession(sealed.graph, options, providers=["CPUExecutionProvider"])
+        except Exception as error:  # onnxruntime's errors share no base class
+            raise FiduciaError(
+                f"{sealed.origin}: onnxruntime cannot load it: {' '.join(str(error).split())[:200]}"
+            ) from error
+        inputs = {i.name: (i.type, i.shape) for i in self.session.get_inputs()}
+        outputs = {o.name: o.shape for o in self.session.get_outputs()}
+        check_signature(
+            sealed,
+            scheme,
+            {name: shape for name, (kind, shape) in inputs.items() if kind == "tensor(uint8)"},
+            outputs,
+        )
+        self.size = int(sealed.card.size)
+        self.scheme = scheme
+
+    def __call__(self, crops: npt.NDArray[np.uint8]) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+        """Map uint8 ``(N, 3, S, S)`` RGB crops to points ``(N, K, 2)`` in crop pixels and confidence ``(N, K)`` in [0, 1]."""
+        points, confidence = self.session.run(["points", "confidence"], {"crops": np.ascontiguousarray(crops)})
+        return points, confidence

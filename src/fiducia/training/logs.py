@@ -1,0 +1,122 @@
+"""What a run leaves behind: its directory, its metrics as CSV and TensorBoard, and a line an epoch on standard error."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import platform
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from rich.console import Console
+
+from .._version import __version__
+from ..files import write_atomic
+
+__all__ = ["RunLog", "duration", "versions"]
+
+
+def versions() -> dict[str, str]:
+    """Return what a result depends on: versions, platform, git commit (where there is one) and the command line."""
+    try:
+        commit = subprocess.run(
+            ["git", "describe", "--always", "--dirty", "--abbrev=12"],
+            cwd=Path(__file__).parent,
+            capture_output=True,
+            text=True,
+            timeout=10,
+            check=True,
+        ).stdout.strip()
+    except (OSError, subprocess.SubprocessError):
+        commit = "unknown"
+    return {
+        "fiducia": __version__,
+        "commit": commit,
+        "python": platform.python_version(),
+        "torch": str(torch.__version__),
+        "numpy": np.__version__,
+        "platform": platform.platform(),
+        "command": " ".join([Path(sys.argv[0]).name, *sys.argv[1:]]),
+    }
+
+
+def duration(seconds: float) -> str:
+    """Return a time as ``1h02m``, ``3m07s`` or ``8s``."""
+    whole = round(max(0.0, seconds))
+    hours, rest = divmod(whole, 3600)
+    minutes, secs = divmod(rest, 60)
+    if hours:
+        return f"{hours}h{minutes:02d}m"
+    return f"{minutes}m{secs:02d}s" if minutes else f"{secs}s"
+
+
+class RunLog:
+    """The metrics of a run, one row an epoch; rank 0 alone writes.
+
+    ``metrics.csv`` is written anew from the whole history after every epoch, so a resumed run leaves no row twice.
+
+    Args:
+        directory: the run's own.
+        history: rows of the epochs already done, for a resumed run.
+        quiet: True on every rank but 0.
+    """
+
+    def __init__(self, directory: Path, history: list[dict[str, float]], quiet: bool = False) -> None:
+        self.directory = directory
+        self.history = history
+        self.quiet = quiet
+        self.console = Console(stderr=True, quiet=quiet, highlight=False)
+        self.started = time.monotonic()
+        self._board = None if quiet else _tensorboard(directory / "tensorboard")
+
+    def epoch(self, row: dict[str, float], epochs: int) -> None:
+        """Keep one epoch's row and say it."""
+        self.history.append(row)
+        if self.quiet:
+            return
+        columns = list(dict.fromkeys(key for entry in self.history for key in entry))
+        text = io.StringIO()
+        writer = csv.DictWriter(text, columns, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows([{k: f"{v:.8g}" for k, v in entry.items()} for entry in self.history])
+        write_atomic(self.directory / "metrics.csv", text.getvalue().encode())
+        epoch = int(row["epoch"])
+        if self._board is not None:
+            for key, value in row.items():
+                if key != "epoch":
+                    self._board.add_scalar(key.replace("_", "/", 1), value, epoch)
+            self._board.flush()
+        shown = "  ".join(f"{k.removeprefix('train_')} {v:.4g}" for k, v in row.items() if _worth_a_line(k))
+        left = (epochs - epoch) * row["seconds"]
+        line = f"epoch {epoch}/{epochs}  {shown}  {duration(row['seconds'])}, {duration(left)} left"
+        self.console.print(line, soft_wrap=True)
+
+    def json(self, name: str, value: Mapping[str, Any]) -> None:
+        """Write ``value`` as ``name`` in the run's directory."""
+        if not self.quiet:
+            write_atomic(self.directory / name, (json.dumps(value, indent=2) + "\n").encode())
+
+    def close(self) -> None:
+        """Flush what is buffered."""
+        if self._board is not None:
+            self._board.close()
+
+
+def _worth_a_line(key: str) -> bool:
+    return key.startswith(("train_", "val_")) and not key.startswith(("train_share", "train_dcca_sum"))
+
+
+def _tensorboard(directory: Path) -> Any:
+    """Return a TensorBoard writer, or None where the viz extra is not installed."""
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError:
+        return None
+    return SummaryWriter(str(directory))

@@ -1,0 +1,115 @@
+"""Validation inside a run: NME on held-out faces of the last and of the averaged weights, and a picture of some faces."""
+
+from __future__ import annotations
+
+import copy
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from lightning_fabric import Fabric
+from torch import Tensor, nn
+from torch.utils.data import DataLoader
+
+from ..recipes.sections import Recipe
+from ..data.dataset import FaceDataset, collate
+from ..images.pixels import write_image
+from ..draw.pictures import contact_sheet, draw_points
+from ..metrics.errors import nme, normalizer, point_errors
+from ..weights.files import WeightCard, save_weights
+from ..runtimes.torch_runtime import crop_points
+from ..schemes.sets import Scheme
+from .optim import EMA
+
+__all__ = ["save_run_weights", "validate"]
+
+
+def validate(
+    fabric: Fabric,
+    model: nn.Module,
+    ema: EMA,
+    held_out: FaceDataset,
+    recipe: Recipe,
+    scheme: Scheme,
+    picture: Path | None,
+) -> dict[str, float]:
+    """Return ``val_nme`` and ``val_nme_ema`` in percent, and draw the first faces into ``picture``.
+
+    Crops are upright and scaled alike in x and y, so an NME in crop pixels is the NME in the photograph's pixels.
+    The normaliser is inter-ocular where the scheme has one, else the landmark box. Every process holds all the answers.
+    """
+    averaged = copy.deepcopy(model)
+    averaged.load_state_dict(ema.state_dict())
+    networks = {"val_nme": model, "val_nme_ema": averaged} if ema.decay > 0 else {"val_nme": model}
+    kind: Literal["ic", "box"] = "ic" if scheme.inter_ocular is not None else "box"
+    training = model.training
+    errors: dict[str, list[np.ndarray]] = {name: [] for name in networks}
+    shown: list[np.ndarray] = []
+    mine = list(range(fabric.global_rank, len(held_out), fabric.world_size))
+    loader = DataLoader(held_out, batch_size=32, sampler=mine, collate_fn=collate)
+    for network in networks.values():
+        network.eval()
+    for batch in loader:
+        truth = batch.xy[:, 0].double().numpy()
+        images = batch.images[:, 0]
+        for name, network in networks.items():
+            points, _ = crop_points(network, images.to(fabric.device), recipe.heatmap.decode)
+            found = points.double().cpu().numpy()
+            errors[name].append(nme(point_errors(found, truth), normalizer(kind, truth, scheme)))
+            if picture is not None and name == list(networks)[-1] and len(shown) < 16:
+                shown += [
+                    draw_points(draw_points(image, t, (90, 220, 90)), p, (255, 80, 60))
+                    for image, t, p in zip(images.permute(0, 2, 3, 1).numpy(), truth, found, strict=True)
+                ][: 16 - len(shown)]
+    model.train(training)
+    if picture is not None:
+        write_image(picture, contact_sheet(shown, columns=4))
+    result: dict[str, float] = {}
+    for name, parts in errors.items():
+        values = np.concatenate(parts) if parts else np.zeros(0)
+        values = values[np.isfinite(values)]
+        totals = torch.tensor([values.sum(), float(len(values))], dtype=torch.float64)
+        if fabric.world_size > 1:
+            totals = torch.as_tensor(fabric.all_reduce(totals, reduce_op="sum"))
+        result[name] = 100.0 * float(totals[0] / totals[1].clamp(min=1.0))
+    return result
+
+
+def save_run_weights(
+    path: Path,
+    model: nn.Module,
+    ema: EMA,
+    recipe: Recipe,
+    scheme: Scheme,
+    history: list[dict[str, float]],
+    which: str,
+) -> None:
+    """Write ``last`` (the weights as they stand), or ``ema`` or ``best`` (the averaged ones) with their card."""
+    averaged = which != "last" and ema.decay > 0
+    tensors: dict[str, Tensor] = ema.state_dict() if averaged else model.state_dict()
+    rows: list[dict[str, Any]] = []
+    if history:
+        key = "val_nme_ema" if averaged else "val_nme"
+        if key in history[-1]:
+            rows.append(
+                {
+                    "data": recipe.data.source.partition(":")[0],
+                    "split": f"{recipe.data.val_fraction:g} of {recipe.data.split}, by photograph, seed {recipe.data.val_seed}",
+                    "metric": "nme_ic" if scheme.inter_ocular is not None else "nme_box",
+                    "value": history[-1][key],
+                    "epoch": int(history[-1]["epoch"]),
+                }
+            )
+    card = WeightCard.for_run(
+        recipe=recipe,
+        scheme=scheme,
+        name=recipe.name,
+        which=which,
+        numbers=rows,
+        command=" ".join([Path(sys.argv[0]).name, *sys.argv[1:]]),
+        date=datetime.now(UTC).date().isoformat(),
+    )
+    save_weights(path, {k: v.detach().cpu() for k, v in tensors.items()}, card)

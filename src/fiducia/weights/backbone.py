@@ -1,0 +1,129 @@
+"""Pre-trained ViTs from local files: CLIP, FaRL and timm keys, safetensors or weights-only ``.pth``."""
+
+from __future__ import annotations
+
+import pickle
+import re
+import warnings
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from safetensors.torch import save as to_bytes
+from torch import Tensor, nn
+
+from ..files import write_atomic
+from ..errors import FiduciaError, UsageError
+from ..models.parts.vit import ViT, resize_position
+
+__all__ = ["convert_backbone", "load_backbone", "read_state", "to_timm_names"]
+
+_RENAMES = (
+    (r"^conv1\.weight$", "patch_embed.proj.weight"),
+    (r"^class_embedding$", "cls_token"),
+    (r"^positional_embedding$", "pos_embed"),
+    (r"^ln_pre\.", "norm_pre."),
+    (r"^ln_post\.", "norm."),
+    (r"^transformer\.resblocks\.(\d+)\.ln_1\.", r"blocks.\1.norm1."),
+    (r"^transformer\.resblocks\.(\d+)\.ln_2\.", r"blocks.\1.norm2."),
+    (r"^transformer\.resblocks\.(\d+)\.attn\.in_proj_(weight|bias)$", r"blocks.\1.attn.qkv.\2"),
+    (r"^transformer\.resblocks\.(\d+)\.attn\.out_proj\.", r"blocks.\1.attn.proj."),
+    (r"^transformer\.resblocks\.(\d+)\.mlp\.c_fc\.", r"blocks.\1.mlp.fc1."),
+    (r"^transformer\.resblocks\.(\d+)\.mlp\.c_proj\.", r"blocks.\1.mlp.fc2."),
+)
+_WANTED = ("patch_embed.", "cls_token", "pos_embed", "norm_pre.", "blocks.")
+
+
+def read_state(path: Path) -> dict[str, Tensor]:
+    """Read a state dict; ``.pth`` files are unpickled as tensors and plain containers only.
+
+    Raises:
+        FiduciaError: absent, damaged, or holding anything that would have to be executed.
+    """
+    if not path.is_file():
+        raise FiduciaError(f"{path}: no such file; backbone weights are read from local files only")
+    try:
+        if path.suffix == ".safetensors":
+            return load_file(path)
+        with warnings.catch_warnings():
+            # torch remarks on pickle protocols that it then reads or refuses all the same.
+            warnings.simplefilter("ignore", UserWarning)
+            found = torch.load(path, map_location="cpu", weights_only=True)
+    except (SafetensorError, RuntimeError, EOFError, OSError, ValueError, KeyError, pickle.UnpicklingError) as error:
+        # torch's own message on pickles is a page on how to trust them.
+        pickled = isinstance(error, pickle.UnpicklingError)
+        reason = "a pickle of more than tensors" if pickled else " ".join(str(error).split())[:120]
+        reason = reason or type(error).__name__
+        raise FiduciaError(
+            f"{path}: not a readable state dict ({reason}); expected safetensors, or a .pth of nothing but tensors"
+        ) from error
+    for key in ("state_dict", "model", "module"):
+        if isinstance(found, dict) and isinstance(found.get(key), dict):
+            found = found[key]
+    tensors = {k: v for k, v in found.items() if isinstance(v, Tensor)} if isinstance(found, dict) else {}
+    if not tensors:
+        raise FiduciaError(f"{path}: no tensors in it; expected a state dict")
+    return tensors
+
+
+def to_timm_names(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Rename a CLIP or FaRL visual tower to timm's parameter names; timm's own pass through; the rest is dropped.
+
+    CLIP keeps class and position embedding without a batch axis; timm has one.
+    """
+    if any(k.startswith("visual.") for k in state):
+        state = {k.removeprefix("visual."): v for k, v in state.items() if k.startswith("visual.")}
+    renamed: dict[str, Tensor] = {}
+    for key, tensor in state.items():
+        name = key
+        for pattern, target in _RENAMES:
+            name = re.sub(pattern, target, name)
+        if name in ("cls_token", "pos_embed"):
+            tensor = tensor.reshape(1, -1, tensor.shape[-1])
+        if name.startswith(_WANTED):
+            renamed[name] = tensor.float()
+    return renamed
+
+
+def load_backbone(model: nn.Module, path: Path) -> int:
+    """Load a pre-trained ViT into ``model.vit``; the position embedding is resized to its grid.
+
+    Returns:
+        how many tensors were loaded: all of the ViT's.
+
+    Raises:
+        UsageError: the network has no ViT with a patch embedding to load into.
+        FiduciaError: unreadable, or of another width, depth or patch.
+    """
+    vit = getattr(model, "vit", None)
+    if not isinstance(vit, ViT) or not vit.prefix:
+        raise UsageError(
+            "model.backbone_weights: this network has no ViT with a patch embedding; take fifa_base or vit_base"
+        )
+    state = to_timm_names(read_state(path))
+    if "pos_embed" in state:
+        state["pos_embed"] = resize_position(state["pos_embed"], vit.grid, vit.prefix)
+    own = vit.state_dict()
+    for name, tensor in own.items():
+        if name not in state:
+            raise FiduciaError(f"{path}: lacks {name}; expected a ViT with timm's, CLIP's or FaRL's parameter names")
+        if state[name].shape != tensor.shape:
+            raise FiduciaError(
+                f"{path}: {name} is {tuple(state[name].shape)}, the network's is {tuple(tensor.shape)}; set model.options to match"
+            )
+    vit.load_state_dict({name: state[name] for name in own})
+    return len(own)
+
+
+def convert_backbone(source: Path, out: Path) -> int:
+    """Write a foreign ViT state dict as safetensors with timm's names; return the number of tensors.
+
+    Raises:
+        FiduciaError: unreadable, or no ViT in it.
+    """
+    state = to_timm_names(read_state(source))
+    if not any(k.startswith("blocks.") for k in state):
+        raise FiduciaError(f"{source}: no transformer blocks under CLIP's, FaRL's or timm's names")
+    write_atomic(out, to_bytes({k: v.contiguous() for k, v in state.items()}))
+    return len(state)
