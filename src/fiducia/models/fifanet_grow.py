@@ -1,4 +1,4 @@
-"""A larger or leaner network from another's weights; a larger one computes at first what the other did (as in Net2Net, Chen
+"""A larger or leaner FiFANet from another's weights; a larger one computes at first what the other did (as in Net2Net, Chen
 et al. 2016), a leaner one something near it.
 
 Training from nothing is what thousands of faces are too few for; a network that starts where a smaller one ended only has
@@ -8,12 +8,13 @@ to learn what more pixels and more blocks are good for.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 
 import torch
 from torch import Tensor, nn
 
-from ..models.parts.spectral import FFParser, resize_spectrum
-from ..models.parts.vit import ConvStem, ViT, resize_position
+from .parts.spectral import FFParser, resize_spectrum
+from .parts.vit import ConvStem, ViT, resize_position
 
 __all__ = ["grow"]
 
@@ -22,7 +23,7 @@ _INNER = re.compile(r"^(hourglasses\.\d+\.(?:inner\.)+)((?:wide|middle|narrow)\.
 _LAST = ("attn.proj.weight", "attn.proj.bias", "mlp.fc2.weight", "mlp.fc2.bias")
 
 
-def grow(state: dict[str, Tensor], model: nn.Module) -> dict[str, Tensor]:
+def grow(state: Mapping[str, Tensor], model: nn.Module, vit: ViT) -> dict[str, Tensor]:
     """Fit a smaller network's tensors to ``model`` as far as its kind allows; what does not fit is handed through.
 
     * More transformer blocks: every third of the depth keeps its own first, and the rest starts as the identity (their
@@ -35,14 +36,12 @@ def grow(state: dict[str, Tensor], model: nn.Module) -> dict[str, Tensor]:
 
     Args:
         state: of the smaller network, a ``state_dict``.
-        model: the larger one, new; only its shapes are read.
+        model: the larger FiFANet, new; only its shapes are read.
+        vit: its transformer.
 
     Returns:
         tensors under ``model``'s names, to be loaded; those that fit nowhere keep their name and shape.
     """
-    vit = getattr(model, "vit", None)
-    if not isinstance(vit, ViT):
-        return dict(state)
     own = model.state_dict()
     grown = _deepen(state, own, vit.depth)
     first = "vit.patch_embed.stages.0.0.0.weight"
@@ -66,7 +65,7 @@ def grow(state: dict[str, Tensor], model: nn.Module) -> dict[str, Tensor]:
     return grown
 
 
-def _deepen(state: dict[str, Tensor], own: dict[str, Tensor], depth: int) -> dict[str, Tensor]:
+def _deepen(state: Mapping[str, Tensor], own: dict[str, Tensor], depth: int) -> dict[str, Tensor]:
     """Spread a ViT's blocks over the thirds of another one: new blocks add nothing at first, and a third too long is cut."""
     found = [int(match[1]) for name in state if (match := _BLOCK.match(name))]
     old = max(found, default=-1) + 1
