@@ -7,7 +7,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from fiducia.recipes.files.sections import ModelConfig
+from fiducia.recipes.sections import ModelConfig
 from fiducia.weights.backbone import convert_backbone, load_backbone, to_timm_names
 from fiducia.models.build import build_model, models
 from fiducia.models.parts.vit import resize_position

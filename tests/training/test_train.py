@@ -15,7 +15,7 @@ from safetensors.torch import load_file
 from fiducia.data.dataset import FaceDataset, collate
 from fiducia.training.checkpoint import load_checkpoint, save_checkpoint
 from fiducia.training.loop import split_records, train
-from fiducia.recipes.files.files import load_recipe
+from fiducia.recipes.files import load_recipe
 from fiducia.errors import FiduciaError, UsageError
 
 SMALL = [

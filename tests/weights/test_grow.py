@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from fiducia.recipes.files.sections import ModelConfig
+from fiducia.recipes.sections import ModelConfig
 from fiducia.models.build import build_model, models
 from fiducia.weights.grow import grow
 from fiducia.weights.files import WeightCard, init_from, save_weights

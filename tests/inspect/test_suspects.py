@@ -15,7 +15,7 @@ from fiducia.images.pixels import read_image
 from fiducia.data.source import load_records
 from fiducia.inspect import suspects as module
 from fiducia.inspect.suspects import fold_of, rank_suspects
-from fiducia.schemes.sets.sets import get_scheme
+from fiducia.schemes.sets import get_scheme
 from fiducia.errors import FiduciaError, UsageError
 from fiducia.structures import Record
 

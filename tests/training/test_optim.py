@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from fiducia.recipes.files.sections import OptimConfig
+from fiducia.recipes.sections import OptimConfig
 from fiducia.training.optim import EMA, build_optimizer, learning_rate_factor
 
 

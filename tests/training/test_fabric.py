@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from fiducia.recipes.files.sections import ModelConfig, TrainConfig
+from fiducia.recipes.sections import ModelConfig, TrainConfig
 from fiducia.training.fabric import launch
 from fiducia.models import build_model
 

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from typer.testing import CliRunner
 
 from fiducia.cli import app
-from fiducia.recipes.files.sections import ModelConfig
+from fiducia.recipes.sections import ModelConfig
 from fiducia.images.pixels import crop, read_image
 from fiducia.geometry import box_to_crop
 from fiducia.models.build import build_model, models

@@ -14,10 +14,10 @@ import numpy as np
 import pytest
 import torch
 
-from fiducia.recipes.files.sections import ModelConfig
+from fiducia.recipes.sections import ModelConfig
 from fiducia.images.pixels import write_image
 from fiducia.data.source import load_records
-from fiducia.data.synthetic.source.source import synthetic_face
+from fiducia.data.synthetic.source import synthetic_face
 from fiducia.evaluation.evaluate import Settings, evaluate, evaluate_faces, find_points, judge
 from fiducia.evaluation.locate import find_faces
 from fiducia.evaluation.subsets import default_split, require_parts, subsets
@@ -27,7 +27,7 @@ from fiducia.metrics.protocol import Protocol
 from fiducia.models.build import build_model
 from fiducia.weights.files import WeightCard, save_weights
 from fiducia.predict.predictor import Predictor
-from fiducia.schemes.sets.sets import Scheme, conversion, get_scheme
+from fiducia.schemes.sets import Scheme, conversion, get_scheme
 from fiducia.structures import Detection, Record
 from fiducia.errors import FiduciaError, UsageError
 
