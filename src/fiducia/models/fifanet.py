@@ -119,9 +119,38 @@ _SMALL: dict[str, Any] = {
 }
 
 
-@register("fifa_base", size=512, renamed=_RENAMED, about="FiFANet on ViT-B/16, as in the paper; loads CLIP or FaRL weights")
-@register("fifa_small", size=256, renamed=_RENAMED, options=_SMALL, about="FiFANet with 12 narrow blocks, for accuracy on CPUs")
-@register("fifa_tiny", size=128, renamed=_RENAMED, options=_TINY, about="FiFANet with 6 narrow blocks, for speed on CPUs")
+_TEST: dict[str, Any] = {
+    "backbone": {"width": 32, "depth": 3, "heads": 2, "stem_base": 8},
+    "hourglass": {"channels": 16, "depth": 1},
+}
+
+
+@register(
+    "fifa_base",
+    size=512,
+    renamed=_RENAMED,
+    about="FiFANet on ViT-B/16, as in the paper; loads CLIP or FaRL weights",
+    test_options=_TEST,
+    test_size=64,
+)
+@register(
+    "fifa_small",
+    size=256,
+    renamed=_RENAMED,
+    options=_SMALL,
+    about="FiFANet with 12 narrow blocks, for accuracy on CPUs",
+    test_options={**_TEST, "head": {"refine": 16}},
+    test_size=64,
+)
+@register(
+    "fifa_tiny",
+    size=128,
+    renamed=_RENAMED,
+    options=_TINY,
+    about="FiFANet with 6 narrow blocks, for speed on CPUs",
+    test_options={**_TEST, "head": {"refine": 16}},
+    test_size=64,
+)
 class FiFANet(LandmarkModel):
     """Transformer blocks in three groups, an hourglass after each, all three fused into one head.
 
