@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from networks import lively, small, small_options, write_small
 from torch import Tensor, nn
 from typer.testing import CliRunner
 
@@ -25,6 +24,7 @@ from fiducia.weights.card import card_scheme
 from fiducia.weights.ensembles import join_weights
 from fiducia.weights.store import load_card, load_weights, save_weights
 from fiducia.weights.transfer import init_from
+from networks import lively, small, small_options, write_small
 
 ASTRONAUT = Path(__file__).parents[2] / "assets" / "astronaut.jpg"
 
@@ -160,9 +160,7 @@ def coordinates(monkeypatch: pytest.MonkeyPatch) -> str:
     return "coordinates"
 
 
-def test_networks_of_coordinates_are_joined_with_each_other_and_with_heatmaps(
-    coordinates: str, tmp_path: Path
-) -> None:
+def test_networks_of_coordinates_are_joined_with_each_other_and_with_heatmaps(coordinates: str, tmp_path: Path) -> None:
     pytest.importorskip("onnxscript")
     pytest.importorskip("onnxruntime")
     images = torch.randint(0, 256, (3, 3, 64, 64), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))

@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 import torch
-from networks import crops, lively, small, small_options
 
 from fiducia.errors import UsageError
 from fiducia.models import build_model, models
 from fiducia.models.count import count_gmac, count_parameters, describe_models
 from fiducia.models.parts.spectral import FFParser
+from networks import crops, lively, small, small_options
 
 COARSE: dict[str, Any] = {"head": {"refine": 0}}
 

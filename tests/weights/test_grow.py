@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 import torch
-from networks import lively, small, small_card, small_options
 from torch import Tensor
 
 from fiducia.errors import UsageError
@@ -15,6 +14,7 @@ from fiducia.models import LandmarkModel
 from fiducia.models.registry import merge_options
 from fiducia.weights.store import save_weights
 from fiducia.weights.transfer import init_from
+from networks import lively, small, small_card, small_options
 
 SLIM: dict[str, Any] = {"backbone": {"depth": 6}, "hourglass": {"depth": 2}, "head": {"refine": 32}}
 
@@ -49,9 +49,7 @@ def test_four_times_the_pixels_and_twice_the_blocks_change_nothing_at_first(
         assert torch.allclose(ours, maps(little, crops), atol=1e-4)
         # Of a finer picture it sees the mean of each square of pixels.
         fine = torch.rand(1, 3, 128, 128) * 255
-        assert torch.allclose(
-            maps(large, fine), maps(little, torch.nn.functional.avg_pool2d(fine, 2)), atol=1e-4
-        )
+        assert torch.allclose(maps(large, fine), maps(little, torch.nn.functional.avg_pool2d(fine, 2)), atol=1e-4)
 
 
 def test_new_blocks_are_trained_too(trained: tuple[LandmarkModel, Path]) -> None:
