@@ -51,13 +51,13 @@ def lively(model: LandmarkModel, seed: int = 3, amount: float = 0.1) -> Landmark
     return model
 
 
-def small_card(name: str = "fifa_tiny", points: int = 5, size: int | None = None, **changes: Any) -> WeightCard:
+def small_card(model: str = "fifa_tiny", points: int = 5, size: int | None = None, **changes: Any) -> WeightCard:
     """Return the card of a network that :func:`small` gave; ``changes`` are fields of the card."""
-    entry = models[name]
+    entry = models[model]
     fields: dict[str, Any] = {
         "name": "t",
-        "model": name,
-        "options": small_options(name),
+        "model": model,
+        "options": small_options(model),
         "scheme": {5: "five", 68: "ibug68"}.get(points, "own"),
         "num_points": points,
         "size": size or entry.test_size,
@@ -65,10 +65,10 @@ def small_card(name: str = "fifa_tiny", points: int = 5, size: int | None = None
     return WeightCard(**{**fields, **changes})
 
 
-def write_small(path: Path, model: LandmarkModel, **card: Any) -> Path:
+def write_small(path: Path, network: LandmarkModel, **card: Any) -> Path:
     """Write a network that :func:`small` gave, with its card."""
-    fields = {"points": model.num_points, "size": model.size, **card}
-    save_weights(path, model.state_dict(), small_card(**fields))
+    fields = {"points": network.num_points, "size": network.size, **card}
+    save_weights(path, network.state_dict(), small_card(**fields))
     return path
 
 

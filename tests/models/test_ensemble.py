@@ -171,7 +171,7 @@ def test_networks_of_coordinates_are_joined_with_each_other_and_with_heatmaps(co
     }
     files = {}
     for key, (name, model) in networks.items():
-        files[key] = write_small(tmp_path / f"{key}.safetensors", model.eval(), name=name)
+        files[key] = write_small(tmp_path / f"{key}.safetensors", model.eval(), model=name)
     for pair in (("one", "two"), ("one", "maps")):
         out = tmp_path / f"{'_'.join(pair)}.safetensors"
         join_weights([files[key] for key in pair], out)
