@@ -8,8 +8,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.progress import Progress
 
 __all__ = ["app"]
 
@@ -32,6 +30,9 @@ def check(
 
     Exit status 1 means that a file is broken; parts that are absent are only told.
     """
+    from rich.console import Console
+    from rich.progress import Progress
+
     from ..data.check import check as run
 
     with Progress(console=Console(stderr=True), transient=True, disable=as_json or not sys.stderr.isatty()) as bar:

@@ -20,6 +20,7 @@ from .inputs import Photo, open_photo
 from ..device import pick_device
 from ..runtimes.opening import open_runtime
 from ..runtimes.registry import get_runtime
+from ..weights.places import load_saved_plugins
 
 __all__ = ["Predictor", "load"]
 
@@ -211,6 +212,7 @@ def load(
         UsageError: a name that does not exist here.
         FiduciaError: damaged weights.
     """
+    load_saved_plugins(weights)
     get_runtime(runtime)
     pick_device(device)
     finder = None if detector is None else get_detector(detector)
