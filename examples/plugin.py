@@ -47,7 +47,12 @@ class TwoStage(LandmarkModel):
             raise ValueError(f"size must be a multiple of 4; found {size}")
         w = trunk.width
         self.trunk = nn.Sequential(
-            nn.Conv2d(3, w, 5, 2, 2), nn.ReLU(), nn.Conv2d(w, w, 3, 2, 1), nn.ReLU(), nn.Conv2d(w, w, 3, 1, 1), nn.ReLU()
+            nn.Conv2d(3, w, 5, 2, 2),
+            nn.ReLU(),
+            nn.Conv2d(w, w, 3, 2, 1),
+            nn.ReLU(),
+            nn.Conv2d(w, w, 3, 1, 1),
+            nn.ReLU(),
         )
         self.first = nn.Conv2d(w, num_points, 1)
         self.join = nn.Sequential(nn.Conv2d(w + num_points, w, 5, 1, 2), nn.ReLU())

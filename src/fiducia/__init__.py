@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Any
 from ._version import __version__
 
 if TYPE_CHECKING:
-    from . import detectors, losses, models
+    from . import detectors as detectors
+    from . import losses as losses
+    from . import models as models
     from .augment.fiducial import FiFA
     from .data.source import datasets, load_records
     from .errors import FiduciaError, UsageError

@@ -10,7 +10,6 @@ import typer
 from ._version import __version__
 from .commands import data, detect, evaluate, export, listing, recipe, reproduce, train, weights
 from .errors import FiduciaError, Interrupted, UsageError
-
 from .plugins import load_plugins
 
 __all__ = ["app", "main"]

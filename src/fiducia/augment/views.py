@@ -11,11 +11,11 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from ..recipes.sections import AugmentConfig, DataConfig
-from ..images.pixels import Patch, crop_patch, reduction
-from ..geometry import affine_apply, affine_compose, affine_invert, box_to_crop, square_box, tight_box
-from ..schemes.sets import Scheme
 from ..errors import FiduciaError
+from ..geometry import affine_apply, affine_compose, affine_invert, box_to_crop, square_box, tight_box
+from ..images.pixels import Patch, crop_patch, reduction
+from ..recipes.sections import AugmentConfig, DataConfig
+from ..schemes.sets import Scheme
 from ..structures import Record, Sample
 from .fiducial import FiFA
 from .geometric import draw_warp, reach, refit

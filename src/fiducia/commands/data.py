@@ -69,10 +69,10 @@ def preview(
     ] = None,
 ) -> None:
     """Draw the faces as training sees them: rows are faces, columns epochs, with FiFA's shrinking squares."""
+    from ..errors import UsageError
     from ..images.pixels import write_image
     from ..inspect.previews import preview as run
     from ..recipes.files import load_recipe
-    from ..errors import UsageError
 
     overrides = [*(set_ or []), f"data.source={json.dumps(source)}", f"data.split={json.dumps(split)}"]
     chosen = None
@@ -120,8 +120,8 @@ def convert(
     from ..data.formats.cvat import write_cvat
     from ..data.formats.folder import write_folder
     from ..data.source import find_dataset, load_records
-    from ..registry import did_you_mean
     from ..errors import UsageError
+    from ..registry import did_you_mean
 
     writers = {"coco": write_coco, "csv": write_csv, "cvat": write_cvat, "pts": write_folder}
     if to not in writers:

@@ -56,11 +56,10 @@ def evaluate(
     ] = False,
 ) -> None:
     """Measure weights on annotated faces."""
-    from ..files import require_writable
-    from ..files import write_atomic
+    from ..errors import UsageError
     from ..evaluation.evaluate import Settings
     from ..evaluation.report import evaluate_against, verdict, write_report
-    from ..errors import UsageError
+    from ..files import require_writable, write_atomic
 
     if box not in ("auto", "landmarks", "dataset"):
         raise UsageError(f"--box {box}: expected auto, landmarks or dataset")
@@ -119,7 +118,19 @@ def _show(result: dict[str, Any], protocol: list[str]) -> None:
     table = Table(box=None, header_style="bold", pad_edge=False)
     # A subset's name stays whole where the terminal is narrow; the heads beside it take two lines.
     table.add_column("%", no_wrap=True, min_width=max(map(len, ("all", *result["subsets"]))))
-    for head in ("faces", "NME ic", "NME ip", "NME box", "NME diag", "FR 10", "FR 8", "FR 5", "AUC 10", "AUC 5", "AUC box 7"):
+    for head in (
+        "faces",
+        "NME ic",
+        "NME ip",
+        "NME box",
+        "NME diag",
+        "FR 10",
+        "FR 8",
+        "FR 5",
+        "AUC 10",
+        "AUC 5",
+        "AUC box 7",
+    ):
         table.add_column(head, justify="right")
     rows = {"all": result, **result["subsets"]}
     for name, row in rows.items():

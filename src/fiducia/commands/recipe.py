@@ -31,5 +31,3 @@ def show(
         typer.echo(json.dumps([dict(zip(keys, row, strict=True)) for row in explained_rows(loaded)], indent=2))
     else:
         typer.echo(explain(loaded), nl=False)
-
-

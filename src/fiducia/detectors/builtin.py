@@ -15,11 +15,11 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from ..images.pixels import crop
+from ..errors import FiduciaError, UsageError
 from ..geometry import box_iou, box_to_crop
+from ..images.pixels import crop
 from ..registry import Registry, did_you_mean
 from ..structures import Detection, Detector
-from ..errors import FiduciaError, UsageError
 from .boxes import BoxesFile
 
 Image = npt.NDArray[np.uint8]

@@ -17,16 +17,16 @@ import numpy as np
 import numpy.typing as npt
 
 from ..data.source import exclude, find_dataset, load_records
+from ..detectors.builtin import DEFAULT
+from ..errors import FiduciaError
 from ..metrics.errors import NORMALISERS
 from ..metrics.figures import FaceScores, figures, point_nme, region_errors, reliability, score, without_nan
 from ..metrics.protocol import Protocol
-from ..detectors.builtin import DEFAULT
 from ..runtimes.opening import read_card
+from ..schemes.sets import Scheme, convert
+from ..structures import Record
 from ..weights.card import card_scheme
 from ..weights.places import load_saved_plugins
-from ..schemes.sets import Scheme, convert
-from ..errors import FiduciaError
-from ..structures import Record
 from .locate import MATCH_IOU, Settings, find_points, find_shared
 from .plan import make_plan
 from .subsets import default_split, require_parts, subsets

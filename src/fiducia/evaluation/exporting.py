@@ -63,9 +63,7 @@ def export(
         write(model, card, out, format, precision)
         after, _ = open_runtime(out, format)
         origin = {"data": data, "split": split}
-        done = certify(
-            out, card, before, after, runtime=format, precision=precision, faces=records, origin=origin
-        )
+        done = certify(out, card, before, after, runtime=format, precision=precision, faces=records, origin=origin)
     finally:
         if not done["passed"]:
             for left in (out, out.with_suffix(".bin") if out.suffix == ".xml" else out, certificate_path(out)):

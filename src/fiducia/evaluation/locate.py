@@ -14,18 +14,18 @@ import numpy.typing as npt
 import torch
 from lightning_fabric import Fabric
 
-from ..geometry import box_iou, tight_box
-from ..exporting.sealed import is_export
-from ..models.build import build_model
-from ..runtimes.registry import get_runtime
-from ..weights.card import WeightCard, card_scheme
-from ..runtimes.flip import FlipTest
-from ..predict.predictor import Predictor, load
 from ..device import pick_device
-from ..plugins import load_plugins, loaded_plugins
-from ..runtimes.opening import read_card
 from ..errors import FiduciaError, UsageError
+from ..exporting.sealed import is_export
+from ..geometry import box_iou, tight_box
+from ..models.build import build_model
+from ..plugins import load_plugins, loaded_plugins
+from ..predict.predictor import Predictor, load
+from ..runtimes.flip import FlipTest
+from ..runtimes.opening import read_card
+from ..runtimes.registry import get_runtime
 from ..structures import Record
+from ..weights.card import WeightCard, card_scheme
 
 Array = npt.NDArray[np.float64]
 

@@ -67,9 +67,8 @@ class LossKind:
                 f"network does not give (it gives {', '.join(sorted(context.gives))}); choose another kind"
             )
         try:
-            if inspect.isclass(self.target):
-                return self.target(context, **options)
-            return FunctionTerm(self.target, options)
+            build: Any = self.target
+            return build(context, **options) if inspect.isclass(build) else FunctionTerm(build, options)
         except (ValueError, TypeError) as error:
             raise UsageError(f"{where}: {error}") from error
 

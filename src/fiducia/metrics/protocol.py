@@ -77,6 +77,7 @@ class Protocol(BaseModel):
         boxes = {"landmarks": "the true points' tight box", "dataset": "the data set's own box"}
         crop = boxes.get(self.crop_source, f"the detector {self.detector} (IoU >= {self.detector_iou})")
         eyes = self.normaliser.get("ic")
+        reading = self.decode or "none, the network gives points"
         short = f" of the official {self.official}" if self.official not in (None, self.faces) else ""
         lines = [
             f"{self.data}, split {self.split}: {self.faces} face{'s' * (self.faces != 1)}{short}, "
@@ -86,7 +87,7 @@ class Protocol(BaseModel):
             + ("; flip test" if self.flip_test else ""),
             f"errors in {self.frame}, {self.visibility}, mean {self.mean}",
             (f"ic = points {eyes[0]} and {eyes[1]}; " if eyes else "") + f"box = sqrt(w h) of {boxes[self.box]}",
-            f"decode {self.decode or 'none, the network gives points'}; weights {self.weights} (sha256 {(self.weights_sha256 or 'unknown')[:12]}"
+            f"decode {reading}; weights {self.weights} (sha256 {(self.weights_sha256 or 'unknown')[:12]}"
             + (f"; {self.selection}" if self.selection else "")
             + (", averaged" if self.which in ("ema", "best", "average") else "")
             + f"); {self.runtime}; fiducia {self.fiducia}",

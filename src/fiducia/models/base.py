@@ -108,7 +108,9 @@ class LandmarkModel(nn.Module, ABC):
             return self.decoders[0] if self.decoders else ""
         if method not in self.decoders:
             if not self.decoders:
-                raise UsageError(f"decoder {method!r}: this network gives points, not heatmaps; there is nothing to choose")
+                raise UsageError(
+                    f"decoder {method!r}: this network gives points, not heatmaps; there is nothing to choose"
+                )
             raise UsageError(f"decoder {method!r}: this network has none{did_you_mean(method, list(self.decoders))}")
         return method
 
@@ -158,7 +160,7 @@ def split_parameters(
     for name, parameter in model.named_parameters():
         leaf = name.rpartition(".")[2]
         bare = parameter.squeeze().ndim < 2 or leaf in ("pos_embed", "cls_token") or id(parameter) in kept
-        groups[("backbone" if name.startswith(prefixes) and prefixes else "rest") + ("_no_decay" if bare else "")].append(parameter)
+        groups[
+            ("backbone" if name.startswith(prefixes) and prefixes else "rest") + ("_no_decay" if bare else "")
+        ].append(parameter)
     return groups
-
-

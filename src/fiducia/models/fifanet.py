@@ -87,7 +87,10 @@ class Head(Options):
 
 _RENAMED = {
     **{k: f"backbone.{k}" for k in ("patch", "width", "depth", "heads", "mlp_ratio", "stem", "stem_base", "fold")},
-    **{k: f"hourglass.{k}" for k in ("channels", "wiring", "antialias", "down_kernel", "ffp", "ffp_init", "ffp_max", "fuse")},
+    **{
+        k: f"hourglass.{k}"
+        for k in ("channels", "wiring", "antialias", "down_kernel", "ffp", "ffp_init", "ffp_max", "fuse")
+    },
     "skip_block": "hourglass.skip_block",
     "hourglass_depth": "hourglass.depth",
     "map_stride": "hourglass.stride",
@@ -119,9 +122,19 @@ _SMALL: dict[str, Any] = {
 }
 
 
-@register("fifa_base", size=512, renamed=_RENAMED, about="FiFANet on ViT-B/16, as in the paper; loads CLIP or FaRL weights")
-@register("fifa_small", size=256, renamed=_RENAMED, options=_SMALL, about="FiFANet with 12 narrow blocks, for accuracy on CPUs")
-@register("fifa_tiny", size=128, renamed=_RENAMED, options=_TINY, about="FiFANet with 6 narrow blocks, for speed on CPUs")
+@register(
+    "fifa_base", size=512, renamed=_RENAMED, about="FiFANet on ViT-B/16, as in the paper; loads CLIP or FaRL weights"
+)
+@register(
+    "fifa_small",
+    size=256,
+    renamed=_RENAMED,
+    options=_SMALL,
+    about="FiFANet with 12 narrow blocks, for accuracy on CPUs",
+)
+@register(
+    "fifa_tiny", size=128, renamed=_RENAMED, options=_TINY, about="FiFANet with 6 narrow blocks, for speed on CPUs"
+)
 class FiFANet(LandmarkModel):
     """Transformer blocks in three groups, an hourglass after each, all three fused into one head.
 

@@ -42,7 +42,9 @@ def _rows(section: BaseModel, prefix: str) -> Iterator[Row]:
     inner: list[tuple[str, Any]] = []
     for name, field in type(section).model_fields.items():
         value = getattr(section, name)
-        if isinstance(value, BaseModel) or (isinstance(value, dict) and any(isinstance(v, BaseModel) for v in value.values())):
+        if isinstance(value, BaseModel) or (
+            isinstance(value, dict) and any(isinstance(v, BaseModel) for v in value.values())
+        ):
             inner.append((name, value))
             continue
         plain = section.model_dump(mode="json")[name]

@@ -16,11 +16,11 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
+from ..errors import UsageError
 from ..plugins import load_plugins
+from ..registry import did_you_mean
 from .moved import moved_key
 from .sections import Recipe
-from ..registry import did_you_mean
-from ..errors import UsageError
 
 __all__ = ["dump_recipe", "find_recipe", "load_recipe", "parse_recipe", "recipe_names", "table_file", "toml_value"]
 

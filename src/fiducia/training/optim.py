@@ -71,7 +71,9 @@ def build_optimizer(model: LandmarkModel, extra: Iterable[nn.Parameter], cfg: Op
         groups.append(_group(kept, lr, decay, name))
     for rule in cfg.rules:
         if rule.match not in matched:
-            raise UsageError(f"optim.rules: {rule.match!r} matches no parameter{did_you_mean(rule.match, list(names.values()))}")
+            raise UsageError(
+                f"optim.rules: {rule.match!r} matches no parameter{did_you_mean(rule.match, list(names.values()))}"
+            )
     groups.append(_group(list(extra), cfg.lr, cfg.weight_decay, "objective"))
     return _optimizer([g for g in groups if g["params"]], cfg)
 
@@ -86,18 +88,22 @@ def _depth(name: str) -> int:
 
 
 def _optimizer(groups: list[dict[str, Any]], cfg: OptimConfig) -> Optimizer:
-    known = {
+    known: dict[str, Any] = {
         name.lower(): kind
         for name, kind in vars(torch.optim).items()
         if inspect.isclass(kind) and issubclass(kind, Optimizer) and kind is not Optimizer
     }
     if cfg.kind.lower() not in known:
-        raise UsageError(f"optim.kind: {cfg.kind!r} is no optimiser of torch.optim{did_you_mean(cfg.kind.lower(), list(known))}")
+        raise UsageError(
+            f"optim.kind: {cfg.kind!r} is no optimiser of torch.optim{did_you_mean(cfg.kind.lower(), list(known))}"
+        )
     kind = known[cfg.kind.lower()]
     accepted = [p for p in inspect.signature(kind).parameters if p not in ("self", "params", "lr", "weight_decay")]
     for option in cfg.options:
         if option not in accepted:
-            raise UsageError(f"optim.options: {kind.__name__} has no argument {option!r}{did_you_mean(option, accepted)}")
+            raise UsageError(
+                f"optim.options: {kind.__name__} has no argument {option!r}{did_you_mean(option, accepted)}"
+            )
     try:
         return kind(groups, lr=cfg.lr, **cfg.options)
     except (TypeError, ValueError) as error:

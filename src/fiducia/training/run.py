@@ -140,9 +140,7 @@ def _train(recipe: Recipe, out: Path, saved: dict[str, object] | None, init: str
     )
     stop.armed = True
     try:
-        run_epochs(
-            fabric, learner, state, dataset, log, hooks, train=cfg, optim=recipe.optim, stop=stop
-        )
+        run_epochs(fabric, learner, state, dataset, log, hooks, train=cfg, optim=recipe.optim, stop=stop)
     finally:
         stop.armed = False
         log.close()

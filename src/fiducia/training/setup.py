@@ -47,9 +47,7 @@ def build_network(recipe: Recipe, scheme: Scheme, num_points: int | None = None)
         UsageError: an unknown network or option, sizes that do not divide, or a decoder that the network lacks.
     """
     cfg = recipe.model
-    model = build_model(
-        cfg.name, num_points or scheme.num_points, recipe.data.size, options=cfg.options, scheme=scheme
-    )
+    model = build_model(cfg.name, num_points or scheme.num_points, recipe.data.size, options=cfg.options, scheme=scheme)
     try:
         model.check_method(recipe.heatmap.decode)
     except UsageError as error:
@@ -91,7 +89,9 @@ def loss_tables(recipe: Recipe, default: Mapping[str, Mapping[str, Any]]) -> dic
         if not table.kind and not published:
             if table.weight == 0:
                 continue
-            raise UsageError(f'loss.{name}: has no kind{did_you_mean(name, list(default))}; set loss.{name}.kind = "..."')
+            raise UsageError(
+                f'loss.{name}: has no kind{did_you_mean(name, list(default))}; set loss.{name}.kind = "..."'
+            )
         same = not table.kind or table.kind == published.get("kind")
         tables[name] = {**published, **given} if same else given
     return {name: LossConfig.model_validate(table) for name, table in tables.items()}
@@ -109,8 +109,8 @@ def completed(recipe: Recipe) -> Recipe:
     recipe = resolve(recipe)
     spec, _ = find_dataset(recipe.data.source)
     if spec.splits and recipe.data.split not in spec.splits:
-        known = list(spec.splits)
-        raise UsageError(f"data.split: {recipe.data.source} has no split {recipe.data.split!r}{did_you_mean(recipe.data.split, known)}")
+        near = did_you_mean(recipe.data.split, list(spec.splits))
+        raise UsageError(f"data.split: {recipe.data.source} has no split {recipe.data.split!r}{near}")
     try:
         names = [recipe.data.scheme] if recipe.data.scheme else [*spec.schemes, "ibug68"]
         scheme = get_scheme(names[0])

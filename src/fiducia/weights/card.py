@@ -105,7 +105,7 @@ class WeightCard(BaseModel):
 
 def _upgraded_member(member: dict[str, Any]) -> dict[str, Any]:
     entry = models.get(str(member.get("model", "")), "a member of an ensemble: ")
-    head = {key: member[key] for key in ("model", "size") if key in member}
+    head: dict[str, Any] = {key: member[key] for key in ("model", "size") if key in member}
     return {**head, **upgrade_options(entry, {k: v for k, v in member.items() if k not in head})}
 
 

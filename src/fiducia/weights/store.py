@@ -125,7 +125,9 @@ def read_weights(name: str | Path) -> tuple[dict[str, Tensor], WeightCard]:
     load_saved_plugins(name)
     for network in card.networks:
         if network not in models:
-            cure = f"; it comes from the plugin {', '.join(card.plugins)}: give --plugin FILE.py" if card.plugins else ""
+            cure = (
+                f"; it comes from the plugin {', '.join(card.plugins)}: give --plugin FILE.py" if card.plugins else ""
+            )
             known = cure or did_you_mean(network, list(models))
             raise UsageError(f"{path}: its network {network!r} is not registered here{known}")
     return state, card.upgraded()
