@@ -58,7 +58,8 @@ def heatmap_mse(
     Args:
         output: with maps ``(N, K, h, w)`` of any side, one stage or several.
         targets: the truth.
-        sigma, radius: of the target Gaussians in cells; None = the recipe's.
+        sigma: of the target Gaussians in cells; None = the recipe's ``heatmap.sigma``.
+        radius: of the target Gaussians in cells; None = the recipe's.
         stages: as in :func:`heatmap_bce`.
     """
 

@@ -66,10 +66,9 @@ class LossKind:
                 f"{where}: the loss {self.name!r} needs {' and '.join(n.replace('|', ' or ') for n in lacking)}, which the "
                 f"network does not give (it gives {', '.join(sorted(context.gives))}); choose another kind"
             )
+        make: Callable[..., Term] = self.target
         try:
-            if inspect.isclass(self.target):
-                return self.target(context, **options)
-            return FunctionTerm(self.target, options)
+            return make(context, **options) if isinstance(self.target, type) else FunctionTerm(self.target, options)
         except (ValueError, TypeError) as error:
             raise UsageError(f"{where}: {error}") from error
 

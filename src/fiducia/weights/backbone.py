@@ -11,10 +11,11 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from safetensors.torch import save as to_bytes
-from torch import Tensor, nn
+from torch import Tensor
 
-from ..files import write_atomic
 from ..errors import FiduciaError, UsageError
+from ..files import write_atomic
+from ..models.base import LandmarkModel
 from ..models.parts.vit import ViT, resize_position
 
 __all__ = ["convert_backbone", "load_backbone", "read_state", "to_timm_names"]
