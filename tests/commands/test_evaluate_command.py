@@ -77,7 +77,9 @@ def test_written_results_and_weights_are_compared_alike(place: Path, tmp_path: P
     assert "permutation p = " in said.splitlines()[-1]
 
 
-def test_weights_of_another_crop_are_compared_and_other_faces_are_refused_by_the_field(place: Path, tmp_path: Path) -> None:
+def test_weights_of_another_crop_are_compared_and_other_faces_are_refused_by_the_field(
+    place: Path, tmp_path: Path
+) -> None:
     said = evaluate(place, "--compare", str(place / "wide.safetensors")).splitlines()[-1]
     assert "by its own crop: one at 64 px with the box filling 0.8, wide at 64 px with 0.7." in said
     evaluate(place, "--json", str(tmp_path / "two.json"), "--faces", str(tmp_path / "two.csv"), weights="two")

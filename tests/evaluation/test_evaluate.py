@@ -251,7 +251,9 @@ def test_two_processes_give_what_one_gives(weights: Path, tmp_path: Path) -> Non
 
 def test_another_decoder_changes_the_stamp_and_an_unknown_one_is_refused(weights: Path, tmp_path: Path) -> None:
     source = f"synthetic:4@{tmp_path}"
-    stamps = [evaluate(weights, source, "train", device="cpu", decode=d)["protocol"]["decode"] for d in (None, "argmax")]
+    stamps = [
+        evaluate(weights, source, "train", device="cpu", decode=d)["protocol"]["decode"] for d in (None, "argmax")
+    ]
     # The weights' card names none; the network's own is stamped.
     assert stamps == ["expectation", "argmax"]
     with pytest.raises(UsageError, match="did you mean 'argmax'"):
