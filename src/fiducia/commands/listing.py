@@ -8,6 +8,8 @@ from typing import Annotated, Any
 
 import typer
 
+from .options import PluginOption, ThreadsOption
+
 __all__ = ["app"]
 
 app = typer.Typer(no_args_is_help=True, help="List what can be named on the command line and in recipes.")
@@ -41,6 +43,8 @@ def _cell(value: Any) -> str:
 def models(
     as_json: JsonOption = False,
     points: Annotated[int, typer.Option(help="Landmarks that the head predicts.")] = 68,
+    threads: ThreadsOption = None,
+    plugin: PluginOption = None,
 ) -> None:
     """Networks: parameters, multiply-adds of one view, input side."""
     from ..models.count import describe_models
@@ -52,7 +56,7 @@ def models(
 
 
 @app.command()
-def weights(as_json: JsonOption = False) -> None:
+def weights(as_json: JsonOption = False, plugin: PluginOption = None) -> None:
     """Shipped weights, with their scheme, input and licence."""
     from ..weights.store import describe_weights
 
@@ -60,7 +64,7 @@ def weights(as_json: JsonOption = False) -> None:
 
 
 @app.command()
-def datasets(as_json: JsonOption = False) -> None:
+def datasets(as_json: JsonOption = False, plugin: PluginOption = None) -> None:
     """Data sets that ``--data NAME:ROOT`` reads, and their splits."""
     from ..data.source import describe_datasets
 
@@ -72,7 +76,7 @@ def datasets(as_json: JsonOption = False) -> None:
 
 
 @app.command()
-def schemes(as_json: JsonOption = False) -> None:
+def schemes(as_json: JsonOption = False, plugin: PluginOption = None) -> None:
     """Landmark sets: points, regions, normaliser."""
     from ..schemes.sets import get_scheme, scheme_names
 
@@ -91,7 +95,7 @@ def schemes(as_json: JsonOption = False) -> None:
 
 
 @app.command()
-def losses(as_json: JsonOption = False) -> None:
+def losses(as_json: JsonOption = False, plugin: PluginOption = None) -> None:
     """Losses for a recipe's [loss.NAME] tables: kind, what the network must give, options."""
     from ..losses.registry import losses as registry
 
@@ -111,7 +115,7 @@ def losses(as_json: JsonOption = False) -> None:
 
 
 @app.command()
-def detectors(as_json: JsonOption = False) -> None:
+def detectors(as_json: JsonOption = False, plugin: PluginOption = None) -> None:
     """Face detectors that ``--detector`` takes."""
     from ..detectors.builtin import describe_detectors
 
@@ -119,7 +123,7 @@ def detectors(as_json: JsonOption = False) -> None:
 
 
 @app.command()
-def recipes(as_json: JsonOption = False) -> None:
+def recipes(as_json: JsonOption = False, plugin: PluginOption = None) -> None:
     """Shipped recipes."""
     from ..recipes.files import load_recipe, recipe_names
 

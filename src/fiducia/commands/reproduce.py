@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from .options import PluginOption, ThreadsOption
+
 __all__ = ["reproduce"]
 
 
@@ -33,6 +35,8 @@ def reproduce(
         bool, typer.Option("--ledger-only", help="Train nothing; write the ledger of what is there.")
     ] = False,
     device: Annotated[str | None, typer.Option(help="auto, cpu, cuda or mps.")] = None,
+    threads: ThreadsOption = None,
+    plugin: PluginOption = None,
 ) -> None:
     """Train and measure the rows of one of the paper's tables; what is finished is never repeated."""
     from ..errors import FiduciaError, UsageError

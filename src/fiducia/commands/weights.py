@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from ..errors import FiduciaError
+from .options import PluginOption, ThreadsOption
 
 __all__ = ["app"]
 
@@ -19,6 +20,8 @@ app = typer.Typer(no_args_is_help=True, help="Look into weight files, and conver
 def info(
     weights: Annotated[str, typer.Argument(help="A shipped name, a safetensors file or a run's directory.")],
     as_json: Annotated[bool, typer.Option("--json", help="Print the card as JSON and nothing else.")] = False,
+    threads: ThreadsOption = None,
+    plugin: PluginOption = None,
 ) -> None:
     """Print a weight file's card: scheme, input, training data, licence, protocol and numbers."""
     from ..weights.store import load_card
@@ -46,6 +49,8 @@ def pack(
         str, typer.Option(help="How a stranger trains them, if not as this machine's folders say.")
     ] = "",
     flip: Annotated[bool, typer.Option("--flip", help="They are meant to be run with the flip test.")] = False,
+    threads: ThreadsOption = None,
+    plugin: PluginOption = None,
 ) -> None:
     """Write weights in half precision with measured figures in their card: a file to hand on."""
     from ..weights.transfer import pack_weights
@@ -76,6 +81,8 @@ def pack(
 def average(
     sources: Annotated[list[str], typer.Argument(metavar="WEIGHTS...", help="Two or more, of the same network.")],
     out: Annotated[Path, typer.Option(help="The safetensors file to write.")],
+    threads: ThreadsOption = None,
+    plugin: PluginOption = None,
 ) -> None:
     """Average the weights of runs that share their beginnings: often a little better than each, at the cost of one."""
     from ..weights.transfer import average_weights
@@ -90,6 +97,8 @@ def join(
         list[str], typer.Argument(metavar="WEIGHTS...", help="Two or more, of one landmark set and crop.")
     ],
     out: Annotated[Path, typer.Option(help="The safetensors file to write.")],
+    threads: ThreadsOption = None,
+    plugin: PluginOption = None,
 ) -> None:
     """Join weights of any networks into an ensemble that averages their points, at the cost of all of them."""
     from ..weights.ensembles import join_weights
@@ -102,6 +111,8 @@ def join(
 def convert(
     source: Annotated[Path, typer.Argument(help="A ViT state dict: CLIP, FaRL or timm keys, .safetensors or .pth.")],
     out: Annotated[Path, typer.Option(help="The safetensors file to write, with timm's parameter names.")],
+    threads: ThreadsOption = None,
+    plugin: PluginOption = None,
 ) -> None:
     """Convert a backbone's state dict to timm's names in safetensors; nothing in it is executed."""
     from ..weights.backbone import convert_backbone
