@@ -107,7 +107,12 @@ def direction_points(predicted: Tensor, truth: Tensor, normal: Tensor, ratio: Te
     return euclidean_smooth_l1(torch.where(normal.norm(dim=-1) < 0.5, error.square().sum(-1), weighed))
 
 
-@register("adl", needs=("points", "maps.attention|heatmaps"))
+def _example(context: LossContext, crops: int) -> dict[str, Tensor]:
+    """Return a map ``attention`` for the contract tests."""
+    return {"attention": torch.rand(crops, context.num_points, 16, 16) ** 8}
+
+
+@register("adl", needs=("points", "maps.attention|heatmaps"), example=_example)
 class AnisotropicDirection(Term):
     """Anisotropic direction loss: errors across a contour weigh more, the more the attention map is drawn out along it.
 
