@@ -76,6 +76,9 @@ class LossKind:
         try:
             target: Any = self.target
             return target(context, **options) if inspect.isclass(target) else FunctionTerm(target, options)
+        except UsageError as error:
+            # Of a name within an option, such as "distance: no distance is called ...".
+            raise UsageError(f"{where}.{error}") from error
         except (ValueError, TypeError) as error:
             raise UsageError(f"{where}: {error}") from error
 
