@@ -99,7 +99,7 @@ def decode_maps(maps: Tensor, method: str, *, size: int, linear: bool = False, s
     maps = maps.float()
     values = maps.clamp(0.0, 1.0) if linear else torch.sigmoid(maps)
     decoder = decoders[method]
-    cells, confidence = decoder(maps if decoder.takes == "raw" else values), values.detach().flatten(2).amax(-1)
+    cells, confidence = decoder(maps if decoder.takes == "raw" else values), values.flatten(2).amax(-1)
     weights = None if not spread else maps.flatten(2).softmax(-1).view_as(maps) if decoder.takes == "raw" else values
     return Prediction(
         points=to_crop_pixels(cells, maps.shape[-1], size),
