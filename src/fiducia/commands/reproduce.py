@@ -40,7 +40,7 @@ def reproduce(
 ) -> None:
     """Train and measure the rows of one of the paper's tables; what is finished is never repeated."""
     from ..errors import FiduciaError, UsageError
-    from ..reproduce.ledger import write_ledger
+    from ..reproduce.ledger_files import write_ledger
     from ..reproduce.rows import BUDGETS, load_table
     from ..reproduce.run import Order
     from ..reproduce.run import reproduce as run
