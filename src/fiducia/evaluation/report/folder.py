@@ -27,8 +27,9 @@ def write_report(
 ) -> None:
     """Write a report into a folder: ``report.html report.md report.tex``, the data behind it, charts (SVG), galleries (JPEG).
 
-    ``report.html`` needs no other file. The data are ``result.json faces.csv points.npz``; ``points.npz`` has ``ids``, the points ``xy`` ``(N, K, 2)`` and, where it is
-    known, their ``confidence``; with it a later report can draw these answers beside its own.
+    ``report.html`` needs no other file. The data are ``result.json``, ``faces.csv`` and ``points.npz``, which has ``ids``, the
+    points ``xy`` ``(N, K, 2)`` and, where it is known, their ``confidence``; with it a later report can draw these answers
+    beside its own.
 
     Args:
         out: the folder, made where it is absent.
