@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import torch
 from torch import Tensor, nn
 
 from ...registry import did_you_mean
 
-__all__ = ["ConvNormAct", "Normalize", "ResidualBlock", "check_choice", "heatmap_head", "make_act", "make_norm"]
+__all__ = [
+    "CLIP",
+    "IMAGENET",
+    "ConvNormAct",
+    "Normalize",
+    "ResidualBlock",
+    "check_choice",
+    "heatmap_head",
+    "make_act",
+    "make_norm",
+]
 
 
 def check_choice(option: str, value: str, known: Iterable[str]) -> str:
@@ -103,16 +113,25 @@ class ResidualBlock(nn.Module):
         return torch.cat([a, b, c], dim=1) + self.skip(x)
 
 
+CLIP = ((0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711))
+"""Mean and standard deviation of RGB in [0, 1] that CLIP and FaRL were trained with."""
+IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+"""Mean and standard deviation of RGB in [0, 1] that most networks for ImageNet were trained with."""
+
+
 class Normalize(nn.Module):
-    """uint8 or float RGB in [0, 255] → float with CLIP's mean and deviation taken off."""
+    """uint8 or float RGB in [0, 255] → float with a mean and a standard deviation taken off.
+
+    Args:
+        statistics: means and standard deviations of the three channels, for RGB in [0, 1].
+    """
 
     mean: Tensor
     std: Tensor
 
-    def __init__(self) -> None:
+    def __init__(self, statistics: tuple[Sequence[float], Sequence[float]] = CLIP) -> None:
         super().__init__()
-        mean = torch.tensor([0.48145466, 0.4578275, 0.40821073]) * 255
-        std = torch.tensor([0.26862954, 0.26130258, 0.27577711]) * 255
+        mean, std = (torch.tensor(values) * 255 for values in statistics)
         self.register_buffer("mean", mean.view(1, 3, 1, 1), persistent=False)
         self.register_buffer("std", std.view(1, 3, 1, 1), persistent=False)
 
