@@ -13,6 +13,7 @@ from ...registry import did_you_mean
 __all__ = [
     "CLIP",
     "IMAGENET",
+    "ZERO_TO_ONE",
     "ConvNormAct",
     "Normalize",
     "ResidualBlock",
@@ -21,6 +22,13 @@ __all__ = [
     "make_act",
     "make_norm",
 ]
+
+Scaling = tuple[Sequence[float], Sequence[float]]
+
+CLIP: Scaling = ((0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711))
+IMAGENET: Scaling = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+ZERO_TO_ONE: Scaling = ((0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
+"""Means and deviations of R, G, B in [0, 1], for :class:`Normalize`."""
 
 
 def check_choice(option: str, value: str, known: Iterable[str]) -> str:
@@ -113,30 +121,25 @@ class ResidualBlock(nn.Module):
         return torch.cat([a, b, c], dim=1) + self.skip(x)
 
 
-CLIP = ((0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711))
-"""Mean and standard deviation of RGB in [0, 1] that CLIP and FaRL were trained with."""
-IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
-"""Mean and standard deviation of RGB in [0, 1] that most networks for ImageNet were trained with."""
-
-
 class Normalize(nn.Module):
-    """uint8 or float RGB in [0, 255] → float with a mean and a standard deviation taken off.
+    """uint8 or float RGB in [0, 255] → float in [0, 1] with a mean taken off and divided by a deviation.
 
     Args:
-        statistics: means and standard deviations of the three channels, for RGB in [0, 1].
+        scaling: mean and deviation of the channels: :data:`CLIP`, :data:`IMAGENET`, or :data:`ZERO_TO_ONE`, which leaves
+            [0, 1] as it is.
     """
 
     mean: Tensor
     std: Tensor
 
-    def __init__(self, statistics: tuple[Sequence[float], Sequence[float]] = CLIP) -> None:
+    def __init__(self, scaling: Scaling = CLIP) -> None:
         super().__init__()
-        mean, std = (torch.tensor(values) * 255 for values in statistics)
+        mean, std = (torch.tensor(values) * 255 for values in scaling)
         self.register_buffer("mean", mean.view(1, 3, 1, 1), persistent=False)
         self.register_buffer("std", std.view(1, 3, 1, 1), persistent=False)
 
     def forward(self, images: Tensor) -> Tensor:
-        """``(B, 3, H, W)`` in [0, 255] → the same shape, mean near 0 and deviation near 1."""
+        """``(B, 3, H, W)`` in [0, 255] → the same shape, normalised."""
         return (images.to(self.mean.dtype) - self.mean) / self.std
 
 
