@@ -68,7 +68,11 @@ def check_gradients(model: LandmarkModel) -> None:
     stir(model)
     model.train()
     output = model(crops(3, model.size))
-    outputs = [*output.heatmaps, *(p / model.size for p in output.points), *(m for s in output.maps.values() for m in s)]
+    outputs = [
+        *output.heatmaps,
+        *(p / model.size for p in output.points),
+        *(m for s in output.maps.values() for m in s),
+    ]
     generator = torch.Generator().manual_seed(6)
     total = torch.stack([(t.float() * torch.randn(t.shape, generator=generator)).mean() for t in outputs]).sum()
     total.backward()
