@@ -139,9 +139,9 @@ class _Project(nn.Sequential):
     """1x1 convolution and group norm: a level of the pyramid → C channels."""
 
     def __init__(self, inputs: int, width: int) -> None:
-        super().__init__(nn.Conv2d(inputs, width, 1), nn.GroupNorm(min(32, width // 4), width))
-        nn.init.xavier_uniform_(self[0].weight)
-        nn.init.zeros_(self[0].bias)
+        convolution = nn.Conv2d(inputs, width, 1)
+        nn.init.xavier_uniform_(convolution.weight)
+        super().__init__(convolution, nn.GroupNorm(min(32, width // 4), width))
 
 
 class _Layer(nn.Module):
@@ -154,11 +154,10 @@ class _Layer(nn.Module):
         self.feed = _FeedForward(width, hidden, dropout) if hidden else None
         self.norm1, self.norm2 = nn.LayerNorm(width), nn.LayerNorm(width)
         self.drop = nn.Dropout(dropout)
-        self.correct = nn.Sequential(
-            nn.Linear(width, width), nn.ReLU(), nn.Linear(width, width), nn.ReLU(), nn.Linear(width, 2)
-        )
-        nn.init.zeros_(self.correct[-1].weight)
-        nn.init.zeros_(self.correct[-1].bias)
+        last = nn.Linear(width, 2)
+        nn.init.zeros_(last.weight)
+        nn.init.zeros_(last.bias)
+        self.correct = nn.Sequential(nn.Linear(width, width), nn.ReLU(), nn.Linear(width, width), nn.ReLU(), last)
 
     def forward(
         self, query: Tensor, position: Tensor, places: Tensor, memory: Tensor, shapes: Sequence[tuple[int, int]]
@@ -220,7 +219,7 @@ class _Update(nn.Module):
 
 
 def sine_position(places: Tensor, width: int) -> Tensor:
-    """Return sines and cosines of y and x: ``(M, 2)`` in [0, 1] → ``(M, width)``, half of it for each (DETR); width divides by 4."""
+    """Return sines and cosines of y, then of x (DETR): ``(M, 2)`` in [0, 1] → ``(M, width)``; width divides by 4."""
     count = width // 4
     rates = 2 * torch.pi * 10000 ** (-torch.arange(count, dtype=places.dtype) / count)
     angles = places[:, [1, 0], None] * rates

@@ -155,7 +155,6 @@ class _Dual(nn.Module):
         )
         self.head = nn.Conv2d(channels, num_points, 1)
         nn.init.normal_(self.head.weight, std=0.001)
-        nn.init.zeros_(self.head.bias)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """``(B, C, h, w)`` → the same shape for the next block, and heatmaps ``(B, K, h, w)``."""
