@@ -18,8 +18,9 @@ from fiducia.models.registry import find_preset, is_family, models
 class Pyramid(nn.Module):
     """What timm's ``create_model(..., features_only=True)`` returns, in its interface."""
 
-    def __init__(self, reductions: list[int]) -> None:
+    def __init__(self, reductions: list[int], size: int | None = None, last: bool = False) -> None:
         super().__init__()
+        self.size, self.last = size, last
         self.reductions = reductions
         self.widths = [4 * (i + 1) for i in range(len(reductions))]
         steps = [r // before for before, r in zip([1, *reductions], reductions, strict=False)]
@@ -28,11 +29,12 @@ class Pyramid(nn.Module):
         self.feature_info = SimpleNamespace(channels=lambda: self.widths, reduction=lambda: self.reductions)
 
     def forward(self, x: Tensor) -> list[Tensor]:
+        assert self.size in (None, x.shape[-1]), f"Input height ({x.shape[-1]}) doesn't match model ({self.size})"
         maps = []
         for stage in self.stages:
             x = stage(x)
             maps.append(x)
-        return maps
+        return [m.permute(0, 2, 3, 1) for m in maps] if self.last else maps
 
 
 def create_model(name: str, features_only: bool, pretrained: bool, **options: int) -> Pyramid:
@@ -43,8 +45,9 @@ def create_model(name: str, features_only: bool, pretrained: bool, **options: in
             raise TypeError("unexpected keyword argument 'img_size'")
         return Pyramid([2, 4, 8, 16])
     if name == "plain_vit":
-        assert options == {"img_size": 64}
-        return Pyramid([16, 16])
+        return Pyramid([16, 16], size=options.get("img_size", 224))
+    if name == "swin":
+        return Pyramid([4, 8], last=True)
     raise RuntimeError(f"Unknown model ({name})")
 
 
@@ -90,6 +93,13 @@ def test_the_hourglass_head_and_a_transformer_that_must_be_told_its_size() -> No
 
 
 @pytest.mark.usefixtures("timm")
+def test_maps_that_come_channels_last_are_turned() -> None:
+    model = tiny("timm:swin")
+    assert model.eval()(crops(1, 64)).heatmaps[0].shape == (1, 5, 16, 16)
+    check_gradients(model)
+
+
+@pytest.mark.usefixtures("timm")
 def test_the_name_behind_the_colon_is_the_first_option() -> None:
     entry = find_preset("timm:pyramid")
     assert (entry.name, dict(entry.fixed)) == ("timm:pyramid", {"encoder_name": "pyramid"})
@@ -101,10 +111,17 @@ def test_the_name_behind_the_colon_is_the_first_option() -> None:
 
 
 @pytest.mark.usefixtures("timm")
-@pytest.mark.parametrize(("name", "line"), [("timm:nothing", "Unknown model"), ("timm:pyramid", "img_size")])
-def test_what_timm_refuses_is_one_line(name: str, line: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "tell", "line"),
+    [
+        ("timm:nothing", False, "Unknown model"),
+        ("timm:pyramid", True, "img_size"),
+        ("timm:plain_vit", False, r"does not take crops of 64 pixels .*try model\.options\.tell_size = true"),
+    ],
+)
+def test_what_timm_refuses_is_one_line(name: str, tell: bool, line: str) -> None:
     with pytest.raises(UsageError, match=line) as caught:
-        tiny(name, tell_size=True)
+        tiny(name, tell_size=tell)
     assert "\n" not in str(caught.value)
 
 

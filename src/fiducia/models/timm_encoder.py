@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
+from torch.func import functional_call
 
 from ..errors import UsageError
 from ..heatmaps.decode import heatmap_decoders
@@ -80,7 +81,9 @@ class TimmEncoder(LandmarkModel):
         self.decoders = heatmap_decoders("expectation")
         self.cells = size // stride
         self.normalize = Normalize(_SCALINGS[scaling])
-        self.trunk, widths, reductions = _create(encoder_name, size if tell_size else None)
+        self.trunk = _create(encoder_name, size if tell_size else None)
+        widths, reductions = list(self.trunk.feature_info.channels()), list(self.trunk.feature_info.reduction())
+        self.channels_last = _channels_last(self.trunk, widths, encoder_name, size)
         # Finer maps than the heatmaps cost most and tell least; an encoder with no coarser one is taken whole.
         levels = [i for i, r in enumerate(reductions) if r >= stride]
         self.levels = levels or list(range(len(widths)))
@@ -93,6 +96,7 @@ class TimmEncoder(LandmarkModel):
     def forward(self, images: Tensor) -> ModelOutput:
         """Crops ``(B, 3, S, S)``, uint8 or float in [0, 255] → logits ``(B, K, S/stride, S/stride)`` and features."""
         maps = self.trunk(self.normalize(images))
+        maps = [m.permute(0, 3, 1, 2) if last else m for m, last in zip(maps, self.channels_last, strict=True)]
         chosen = [resize(lateral(maps[i]), self.cells) for i, lateral in zip(self.levels, self.lateral, strict=True)]
         features = self.neck(torch.stack(chosen).sum(0))
         return ModelOutput(heatmaps=[self.head(features)], features=features)
@@ -115,18 +119,31 @@ class TimmEncoder(LandmarkModel):
         return split_parameters(self, backbone=("trunk.",), free=filters)
 
 
-def _create(name: str, size: int | None) -> tuple[nn.Module, list[int], list[int]]:
-    """Return timm's feature extractor, the channels of its maps and their strides in pixels."""
+def _create(name: str, size: int | None) -> Any:
+    """Return timm's feature extractor; ``feature_info`` tells the channels of its maps and their strides in pixels."""
     timm = _import(name)
     options = {} if size is None else {"img_size": size}
     try:
-        trunk = timm.create_model(name, features_only=True, pretrained=False, **options)
+        return timm.create_model(name, features_only=True, pretrained=False, **options)
     except (RuntimeError, ValueError, TypeError, KeyError) as error:
         reason = " ".join(str(error).split())[:120]
         raise UsageError(
             f"model.name: timm makes no feature extractor of {name!r} ({reason}); see timm.list_models()"
         ) from error
-    return trunk, list(trunk.feature_info.channels()), list(trunk.feature_info.reduction())
+
+
+def _channels_last(trunk: nn.Module, widths: list[int], name: str, size: int) -> list[bool]:
+    """Return which maps come as ``(B, h, w, C)``, by a crop of which only the shape goes through the encoder."""
+    empty = {key: t.to("meta") for key, t in [*trunk.named_parameters(), *trunk.named_buffers()]}
+    try:
+        maps = functional_call(trunk, empty, (torch.zeros(2, 3, size, size, device="meta"),))
+    except (AssertionError, RuntimeError, ValueError) as error:
+        reason = " ".join(str(error).split())[:120]
+        raise UsageError(
+            f"model timm:{name} does not take crops of {size} pixels ({reason}); try model.options.tell_size = true, or "
+            "another data.size"
+        ) from error
+    return [m.shape[1] != width and m.shape[-1] == width for m, width in zip(maps, widths, strict=True)]
 
 
 def _import(name: str) -> ModuleType:
