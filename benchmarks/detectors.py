@@ -20,7 +20,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from fiducia.data.formats.pts.pts import read_pts
+from fiducia.data.formats.pts import read_pts
 from fiducia.images.pixels import read_image
 from fiducia.geometry import box_iou, tight_box
 from fiducia.detectors.builtin import TO_LANDMARK_BOX, get_detector

@@ -24,7 +24,7 @@ import numpy.typing as npt
 from fiducia.images.pixels import read_image
 from fiducia.data.source import exclude, load_records
 from fiducia.geometry import tight_box
-from fiducia.recipes.files.files import load_recipe
+from fiducia.recipes.files import load_recipe
 from fiducia.structures import Record
 
 JITTER = 0.1

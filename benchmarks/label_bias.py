@@ -20,7 +20,7 @@ from fiducia.training.loop import split_records
 from fiducia.geometry import affine_apply, box_to_crop, tight_box
 from fiducia.runtimes.flip import FlipTest
 from fiducia.runtimes.torch_runtime import open_runtime
-from fiducia.recipes.files.files import load_recipe
+from fiducia.recipes.files import load_recipe
 
 
 def main() -> None:

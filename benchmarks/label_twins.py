@@ -23,7 +23,7 @@ from fiducia.images.pixels import crop, read_image
 from fiducia.data.source import load_records
 from fiducia.geometry import affine_apply, box_to_crop, tight_box
 from fiducia.metrics.errors import nme, normalizer, point_errors
-from fiducia.schemes.sets.sets import get_scheme
+from fiducia.schemes.sets import get_scheme
 from fiducia.structures import Record
 
 Array = npt.NDArray[np.float64]

@@ -25,7 +25,7 @@ from fiducia.training.loop import split_records
 from fiducia.geometry import affine_apply, affine_compose, affine_invert, box_to_crop, similarity_matrix, tight_box
 from fiducia.metrics.errors import nme, normalizer, point_errors
 from fiducia.runtimes.torch_runtime import open_runtime
-from fiducia.recipes.files.files import load_recipe
+from fiducia.recipes.files import load_recipe
 from fiducia.structures import Record
 
 Image = npt.NDArray[np.uint8]

@@ -26,9 +26,9 @@ import numpy as np
 import torch
 
 from fiducia.images.pixels import crop, read_image
-from fiducia.draw.pictures.pictures import draw_faces
+from fiducia.draw.pictures import draw_faces
 from fiducia.geometry import box_to_crop
-from fiducia.heatmaps.maps.maps import decode
+from fiducia.heatmaps import decode
 from fiducia.weights.files import load_weights
 from fiducia.detectors.builtin import get_detector
 from fiducia.exporting.graphs import export

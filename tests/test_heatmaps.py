@@ -7,7 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fiducia.heatmaps.maps.maps import decode, decoders, encode
+from fiducia.heatmaps import decode, decoders, encode
 
 
 def logits_of(maps: torch.Tensor) -> torch.Tensor:

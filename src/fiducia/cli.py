@@ -9,7 +9,7 @@ import typer
 
 from ._version import __version__
 from .commands import data, detect, evaluate, export, listing, reproduce, train, weights
-from .errors import FiduciaError, UsageError
+from .errors import FiduciaError, Interrupted, UsageError
 
 __all__ = ["app", "main"]
 
@@ -53,6 +53,9 @@ def main(arguments: list[str] | None = None) -> None:
     except UsageError as error:
         sys.stderr.write(f"fiducia: {error}\n")
         sys.exit(2)
+    except Interrupted as error:
+        sys.stderr.write(f"fiducia: {error}\n")
+        sys.exit(error.status)
     except FiduciaError as error:
         sys.stderr.write(f"fiducia: {error}\n")
         sys.exit(1)

@@ -12,7 +12,7 @@ from hypothesis.extra import numpy as hnp
 
 from fiducia.augment import FiFA
 from fiducia.augment.fiducial import patch_size, resolve_interval
-from fiducia.recipes.files.sections import FiFAConfig
+from fiducia.recipes.sections import FiFAConfig
 from fiducia.errors import UsageError
 
 coordinates = st.one_of(

@@ -13,7 +13,7 @@ import torch
 from typer.testing import CliRunner
 
 from fiducia.cli import app
-from fiducia.recipes.files.sections import ModelConfig
+from fiducia.recipes.sections import ModelConfig
 from fiducia.metrics.compare import paired_bootstrap
 from fiducia.models.build import build_model
 from fiducia.weights.files import WeightCard, save_weights

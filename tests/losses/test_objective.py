@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from fiducia.recipes.files.sections import HeatmapConfig, LossConfig
-from fiducia.heatmaps.maps.maps import encode
+from fiducia.recipes.sections import HeatmapConfig, LossConfig
+from fiducia.heatmaps import encode
 from fiducia.losses import Objective, coord_losses, similarities
 from fiducia.structures import ModelOutput
 from fiducia.errors import UsageError

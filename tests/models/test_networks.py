@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from fiducia.recipes.files.sections import ModelConfig
+from fiducia.recipes.sections import ModelConfig
 from fiducia.models import build_model, count_gmac, count_parameters, describe_models
 from fiducia.models.build import models
 from fiducia.errors import UsageError
@@ -129,7 +129,7 @@ def test_wrong_models_are_told_in_one_line(name: str, options: dict, size: int, 
 
 @pytest.mark.slow
 def test_the_papers_network_does_a_full_siamese_step_at_512() -> None:
-    from fiducia.recipes.files.sections import HeatmapConfig, LossConfig
+    from fiducia.recipes.sections import HeatmapConfig, LossConfig
     from fiducia.losses import Objective
 
     model = build_model(ModelConfig(name="fifa_base"), 68, 512)

@@ -90,6 +90,4 @@ def reach(config: AugmentConfig, scale: float) -> float:
     # A turned square's upright box is `corner` times as wide, and that box's crop is turned back once more.
     # A mirrored face's box is moved by twice the labels' bias.
     exact = corner**2 + 4 * abs(config.mirror_bias) * scale * corner
-    # Every wave may push a point by its whole amplitude, at the border too; a bent face's own box may be wider by as much.
-    bent = 1.0 + 8 * config.elastic
-    return bent * (max(drawn, exact) if config.exact > 0 else drawn)
+    return max(drawn, exact) if config.exact > 0 else drawn

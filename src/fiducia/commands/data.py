@@ -154,7 +154,7 @@ def suspects(
 
     What was cut off goes on where it stopped when the same command is given again.
     """
-    from ..images.pixels import require_writable
+    from ..files import require_writable
     from ..inspect.suspects import find_suspects, write_suspects
     from ..recipes.files import load_recipe
 

@@ -29,11 +29,15 @@ def export(
     faces: Annotated[int, typer.Option(min=1, help="Faces for the certificate, at most.")] = 224,
 ) -> None:
     """Write weights as a graph: uint8 crops in, points and confidence out; and a certificate beside it."""
-    from ..exporting.certificate import certificate_path, certify, check_faces
-    from ..weights.files import load_weights
+    from ..errors import FiduciaError, UsageError
+    from ..evaluation.faces import check_faces
+    from ..exporting.certificate import certificate_path, certify
     from ..exporting.graphs import check_request
     from ..exporting.graphs import export as write
-    from ..errors import FiduciaError, UsageError
+    from ..runtimes.opening import open_runtime
+    from ..runtimes.torch_runtime import TorchRuntime
+    from ..weights.card import card_scheme
+    from ..weights.store import load_weights
 
     if int8 and precision not in ("float32", "int8"):
         raise UsageError(f"--int8 and --precision {precision} contradict each other; give one")
@@ -44,14 +48,25 @@ def export(
     model, card = load_weights(weights)
     data, split, records = check_faces(check_data, check_split, faces, card.scheme)
     write(model, card, out, format_, precision)
-    done = certify(out, weights, format_, precision, records, {"data": data, "split": split})
-    typer.echo(f"{out}: {sum(f['bytes'] for f in done['files']) / 1e6:.1f} MB, {_words(done)}")
+    before = TorchRuntime(model, card, card_scheme(card))
+    origin = {"data": data, "split": split}
+    done: dict[str, Any] = {"passed": False}
+    try:
+        after, _ = open_runtime(out, format_)
+        done = certify(
+            out, card, before, after, runtime=format_, precision=precision, faces=records, origin=origin
+        )
+    finally:
+        if not done["passed"]:
+            for left in (out, out.with_suffix(".bin") if out.suffix == ".xml" else out, certificate_path(out)):
+                left.unlink(missing_ok=True)
     if not done["passed"]:
         limit = done["limit"]
         raise FiduciaError(
-            f"{out}: {limit['figure']} is {done[limit['figure']]:.4f}, over the limit of {limit['at_most']}; do not use this "
-            f"file; figures in {certificate_path(out)}"
+            f"{out}: {limit['figure']} is {done[limit['figure']]:.4f}, over the limit of {limit['at_most']:.4f}; the exported "
+            "graph does not give the network's points, so no file was left"
         )
+    typer.echo(f"{out}: {sum(f['bytes'] for f in done['files']) / 1e6:.1f} MB, {_words(done)}")
 
 
 def _words(done: dict[str, Any]) -> str:

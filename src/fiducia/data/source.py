@@ -74,7 +74,7 @@ class DatasetSpec:
     scan: Callable[[str, str, str | None], Iterator[Record | Fault]] | None = None
 
 
-datasets: Registry[DatasetSpec] = Registry("data set")
+datasets: Registry[DatasetSpec] = Registry("data set", "fiducia.data.readers", "fiducia.data.formats", "fiducia.data.synthetic")
 
 
 def find_dataset(source: str) -> tuple[DatasetSpec, str]:

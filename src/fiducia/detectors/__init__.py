@@ -1,1 +1,1 @@
-"""TODO."""
+"""Where the faces are: detectors by name, and boxes that a user gives."""

@@ -21,7 +21,9 @@ from ..metrics.errors import NORMALISERS
 from ..metrics.figures import FaceScores, figures, point_nme, region_errors, reliability, score, without_nan
 from ..metrics.protocol import Protocol
 from ..detectors.builtin import DEFAULT
-from ..runtimes.torch_runtime import card_scheme, read_card
+from ..runtimes.opening import read_card
+from ..runtimes.registry import get_runtime
+from ..weights.card import card_scheme
 from ..schemes.sets import Scheme, convert
 from ..errors import FiduciaError
 from ..structures import Record

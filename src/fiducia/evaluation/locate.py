@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
@@ -15,12 +15,12 @@ import torch
 from lightning_fabric import Fabric
 
 from ..geometry import box_iou, tight_box
-from ..heatmaps.maps import decoders
-from ..weights.files import WeightCard
+from ..weights.card import WeightCard
 from ..runtimes.flip import FlipTest
 from ..predict.predictor import Predictor, load
-from ..runtimes.torch_runtime import pick_device, read_card
-from ..registry import did_you_mean
+from ..device import pick_device
+from ..plugins import load_plugins, loaded_plugins
+from ..runtimes.opening import read_card
 from ..errors import FiduciaError, UsageError
 from ..structures import Record
 
@@ -58,7 +58,8 @@ class Settings:
         second_pass: with a detector, crop again round the first points.
         device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
         devices: processes that share the faces.
-        flip: look at every crop mirrored too and average; None = as the weights' card says.
+        flip: flip test-time augmentation; None = as the weights' card says.
+        plugins: files that other processes import first.
     """
 
     weights: str
@@ -70,6 +71,7 @@ class Settings:
     device: str = "auto"
     devices: int = 1
     flip: bool | None = None
+    plugins: tuple[str, ...] = field(default_factory=lambda: tuple(map(str, loaded_plugins())))
 
     def flips(self, card: WeightCard) -> bool:
         """Return whether crops are looked at mirrored too."""
@@ -81,6 +83,7 @@ class Settings:
         Raises:
             UsageError: an unknown name, or a decoder where the runtime has its own built in.
         """
+        load_plugins(self.plugins)
         second = self.second_pass and self.detector is not None
         predictor = load(
             self.weights,
@@ -90,13 +93,8 @@ class Settings:
             second_pass=second,
             batch_size=self.batch_size,
             flip=False,
+            decode=self.decode,
         )
-        if self.decode is not None:
-            if self.decode not in decoders:
-                raise UsageError(f"--decode {self.decode}: no such decoder{did_you_mean(self.decode, list(decoders))}")
-            if not hasattr(predictor.runtime, "decode"):
-                raise UsageError(f"--decode: the runtime {self.runtime} has its decoder built in; use --runtime torch")
-            predictor.runtime.decode = self.decode
         card = read_card(self.weights)
         if self.flips(card):
             predictor.runtime = FlipTest.of(predictor.runtime, card)

@@ -18,7 +18,7 @@ from pydantic import ValidationError
 
 from .._version import __version__
 from ..files import write_atomic
-from ..weights.files import WeightCard
+from ..weights.card import WeightCard
 from ..schemes.sets import Scheme
 from ..errors import FiduciaError
 

@@ -48,7 +48,7 @@ def decode_maps(maps: Tensor, method: str, *, size: int, linear: bool = False) -
     """
     maps = maps.float()
     values = maps.clamp(0.0, 1.0) if linear else torch.sigmoid(maps)
-    cells, confidence = decoders[method](values), values.detach().flatten(2).amax(-1)
+    cells, confidence = decoders[method](values), values.flatten(2).amax(-1)
     return Prediction(points=to_crop_pixels(cells, maps.shape[-1], size), confidence=confidence)
 
 

@@ -21,8 +21,8 @@ from ..images.pixels import crop, read_image
 from ..data.source import exclude, load_records
 from ..draw.pictures import contact_sheet, draw_heatmaps
 from ..geometry import affine_apply, box_to_crop
-from ..weights.files import load_weights
-from ..runtimes.torch_runtime import pick_device
+from ..weights.store import load_weights
+from ..device import pick_device
 from ..errors import FiduciaError, UsageError
 from ..evaluation.locate import annotated_box
 
@@ -58,7 +58,11 @@ def grad_cam(model: nn.Module, images: Tensor) -> npt.NDArray[np.float32]:
     """
     with torch.enable_grad():
         output = model(images)
-        asked = output.points.sum(-1) if output.logits is None else output.logits.flatten(2).amax(-1)
+        if output.features is None:
+            raise UsageError("this network gives no feature maps, which saliency is drawn on")
+        found = model.decode(output)
+        # A heatmap's peak, where there is one; else the point itself.
+        asked = found.confidence if found.confidence.requires_grad else found.points.sum(-1)
         cams = []
         for k in range(asked.shape[1]):
             (gradient,) = torch.autograd.grad(asked[:, k].sum(), output.features, retain_graph=True)

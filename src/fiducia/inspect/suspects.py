@@ -31,7 +31,7 @@ from ..schemes.sets import SchemeError, convert, get_scheme
 from ..errors import FiduciaError, UsageError
 from ..structures import Record
 from ..evaluation.locate import find_points
-from ..training.loop import train
+from ..training.run import train
 
 Array = npt.NDArray[np.float64]
 

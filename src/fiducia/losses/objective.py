@@ -63,6 +63,7 @@ class Objective(nn.Module):
         supervise: str = "both",
     ) -> None:
         super().__init__()
+        self.given = dict(tables)
         self.tables = {name: table for name, table in tables.items() if table.weight != 0}
         if not self.tables:
             raise UsageError("loss: every loss has weight 0; nothing would be learned")

@@ -17,7 +17,9 @@ from ..detectors.boxes import BoxesFile, given_boxes, inside
 from ..detectors.builtin import get_detector, suppress
 from ..runtimes.flip import FlipTest
 from .inputs import Photo, open_photo
-from ..runtimes.torch_runtime import get_runtime, open_runtime, pick_device
+from ..device import pick_device
+from ..runtimes.opening import open_runtime
+from ..runtimes.registry import get_runtime
 
 __all__ = ["Predictor", "load"]
 
@@ -187,6 +189,7 @@ def load(
     batch_size: int = 32,
     min_face: float = 0.0,
     flip: bool | None = None,
+    decode: str | None = None,
 ) -> Predictor:
     """Return a predictor with trained weights; nothing is downloaded.
 
@@ -202,6 +205,7 @@ def load(
         min_face: shortest longer side of a face's box, in photograph pixels.
         flip: look at every crop mirrored too and average (:class:`fiducia.runtimes.flip.FlipTest`), in twice the time;
             None = as the weights' card says.
+        decode: another decoder than the card's, for networks with heatmaps.
 
     Raises:
         UsageError: a name that does not exist here.
@@ -210,7 +214,7 @@ def load(
     get_runtime(runtime)
     pick_device(device)
     finder = None if detector is None else get_detector(detector)
-    points, card = open_runtime(weights, runtime, device)
+    points, card = open_runtime(weights, runtime, device, decode=decode)
     return Predictor(
         FlipTest.of(points, card) if (card.flip if flip is None else flip) else points,
         finder,

@@ -23,7 +23,8 @@ from ..evaluation.evaluate import Settings, evaluate_faces
 from .ledger import RESULT, read_run, write_ledger
 from .rows import BUDGETS, SCALES, Row, Table, load_table, row_recipe
 from ..evaluation.subsets import default_split, require_parts
-from ..training.loop import split_records, train
+from ..training.faces import split_records
+from ..training.run import train
 
 __all__ = ["Order", "Run", "plan", "reproduce"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from ..weights.files import WeightCard
+from ..weights.card import WeightCard
 from ..structures import Runtime
 from ..errors import UsageError
 
@@ -40,6 +40,7 @@ class FlipTest:
             )
         self.runtime = runtime
         self.size = runtime.size
+        self.method = runtime.method
         self.bias = bias
         self.scheme = runtime.scheme
 

@@ -86,8 +86,8 @@ def to_timm_names(state: dict[str, Tensor]) -> dict[str, Tensor]:
     return renamed
 
 
-def load_backbone(model: nn.Module, path: Path) -> int:
-    """Load a pre-trained ViT into ``model.vit``; the position embedding is resized to its grid.
+def load_backbone(model: LandmarkModel, path: Path) -> int:
+    """Load a pre-trained ViT into a network's encoder; the position embedding is resized to its grid.
 
     Returns:
         how many tensors were loaded: all of the ViT's.
@@ -96,8 +96,8 @@ def load_backbone(model: nn.Module, path: Path) -> int:
         UsageError: the network has no ViT with a patch embedding to load into.
         FiduciaError: unreadable, or of another width, depth or patch.
     """
-    vit = getattr(model, "vit", None)
-    if not isinstance(vit, ViT) or not vit.prefix:
+    vit = model.encoder()
+    if not isinstance(vit, ViT):
         raise UsageError(
             "model.backbone_weights: this network has no ViT with a patch embedding; take fifa_base or vit_base"
         )

@@ -17,7 +17,7 @@ import numpy.typing as npt
 from ...metrics.compare import Comparison, Mismatch, check_comparable, paired_bootstrap
 from ...metrics.errors import NORMALISERS
 from ...metrics.protocol import Protocol
-from ...runtimes.torch_runtime import read_card
+from ...runtimes.opening import read_card
 from ...errors import FiduciaError
 from ..evaluate import Evaluation, Settings, evaluate_faces
 
