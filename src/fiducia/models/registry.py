@@ -13,7 +13,7 @@ from ..registry import Registry
 if TYPE_CHECKING:
     from .base import LandmarkModel
 
-__all__ = ["Preset", "find_preset", "is_family", "keywords", "merge_options", "models", "register"]
+__all__ = ["Preset", "find_preset", "is_family", "is_registered", "keywords", "merge_options", "models", "register"]
 
 Builder = Callable[..., "LandmarkModel"]
 B = TypeVar("B", bound=Callable[..., Any])
@@ -75,6 +75,12 @@ def register(
         return target
 
     return keep
+
+
+def is_registered(name: str) -> bool:
+    """Return whether a name stands for a network here: it is registered itself, or a member of a registered family."""
+    head, colon, member = name.partition(":")
+    return bool(member) and head + colon in models if colon else name in models
 
 
 def is_family(name: str) -> bool:

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict
 
 from ..recipes.sections import Recipe
 from ..metrics.published import system
-from ..models.build import models
+from ..models.registry import models
 from ..recipes.files import load_recipe, table_file
 from ..registry import did_you_mean
 from ..errors import UsageError

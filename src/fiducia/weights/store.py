@@ -16,7 +16,7 @@ from ..errors import FiduciaError, UsageError
 from ..files import write_atomic
 from ..models.base import LandmarkModel
 from ..models.build import build_model
-from ..models.registry import models
+from ..models.registry import is_registered, models
 from ..plugins import load_plugins
 from ..registry import did_you_mean
 from .card import WeightCard, card_scheme
@@ -148,7 +148,7 @@ def read_weights(name: str | Path) -> tuple[dict[str, Tensor], WeightCard]:
     state, card = _read(path)
     saved = sorted((Path(name) / "plugins").glob("*.py")) if Path(name).is_dir() else []
     load_plugins([str(plugin) for plugin in saved])
-    if card.network not in models:
+    if not is_registered(card.network):
         cure = f"; it comes from the plugin {', '.join(card.plugins)}: give --plugin FILE.py" if card.plugins else ""
         known = did_you_mean(card.model, list(models)) if not cure else cure
         raise UsageError(f"{path}: its network {card.model!r} is not registered here{known}")
