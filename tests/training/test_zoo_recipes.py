@@ -21,11 +21,8 @@ def test_a_zoo_recipe_builds_its_network_and_its_optimiser(name: str) -> None:
         return  # a member of a family, whose package may be absent
     with torch.device("meta"):
         model = build_model(recipe.model.name, 29, recipe.data.size, options=recipe.model.options)
-    assert recipe.model.name.startswith(recipe.name)
     optimizer = build_optimizer(model, [], recipe.optim)
     assert sum(len(group["params"]) for group in optimizer.param_groups) == len(list(model.parameters()))
-    assert recipe.augment.views == 1
-    assert not recipe.augment.fifa.enabled
 
 
 @pytest.mark.parametrize("name", ["dtld", "propnet", "dvit"])
