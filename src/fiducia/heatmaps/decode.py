@@ -20,7 +20,10 @@ __all__ = ["decode", "decode_maps", "decoders", "heatmap_decoders", "to_crop_pix
 Decoder = Callable[[Tensor], Tensor]
 
 decoders: Registry[Decoder] = Registry("decoder", "fiducia.heatmaps")
-"""Name → function from maps ``(B, K, h, w)`` of values in [0, 1] to points ``(B, K, 2)`` in map cells."""
+"""Name → function from maps ``(B, K, h, w)`` to points ``(B, K, 2)`` in map cells.
+
+The values are probabilities in [0, 1], or what a network regresses directly: then they may lie below 0 and above 1.
+"""
 
 
 def heatmap_decoders(first: str) -> tuple[str, ...]:
@@ -47,8 +50,8 @@ def decode_maps(maps: Tensor, method: str, *, size: int, linear: bool = False) -
         was trained on; no spread.
     """
     maps = maps.float()
-    values = maps.clamp(0.0, 1.0) if linear else torch.sigmoid(maps)
-    cells, confidence = decoders[method](values), values.detach().flatten(2).amax(-1)
+    values = maps if linear else torch.sigmoid(maps)
+    cells, confidence = decoders[method](values), values.detach().flatten(2).amax(-1).clamp(0.0, 1.0)
     return Prediction(points=to_crop_pixels(cells, maps.shape[-1], size), confidence=confidence)
 
 
@@ -66,7 +69,11 @@ def decode(logits: Tensor, method: str = "expectation") -> tuple[Tensor, Tensor]
 
 @decoders.register("expectation")
 def _expectation(p: Tensor) -> Tensor:
-    """Mean position, weighted by probability (FaRL, training and test); the only one that a loss can train through."""
+    """Mean position, weighted by probability (FaRL, training and test); the only one that a loss can train through.
+
+    A value below 0, of a map that is regressed directly, counts as 0.
+    """
+    p = p.clamp(min=0.0)
     h, w = p.shape[-2:]
     columns = torch.arange(w, dtype=p.dtype, device=p.device)
     rows = torch.arange(h, dtype=p.dtype, device=p.device)
@@ -88,9 +95,9 @@ def _quarter(p: Tensor) -> Tensor:
     window, x, y = _window(p, 1)
     step = torch.stack([window[..., 1, 2] - window[..., 1, 0], window[..., 2, 1] - window[..., 0, 1]], dim=-1)
     h, w = p.shape[-2:]
-    # At the border there is no neighbour to compare with, and the published code takes no step either.
-    inner = torch.stack([(x > 0) & (x < w - 1), (y > 0) & (y < h - 1)], dim=-1)
-    return torch.stack([x, y], dim=-1).to(p.dtype) + 0.25 * step.sign() * inner
+    # A peak on the border lacks a neighbour; the published code then takes no step, in x or in y.
+    inner = (x > 0) & (x < w - 1) & (y > 0) & (y < h - 1)
+    return torch.stack([x, y], dim=-1).to(p.dtype) + 0.25 * step.sign() * inner[..., None]
 
 
 @decoders.register("local_softargmax")
