@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from ..heatmaps.decode import heatmap_decoders
@@ -22,7 +24,8 @@ class HRNet(LandmarkModel):
     """HRNetV2-W18 (Wang et al., "Deep High-Resolution Representation Learning", TPAMI 2020; facial version).
 
     One linear heatmap a landmark at a quarter of the crop's side. The published decoding is the largest cell and a quarter of
-    a cell towards its larger neighbours; the published pixel rule is :func:`.parts.pixels.from_outer_edge`.
+    a cell towards its larger neighbours. The published pixel rule is :func:`.parts.pixels.from_outer_edge`; a map without a
+    value above 0 puts its point half a cell outside the first cell there.
 
     Args:
         num_points: K.
@@ -65,7 +68,12 @@ class HRNet(LandmarkModel):
     def decode(self, output: ModelOutput, method: str | None = None) -> Prediction:
         """Read the final maps; see :meth:`LandmarkModel.decode`."""
         prediction = self.decode_heatmaps(output, method)
-        return from_outer_edge(prediction, output.heatmaps[-1], self.size) if self.pixels.published else prediction
+        if not self.pixels.published:
+            return prediction
+        maps = output.heatmaps[-1].detach().float().flatten(2)
+        beside = torch.full_like(prediction.points, -0.5 * self.size / output.heatmaps[-1].shape[-1])
+        edge = from_outer_edge(prediction)
+        return replace(edge, points=torch.where(maps.amax(-1, keepdim=True) > 0, edge.points, beside))
 
     def default_loss(self) -> dict[str, dict[str, Any]]:
         """Mean squared error of all cells."""

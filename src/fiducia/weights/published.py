@@ -9,7 +9,7 @@ from torch import Tensor
 
 from ..errors import FiduciaError
 
-__all__ = ["SCHEMES", "Rule", "drop_unused_shortcuts", "require", "rewrite"]
+__all__ = ["SCHEMES", "Rule", "drop_unused_shortcuts", "hourglass_name", "require", "rewrite"]
 
 SCHEMES: Mapping[int, str] = {98: "wflw98", 68: "ibug68", 29: "cofw29", 19: "aflw19"}
 """Number of points → the landmark set that the published checkpoints with so many points use."""
@@ -44,6 +44,19 @@ def rewrite(name: str, rules: Sequence[Rule]) -> str:
     for pattern, replacement in rules:
         name = re.sub(pattern, replacement, name, count=1)
     return name
+
+
+def hourglass_name(level: int, side: str, depth: int = 4) -> str:
+    """Return a block's place in :class:`~fiducia.models.parts.plain_hourglass.PlainHourglass`, with the dot behind it.
+
+    Args:
+        level: as the published names count: ``depth`` is the outermost.
+        side: ``"1"`` on the skip, ``"2"`` before and ``"3"`` after the next level; ``"centre"`` the block at the lowest level.
+        depth: of the hourglass.
+    """
+    if side == "centre":
+        return "inner." * depth
+    return "inner." * (depth - level) + {"1": "skip.", "2": "before.", "3": "after."}[side]
 
 
 def drop_unused_shortcuts(state: Mapping[str, Tensor], part: str = "skip_layer") -> dict[str, Tensor]:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Literal
-
-import torch
-from torch import Tensor
 
 from ...structures import Prediction
 from ..base import Options
@@ -31,18 +29,12 @@ class PixelOptions(Options):
         return self.rule == "published"
 
 
-def from_outer_edge(prediction: Prediction, maps: Tensor, size: int) -> Prediction:
+def from_outer_edge(prediction: Prediction) -> Prediction:
     """Return a prediction by the rule of HRNet's and FAN's published evaluation.
 
-    There the crop's outer edge, and not the centre of its first pixel, is 0: cell c is crop pixel ``(c + 0.5) * S / w``. A
-    map without a value above 0 puts its point half a cell outside the first cell, at ``-0.5 * S / w``.
+    There the crop's outer edge, and not the centre of its first pixel, is 0: cell c is crop pixel ``(c + 0.5) * S / w``.
 
     Args:
         prediction: by the rule ``cells``.
-        maps: the linear maps ``(B, K, h, w)`` that it was read from.
-        size: S, side of the crop in pixels.
     """
-    empty = maps.detach().float().flatten(2).amax(-1, keepdim=True) <= 0
-    outside = torch.full_like(prediction.points, -0.5 * size / maps.shape[-1])
-    points = torch.where(empty, outside, prediction.points + 0.5)
-    return Prediction(points=points, confidence=prediction.confidence, spread=prediction.spread)
+    return replace(prediction, points=prediction.points + 0.5)

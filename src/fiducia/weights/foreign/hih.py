@@ -2,29 +2,19 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 
 from torch import Tensor
 
 from ..converters import Converted, converters, rename
-from ..published import SCHEMES, Rule, drop_unused_shortcuts, require, rewrite
+from ..published import SCHEMES, Rule, drop_unused_shortcuts, hourglass_name, require, rewrite
 
 __all__ = ["convert_hih"]
 
-DEPTH = 4
-_SIDES = {"1": "skip", "2": "before", "3": "after"}
-
-
-def _level(match: re.Match[str]) -> str:
-    stack, level, side = match.groups()
-    return f"stacks.{stack}.hourglass." + "inner." * (DEPTH - int(level)) + _SIDES[side] + "."
-
-
 _RULES: tuple[Rule, ...] = (
     (r"^pre_conv\.", "stem."),
-    (r"^hg(\d+)\.res(\d)_(\d)\.", _level),
-    (r"^hg(\d+)\.res_center\.", r"stacks.\1.hourglass." + "inner." * DEPTH),
+    (r"^hg(\d+)\.res(\d)_(\d)\.", lambda m: f"stacks.{m[1]}.hourglass.{hourglass_name(int(m[2]), m[3])}"),
+    (r"^hg(\d+)\.res_center\.", lambda m: f"stacks.{m[1]}.hourglass.{hourglass_name(1, 'centre')}"),
     (r"^hg(\d+)_res1\.", r"stacks.\1.block."),
     (r"^hg(\d+)_lin1\.", r"stacks.\1.lin."),
     (r"^hg(\d+)_conv_pred\.", r"stacks.\1.maps."),
