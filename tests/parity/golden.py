@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -56,18 +57,24 @@ def image(shape: list[int], seed: int) -> np.ndarray:
     return (0.5 + waves + 0.05 * noise).astype(np.float32)
 
 
+@lru_cache(maxsize=4)
+def read(path: Path) -> dict[str, Any]:
+    """Return a golden file's content; not to be changed."""
+    return json.loads(path.read_text())
+
+
 def load(system: str) -> dict[str, Any]:
     """Return a golden file's content, or skip the test with the reason."""
     path = FOLDER / f"{system}.json"
     if not path.is_file():
         pytest.skip(f"no golden {path}")
-    return json.loads(path.read_text())
+    return read(path)
 
 
 def cases(system: str) -> list[int]:
     """Return the golden cases' numbers of a system, for parametrisation; empty where the file is absent."""
     path = FOLDER / f"{system}.json"
-    return list(range(len(json.loads(path.read_text())["golden"]))) if path.is_file() else []
+    return list(range(len(read(path)["golden"]))) if path.is_file() else []
 
 
 def entries(golden: dict[str, Any], variant: str) -> list[tuple[str, list[int], str, bool]]:
