@@ -65,7 +65,9 @@ class HeatmapConsistency(Term):
             UsageError: the batch does not have two views.
         """
         if targets.views != 2:
-            raise UsageError(f"heatmap_consistency compares two views; the batch has {targets.views}; set augment.views = 2")
+            raise UsageError(
+                f"heatmap_consistency compares two views; the batch has {targets.views}; set augment.views = 2"
+            )
         chosen = output.heatmaps[-1:] if self.stages == "final" else output.heatmaps
         values = [maps.float() if output.linear else torch.sigmoid(maps.float()) for maps in chosen]
         return torch.stack([self._one(maps, targets.batch, targets.size) for maps in values]).mean()

@@ -16,6 +16,7 @@ from .targets import Targets
 
 __all__ = ["PfldLoss", "attribute_weights", "weighted_square"]
 
+
 def weighted_square(square: Tensor, angles: Tensor, attributes: Tensor) -> Tensor:
     """Return PFLD's loss of each face: the product of its three factors (Guo et al., arXiv 1902.10859, eq. 2).
 

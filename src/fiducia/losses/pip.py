@@ -13,7 +13,9 @@ __all__ = ["pip"]
 
 
 @register("pip", needs=("maps.score", "maps.x", "maps.y", "maps.nb_x", "maps.nb_y", "maps.neighbours"))
-def pip(output: ModelOutput, targets: Targets, *, score: float = 10.0, offset: float = 1.0, neighbour: float = 1.0) -> Tensor:
+def pip(
+    output: ModelOutput, targets: Targets, *, score: float = 10.0, offset: float = 1.0, neighbour: float = 1.0
+) -> Tensor:
     """PIPNet's loss: squared error of the score map, L1 of the offsets at the landmark's cell.
 
     ``score * MSE + offset * (L1 of x + L1 of y) + neighbour * (L1 of nb_x + L1 of nb_y)``. The cell of a point p on a grid of

@@ -12,7 +12,13 @@ from .base import LossContext, Term
 from .registry import register
 from .targets import Targets
 
-__all__ = ["StageLoss", "face_lengths"]
+__all__ = ["StageLoss", "errors_in_units", "face_lengths"]
+
+
+def errors_in_units(points: Tensor, truth: Tensor, unit: Tensor) -> Tensor:
+    """Return the Euclidean errors ``(N, K)`` of points ``(N, K, 2)``, divided by each face's ``unit (N,)``."""
+    # The small constant keeps the gradient finite where the error is exactly 0.
+    return (points.float() - truth).square().sum(-1).add(1e-12).sqrt() / unit[:, None]
 
 
 def face_lengths(targets: Targets) -> Tensor:
@@ -59,11 +65,10 @@ class StageLoss(Term):
         """
         answers, rest = divmod(len(output.points), len(self.weights))
         if rest or not answers:
-            raise ValueError(f"weights names {len(self.weights)} stages; the network gives {len(output.points)} answers")
-        unit = face_lengths(targets)[:, None]
-        errors = [
-            targets.mean((points.float() - targets.xy).square().sum(-1).add(1e-12).sqrt() / unit, targets.inside)
-            for points in output.points
-        ]
+            raise ValueError(
+                f"weights names {len(self.weights)} stages; the network gives {len(output.points)} answers"
+            )
+        unit = face_lengths(targets)
+        errors = [targets.mean(errors_in_units(points, targets.xy, unit), targets.inside) for points in output.points]
         stages = torch.stack(errors).view(len(self.weights), answers).mean(1)
         return (stages * torch.tensor(self.weights, dtype=stages.dtype, device=stages.device)).sum()

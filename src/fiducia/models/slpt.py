@@ -75,7 +75,9 @@ class SLPT(LandmarkModel):
         if size % 32:
             raise ValueError(f"SLPT takes crops whose side is a multiple of 32; found {size}")
         if patches.layers < 1 or not patches.reach:
-            raise ValueError(f"SLPT needs a layer and a stage; found {patches.layers} layers and {len(patches.reach)} stages")
+            raise ValueError(
+                f"SLPT needs a layer and a stage; found {patches.layers} layers and {len(patches.reach)} stages"
+            )
         width = 256
         self.reach = patches.reach
         self.normalize = Normalize(IMAGENET)

@@ -22,7 +22,13 @@ class InherentRelations(nn.Module):
     """
 
     def __init__(
-        self, num_points: int, width: int = 256, layers: int = 6, heads: int = 8, hidden: int = 1024, dropout: float = 0.1
+        self,
+        num_points: int,
+        width: int = 256,
+        layers: int = 6,
+        heads: int = 8,
+        hidden: int = 1024,
+        dropout: float = 0.1,
     ) -> None:
         super().__init__()
         self.structure = nn.Parameter(torch.empty(1, num_points, width))

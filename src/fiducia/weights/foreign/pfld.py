@@ -20,7 +20,14 @@ _PLACES = {
     **{f"{'conv' if i == 1 else 'block'}5_{i}": f"late.{i}" for i in range(1, 7)},
     "conv6_1": "late.7",
 }
-_PLAIN = {"conv1": "stem.0.0", "bn1": "stem.0.1", "conv2": "stem.1.0", "bn2": "stem.1.1", "conv8": "whole", "fc": "head"}
+_PLAIN = {
+    "conv1": "stem.0.0",
+    "bn1": "stem.0.1",
+    "conv2": "stem.1.0",
+    "bn2": "stem.1.1",
+    "conv8": "whole",
+    "fc": "head",
+}
 _BRANCH = {"conv1": "0", "conv2": "1", "conv3": "2", "fc1": "8", "fc2": "9"}
 
 

@@ -37,7 +37,9 @@ def convert_pipnet(state: Mapping[str, Tensor]) -> Converted:
     blocks = len({name.split(".")[1] for name in names if name.startswith("layer3.")})
     depth = _DEPTHS.get(("layer1.0.conv3.weight" in names, blocks))
     if depth is None:
-        raise FiduciaError(f"not a checkpoint of PIPNet with a ResNet: its third stage has {blocks} blocks; expected 2, 6 or 23")
+        raise FiduciaError(
+            f"not a checkpoint of PIPNet with a ResNet: its third stage has {blocks} blocks; expected 2, 6 or 23"
+        )
     tensors = rename(state, _rename)
     face, scheme = tensors.get("mean_face"), SCHEMES.get(num_points)
     drawn = mean_face(num_points, get_scheme(scheme) if scheme else None)
@@ -51,7 +53,8 @@ def convert_pipnet(state: Mapping[str, Tensor]) -> Converted:
         options={"depth": depth, "heads": heads},
         scheme=scheme,
         licence="MIT (code); the checkpoints follow the terms of their training data",
-        notes="PIPNet (Jin et al., IJCV 2021)" + ("" if face is not None else "; without its mean face, hence without neighbours"),
+        notes="PIPNet (Jin et al., IJCV 2021)"
+        + ("" if face is not None else "; without its mean face, hence without neighbours"),
     )
 
 

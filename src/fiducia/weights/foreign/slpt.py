@@ -52,7 +52,8 @@ def convert_slpt(state: Mapping[str, Tensor]) -> Converted:
         scheme=scheme,
         scale=1 / 1.2,
         licence="GPL (code); the checkpoints follow the terms of their training data",
-        notes=f"SLPT with {layers} layers (Xia et al., CVPR 2022)" + ("" if face is not None else "; it starts from a drawn face"),
+        notes=f"SLPT with {layers} layers (Xia et al., CVPR 2022)"
+        + ("" if face is not None else "; it starts from a drawn face"),
     )
 
 
