@@ -104,7 +104,7 @@ class DViT(LandmarkModel):
                 x = x + self.skips[i - 1](low)
             x, heatmap = block(x)
             heatmaps.append(heatmap)
-            cells = decoders["expectation"](heatmap.float().clamp(min=0.0))
+            cells = decoders["expectation"](heatmap.float())
             points.append(to_crop_pixels(cells, side, self.size))
         return ModelOutput(heatmaps=heatmaps, linear=True, points=points, features=x)
 
@@ -112,7 +112,7 @@ class DViT(LandmarkModel):
         """Return the last block's points, or read its heatmaps in another way; confidence is the largest value of a map."""
         if self.check_method(method) != "expectation":
             return self.decode_heatmaps(output, method)
-        return self.decode_points(output, output.heatmaps[-1].detach().float().flatten(2).amax(-1))
+        return self.decode_points(output, output.heatmaps[-1].float().flatten(2).amax(-1))
 
     def default_loss(self) -> dict[str, dict[str, Any]]:
         """Return adaptive Wing loss on all heatmaps and smooth L1 on all points, as a third party's description has it."""
