@@ -21,9 +21,9 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from fiducia.images.pixels import read_image
 from fiducia.data.source import exclude, load_records
 from fiducia.geometry import tight_box
+from fiducia.images.pixels import read_image
 from fiducia.recipes.files import load_recipe
 from fiducia.structures import Record
 

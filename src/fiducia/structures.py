@@ -142,7 +142,7 @@ class ModelOutput:
     parts: list[ModelOutput] = field(default_factory=list)
 
     def gives(self) -> frozenset[str]:
-        """Return the names of what is here: ``logits`` or ``linear`` (and ``heatmaps``), ``points``, ``features``, ``maps.NAME``."""
+        """Return the names of what is here: ``heatmaps`` with ``logits`` or ``linear``, ``points``, ``features``, ``maps.NAME``."""
         found = {f"maps.{name}" for name, stages in self.maps.items() if stages}
         if self.heatmaps:
             found |= {"heatmaps", "linear" if self.linear else "logits"}

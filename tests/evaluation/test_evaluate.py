@@ -13,23 +13,23 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from fiducia.weights.files import WeightCard, save_weights
 
-from fiducia.recipes.sections import ModelConfig
-from fiducia.images.pixels import write_image
 from fiducia.data.source import load_records
 from fiducia.data.synthetic.source import synthetic_face
+from fiducia.errors import FiduciaError, UsageError
 from fiducia.evaluation.evaluate import Settings, evaluate, evaluate_faces, find_points, judge
 from fiducia.evaluation.locate import find_faces
 from fiducia.evaluation.subsets import default_split, require_parts, subsets
 from fiducia.geometry import affine_apply, box_to_crop, tight_box
+from fiducia.images.pixels import write_image
 from fiducia.metrics.figures import FIGURES
 from fiducia.metrics.protocol import Protocol
 from fiducia.models.build import build_model
-from fiducia.weights.files import WeightCard, save_weights
 from fiducia.predict.predictor import Predictor
+from fiducia.recipes.sections import ModelConfig
 from fiducia.schemes.sets import Scheme, conversion, get_scheme
 from fiducia.structures import Detection, Record
-from fiducia.errors import FiduciaError, UsageError
 
 STAMP: dict[str, Any] = {
     "data": "synthetic",

@@ -17,8 +17,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fiducia.images.pixels import read_image, write_image
 from fiducia.data.synthetic.source import synthetic_face
+from fiducia.errors import FiduciaError, UsageError
 from fiducia.evaluation.evaluate import Evaluation, Settings, judge
 from fiducia.evaluation.report import compare_with, evaluate_against, read_other, verdict, write_report
 from fiducia.evaluation.report.face import mean_shape
@@ -26,10 +26,10 @@ from fiducia.evaluation.report.others import as_other
 from fiducia.evaluation.report.pictures import apart, ranked
 from fiducia.evaluation.report.svg import Series, chart, standalone
 from fiducia.evaluation.sweep import summary
+from fiducia.images.pixels import read_image, write_image
 from fiducia.metrics.compare import paired_bootstrap
 from fiducia.metrics.figures import reliability
 from fiducia.schemes.sets import get_scheme
-from fiducia.errors import FiduciaError, UsageError
 from fiducia.structures import Record
 
 STAMP: dict[str, Any] = {

@@ -18,27 +18,27 @@ pytest.importorskip("onnxscript")
 pytest.importorskip("onnxruntime")
 pytest.importorskip("openvino")
 
+from fiducia.weights.files import WeightCard, save_weights
 from torch import nn
 
 from fiducia.cli import main
-from fiducia.recipes.sections import ModelConfig
 from fiducia.data.synthetic.source import synthetic_face
-from fiducia.exporting import certificate
+from fiducia.errors import FiduciaError, UsageError
 from fiducia.evaluation.evaluate import evaluate
+from fiducia.exporting import certificate
+from fiducia.exporting import graphs as exporting
+from fiducia.exporting.graphs import CropsToPoints, _quantize, _store_half, fold_batch_norms, to_onnx, to_openvino
+from fiducia.exporting.rewrite import DenseFilter, ExpectationHead, simplify_filters
+from fiducia.exporting.sealed import Sealed, read_sealed, seal_onnx, write_onnx, write_openvino
 from fiducia.geometry import tight_box
 from fiducia.heatmaps import decode, decoders
 from fiducia.models import build_model, models
 from fiducia.models.parts.spectral import FFParser
-from fiducia.weights.files import WeightCard, save_weights
-from fiducia.exporting import graphs as exporting
-from fiducia.exporting.graphs import CropsToPoints, _quantize, _store_half, fold_batch_norms, to_onnx, to_openvino
-from fiducia.runtimes.onnx_runtime import OnnxRuntime
 from fiducia.predict.predictor import load
-from fiducia.exporting.rewrite import DenseFilter, ExpectationHead, simplify_filters
+from fiducia.recipes.sections import ModelConfig
+from fiducia.runtimes.onnx_runtime import OnnxRuntime
 from fiducia.runtimes.torch_runtime import TorchRuntime, open_runtime, read_card
-from fiducia.exporting.sealed import Sealed, read_sealed, seal_onnx, write_onnx, write_openvino
 from fiducia.schemes.sets import get_scheme
-from fiducia.errors import FiduciaError, UsageError
 from fiducia.structures import ModelOutput
 
 OPTIONS: dict[str, Any] = {

@@ -6,12 +6,12 @@ import cv2
 import numpy as np
 import pytest
 
-from fiducia.recipes.sections import Recipe
 from fiducia.data.formats.pts import write_pts
 from fiducia.draw.pictures import _text_width
+from fiducia.errors import UsageError
 from fiducia.inspect.previews import preview, turning_epochs
 from fiducia.recipes.files import parse_recipe
-from fiducia.errors import UsageError
+from fiducia.recipes.sections import Recipe
 
 
 @pytest.fixture

@@ -11,12 +11,12 @@ import pytest
 from typer.testing import CliRunner
 
 from fiducia.commands.data import app
-from fiducia.images.pixels import read_image
 from fiducia.data.source import load_records
+from fiducia.errors import FiduciaError, UsageError
+from fiducia.images.pixels import read_image
 from fiducia.inspect import suspects as module
 from fiducia.inspect.suspects import fold_of, rank_suspects
 from fiducia.schemes.sets import get_scheme
-from fiducia.errors import FiduciaError, UsageError
 from fiducia.structures import Record
 
 NAMES = get_scheme("ibug68").names

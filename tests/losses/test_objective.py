@@ -6,11 +6,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from fiducia.recipes.sections import HeatmapConfig, LossConfig
+from fiducia.errors import UsageError
 from fiducia.heatmaps import encode
 from fiducia.losses import Objective, coord_losses, similarities
+from fiducia.recipes.sections import HeatmapConfig, LossConfig
 from fiducia.structures import ModelOutput
-from fiducia.errors import UsageError
 
 B, K, C, CELLS, STRIDE = 6, 4, 12, 32, 4
 SIZE = CELLS * STRIDE

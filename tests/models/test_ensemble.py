@@ -6,19 +6,19 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from fiducia.weights.files import init_from, load_card, load_weights, save_weights
+from fiducia.weights.join import join_weights
 from typer.testing import CliRunner
 
 from fiducia.cli import app
-from fiducia.recipes.sections import ModelConfig
-from fiducia.images.pixels import crop, read_image
-from fiducia.geometry import box_to_crop
-from fiducia.models.build import build_model, models
-from fiducia.weights.join import join_weights
-from fiducia.weights.files import init_from, load_card, load_weights, save_weights
+from fiducia.errors import UsageError
 from fiducia.exporting.graphs import export
+from fiducia.geometry import box_to_crop
+from fiducia.images.pixels import crop, read_image
+from fiducia.models.build import build_model, models
+from fiducia.recipes.sections import ModelConfig
 from fiducia.runtimes.onnx_runtime import OnnxRuntime
 from fiducia.runtimes.torch_runtime import card_scheme, crop_points
-from fiducia.errors import UsageError
 
 ASTRONAUT = Path(__file__).parents[2] / "assets" / "astronaut.jpg"
 

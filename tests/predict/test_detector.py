@@ -9,8 +9,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fiducia.images.pixels import read_image
-from fiducia.geometry import box_iou
 from fiducia.detectors import builtin as module
 from fiducia.detectors.boxes import BoxesFile
 from fiducia.detectors.builtin import (
@@ -23,8 +21,10 @@ from fiducia.detectors.builtin import (
     suppress,
     to_landmark_box,
 )
-from fiducia.structures import Detection, Detector
 from fiducia.errors import FiduciaError, UsageError
+from fiducia.geometry import box_iou
+from fiducia.images.pixels import read_image
+from fiducia.structures import Detection, Detector
 
 ASTRONAUT = Path(__file__).parents[2] / "assets" / "astronaut.jpg"
 # The tight box of Eileen Collins's face from brow to chin, by eye, to a few pixels.

@@ -19,13 +19,13 @@ import pytest
 import torch
 
 from fiducia.cli import main
-from fiducia.reproduce import run as module
-from fiducia.reproduce.ledger import read_run, table_ledger, write_ledger
-from fiducia.reproduce.run import Order, reproduce
-from fiducia.reproduce.rows import SCALES, TABLES, Row, Table, load_table, row_recipe
+from fiducia.errors import FiduciaError, UsageError
 from fiducia.metrics.compare import paired_bootstrap
 from fiducia.models import build_model
-from fiducia.errors import FiduciaError, UsageError
+from fiducia.reproduce import run as module
+from fiducia.reproduce.ledger import read_run, table_ledger, write_ledger
+from fiducia.reproduce.rows import SCALES, TABLES, Row, Table, load_table, row_recipe
+from fiducia.reproduce.run import Order, reproduce
 
 SETS = ("train.threads=1", "train.device=cpu", "train.epochs=1", "data.limit=16", "train.batch_size=8")
 LADDER = ["vanilla", "hourglass", "fifa", "two_views", "dcca"]

@@ -4,13 +4,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-
-from fiducia.evaluation.locate import Settings
 from fiducia.weights.files import load_weights, pack_weights
-from fiducia.runtimes.flip import FlipTest
-from fiducia.predict.predictor import load
-from fiducia.schemes.sets import Scheme, scheme_from_table
+
 from fiducia.errors import UsageError
+from fiducia.evaluation.locate import Settings
+from fiducia.predict.predictor import load
+from fiducia.runtimes.flip import FlipTest
+from fiducia.schemes.sets import Scheme, scheme_from_table
 
 SIZE = 16
 

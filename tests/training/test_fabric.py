@@ -4,9 +4,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from fiducia.models import build_model
 from fiducia.recipes.sections import ModelConfig, TrainConfig
 from fiducia.training.fabric import launch
-from fiducia.models import build_model
 
 OPTIONS: dict[str, str | int | float | bool | list[int]] = {
     **{"width": 32, "heads": 2, "channels": 16, "depth": 3, "stem_base": 8, "hourglass_depth": 2, "refine": 16}

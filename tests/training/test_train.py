@@ -13,10 +13,10 @@ import torch
 from safetensors.torch import load_file
 
 from fiducia.data.dataset import FaceDataset, collate
+from fiducia.errors import FiduciaError, UsageError
+from fiducia.recipes.files import load_recipe
 from fiducia.training.checkpoint import load_checkpoint, save_checkpoint
 from fiducia.training.loop import split_records, train
-from fiducia.recipes.files import load_recipe
-from fiducia.errors import FiduciaError, UsageError
 
 SMALL = [
     'data.source="synthetic:40"',

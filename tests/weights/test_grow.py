@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 import torch
-
-from fiducia.recipes.sections import ModelConfig
-from fiducia.models.build import build_model, models
-from fiducia.weights.grow import grow
 from fiducia.weights.files import WeightCard, init_from, save_weights
+from fiducia.weights.grow import grow
+
 from fiducia.errors import UsageError
+from fiducia.models.build import build_model, models
+from fiducia.recipes.sections import ModelConfig
 
 Options = dict[str, str | int | float | bool | list[int]]
 SLIM: Options = {"width": 32, "heads": 2, "channels": 16, "depth": 6, "stem_base": 8}

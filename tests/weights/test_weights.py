@@ -5,12 +5,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from safetensors.torch import save_file
-
-from fiducia.recipes.sections import ModelConfig
-from fiducia.weights.backbone import convert_backbone, load_backbone, to_timm_names
-from fiducia.models.build import build_model, models
-from fiducia.models.parts.vit import resize_position
 from fiducia.weights.files import (
     WeightCard,
     average_weights,
@@ -20,7 +14,13 @@ from fiducia.weights.files import (
     pack_weights,
     save_weights,
 )
+from safetensors.torch import save_file
+
 from fiducia.errors import FiduciaError, UsageError
+from fiducia.models.build import build_model, models
+from fiducia.models.parts.vit import resize_position
+from fiducia.recipes.sections import ModelConfig
+from fiducia.weights.backbone import convert_backbone, load_backbone, to_timm_names
 
 OPTIONS: dict[str, str | int | float | bool | list[int]] = {
     "width": 32,

@@ -11,9 +11,9 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from ..recipes.sections import AugmentConfig
-from ..geometry import affine_apply, affine_compose, box_to_crop, mirror_matrix, similarity_matrix, tight_box
 from ..errors import UsageError
+from ..geometry import affine_apply, affine_compose, box_to_crop, mirror_matrix, similarity_matrix, tight_box
+from ..recipes.sections import AugmentConfig
 
 __all__ = ["Warp", "draw_warp", "reach", "refit"]
 

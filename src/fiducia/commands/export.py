@@ -29,43 +29,23 @@ def export(
     faces: Annotated[int, typer.Option(min=1, help="Faces for the certificate, at most.")] = 224,
 ) -> None:
     """Write weights as a graph: uint8 crops in, points and confidence out; and a certificate beside it."""
-    from ..errors import FiduciaError, UsageError
-    from ..evaluation.faces import check_faces
-    from ..exporting.certificate import certificate_path, certify
-    from ..exporting.graphs import check_request
-    from ..exporting.graphs import export as write
-    from ..runtimes.opening import open_runtime
-    from ..runtimes.torch_runtime import TorchRuntime
-    from ..weights.card import card_scheme
-    from ..weights.store import load_weights
+    from ..errors import UsageError
 
     if int8 and precision not in ("float32", "int8"):
         raise UsageError(f"--int8 and --precision {precision} contradict each other; give one")
-    precision = "int8" if int8 else precision
     if check_split is not None and check_data is None:
         raise UsageError("--check-split needs --check-data")
-    check_request(out, format_, precision)
-    model, card = load_weights(weights)
-    data, split, records = check_faces(check_data, check_split, faces, card.scheme)
-    write(model, card, out, format_, precision)
-    before = TorchRuntime(model, card, card_scheme(card))
-    origin = {"data": data, "split": split}
-    done: dict[str, Any] = {"passed": False}
-    try:
-        after, _ = open_runtime(out, format_)
-        done = certify(
-            out, card, before, after, runtime=format_, precision=precision, faces=records, origin=origin
-        )
-    finally:
-        if not done["passed"]:
-            for left in (out, out.with_suffix(".bin") if out.suffix == ".xml" else out, certificate_path(out)):
-                left.unlink(missing_ok=True)
-    if not done["passed"]:
-        limit = done["limit"]
-        raise FiduciaError(
-            f"{out}: {limit['figure']} is {done[limit['figure']]:.4f}, over the limit of {limit['at_most']:.4f}; the exported "
-            "graph does not give the network's points, so no file was left"
-        )
+    from ..evaluation.exporting import export as run
+
+    done = run(
+        weights,
+        out,
+        format=format_,
+        precision="int8" if int8 else precision,
+        check_data=check_data,
+        check_split=check_split,
+        faces=faces,
+    )
     typer.echo(f"{out}: {sum(f['bytes'] for f in done['files']) / 1e6:.1f} MB, {_words(done)}")
 
 

@@ -7,8 +7,6 @@ from collections.abc import Sequence
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
 __all__ = ["app"]
 
@@ -21,6 +19,9 @@ def _show(rows: Sequence[dict[str, Any]], as_json: bool) -> None:
     if as_json:
         typer.echo(json.dumps(rows, indent=2))
         return
+    from rich.console import Console
+    from rich.table import Table
+
     table = Table(box=None, header_style="bold", pad_edge=False)
     for key in rows[0] if rows else ("nothing here",):
         number = bool(rows) and isinstance(rows[0][key], (int, float)) and not isinstance(rows[0][key], bool)

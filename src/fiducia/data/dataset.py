@@ -13,9 +13,9 @@ import numpy.typing as npt
 import torch
 from torch.utils.data import Dataset, Sampler
 
-from ..structures import Batch, Record, Sample
 from ..errors import UsageError
 from ..images.pixels import Patch, cut_patch, read_image
+from ..structures import Batch, Record, Sample
 
 __all__ = ["EpochSampler", "FaceDataset", "Views", "collate"]
 

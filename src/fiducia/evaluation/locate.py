@@ -14,15 +14,18 @@ import numpy.typing as npt
 import torch
 from lightning_fabric import Fabric
 
-from ..geometry import box_iou, tight_box
-from ..weights.card import WeightCard
-from ..runtimes.flip import FlipTest
-from ..predict.predictor import Predictor, load
 from ..device import pick_device
-from ..plugins import load_plugins, loaded_plugins
-from ..runtimes.opening import read_card
 from ..errors import FiduciaError, UsageError
+from ..exporting.sealed import is_export
+from ..geometry import box_iou, tight_box
+from ..models.build import build_model
+from ..plugins import load_plugins, loaded_plugins
+from ..predict.predictor import Predictor, load
+from ..runtimes.flip import FlipTest
+from ..runtimes.opening import read_card
+from ..runtimes.registry import get_runtime
 from ..structures import Record
+from ..weights.card import WeightCard, card_scheme
 
 Array = npt.NDArray[np.float64]
 
@@ -76,6 +79,31 @@ class Settings:
     def flips(self, card: WeightCard) -> bool:
         """Return whether crops are looked at mirrored too."""
         return card.flip if self.flip is None else self.flip
+
+    def label(self, card: WeightCard) -> str:
+        """Return what the weights are called: a run by its directory's name, since runs of one recipe share the card's."""
+        path = Path(self.weights)
+        return path.resolve().name if path.is_dir() else card.name
+
+    def decoder(self, card: WeightCard) -> str | None:
+        """Return the decoder that will be used; None for a network that gives points. Nothing is computed.
+
+        Raises:
+            UsageError: a decoder that the network does not have, or an exported file, which has its own built in.
+        """
+        get_runtime(self.runtime)
+        if is_export(self.weights):
+            if self.decode is not None:
+                raise UsageError(f"--decode {self.decode}: {self.weights} has its decoder built in; give the weights")
+            return card.decode
+        with torch.device("meta"):
+            model = build_model(
+                card.model, card.num_points, card.size, options=card.options, scheme=card_scheme(card), preset=False
+            )
+        try:
+            return model.check_method(self.decode or card.decode) or None
+        except UsageError as error:
+            raise UsageError(f"--decode: {error}") from error
 
     def predictor(self, device: str) -> Predictor:
         """Build the network on a device.

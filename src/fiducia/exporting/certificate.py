@@ -15,11 +15,10 @@ import numpy.typing as npt
 import torch
 
 from .._version import __version__
-from ..images.pixels import crop, read_image
 from ..files import write_atomic
 from ..geometry import affine_apply, affine_invert, box_to_crop, tight_box
+from ..images.pixels import crop, read_image
 from ..metrics.figures import score
-from ..errors import FiduciaError
 from ..schemes.sets import Scheme
 from ..structures import Record, Runtime
 from ..weights.card import WeightCard

@@ -18,10 +18,10 @@ from typing import Any
 
 import torch
 
-from ..models.base import LandmarkModel
-from ..weights.card import WeightCard
-from ..registry import did_you_mean
 from ..errors import FiduciaError, UsageError
+from ..models.base import LandmarkModel
+from ..registry import did_you_mean
+from ..weights.card import WeightCard
 from .rewrite import fold_batch_norms, simplify_filters
 from .sealed import Sealed, write_onnx, write_openvino
 

@@ -14,9 +14,9 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from ..geometry import affine_apply, affine_compose, affine_invert
 from ..errors import FiduciaError, UsageError
 from ..files import write_atomic
+from ..geometry import affine_apply, affine_compose, affine_invert
 from .headers import HeaderError, read_header
 from .remarks import decode_quietly
 

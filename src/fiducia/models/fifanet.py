@@ -17,7 +17,7 @@ from .parts.blocks import ConvNormAct, Normalize, ResidualBlock, heatmap_head
 from .parts.hourglass import BlurPool, Hourglass, resize
 from .parts.reading import ExpectationHead
 from .parts.spectral import FFParser
-from .parts.vit import ConvStem, ViT
+from .parts.vit import ConvStem, ViT, block_number
 from .registry import register
 
 __all__ = ["Backbone", "FiFANet", "Head", "Hourglasses"]
@@ -87,7 +87,10 @@ class Head(Options):
 
 _RENAMED = {
     **{k: f"backbone.{k}" for k in ("patch", "width", "depth", "heads", "mlp_ratio", "stem", "stem_base", "fold")},
-    **{k: f"hourglass.{k}" for k in ("channels", "wiring", "antialias", "down_kernel", "ffp", "ffp_init", "ffp_max", "fuse")},
+    **{
+        k: f"hourglass.{k}"
+        for k in ("channels", "wiring", "antialias", "down_kernel", "ffp", "ffp_init", "ffp_max", "fuse")
+    },
     "skip_block": "hourglass.skip_block",
     "hourglass_depth": "hourglass.depth",
     "map_stride": "hourglass.stride",
@@ -119,9 +122,19 @@ _SMALL: dict[str, Any] = {
 }
 
 
-@register("fifa_base", size=512, renamed=_RENAMED, about="FiFANet on ViT-B/16, as in the paper; loads CLIP or FaRL weights")
-@register("fifa_small", size=256, renamed=_RENAMED, options=_SMALL, about="FiFANet with 12 narrow blocks, for accuracy on CPUs")
-@register("fifa_tiny", size=128, renamed=_RENAMED, options=_TINY, about="FiFANet with 6 narrow blocks, for speed on CPUs")
+@register(
+    "fifa_base", size=512, renamed=_RENAMED, about="FiFANet on ViT-B/16, as in the paper; loads CLIP or FaRL weights"
+)
+@register(
+    "fifa_small",
+    size=256,
+    renamed=_RENAMED,
+    options=_SMALL,
+    about="FiFANet with 12 narrow blocks, for accuracy on CPUs",
+)
+@register(
+    "fifa_tiny", size=128, renamed=_RENAMED, options=_TINY, about="FiFANet with 6 narrow blocks, for speed on CPUs"
+)
 class FiFANet(LandmarkModel):
     """Transformer blocks in three groups, an hourglass after each, all three fused into one head.
 
@@ -214,7 +227,7 @@ class FiFANet(LandmarkModel):
     def parameter_groups(self) -> dict[str, list[nn.Parameter]]:
         """Return the parameters; ``backbone`` is the ViT. FF-Parser filters take no decay."""
         filters = [p for m in self.modules() if isinstance(m, FFParser) for p in m.parameters()]
-        return split_parameters(self, backbone=("vit.",), free=filters)
+        return split_parameters(self, backbone=("vit.",), free=filters, depth=block_number)
 
     def encoder(self) -> nn.Module | None:
         """Return the ViT where it has CLIP's patch embedding; one with a convolutional stem has nothing to load."""

@@ -9,17 +9,18 @@ from typing import Any, overload
 import numpy as np
 import numpy.typing as npt
 
-from ..images.pixels import crop
-from ..geometry import affine_apply, affine_invert, box_to_crop, tight_box
-from ..structures import Detection, Detector, Face, Runtime
-from ..errors import FiduciaError, UsageError
 from ..detectors.boxes import BoxesFile, given_boxes, inside
 from ..detectors.builtin import get_detector, suppress
-from ..runtimes.flip import FlipTest
-from .inputs import Photo, open_photo
 from ..device import pick_device
+from ..errors import FiduciaError, UsageError
+from ..geometry import affine_apply, affine_invert, box_to_crop, tight_box
+from ..images.pixels import crop
+from ..runtimes.flip import FlipTest
 from ..runtimes.opening import open_runtime
 from ..runtimes.registry import get_runtime
+from ..structures import Detection, Detector, Face, Runtime
+from ..weights.places import load_saved_plugins
+from .inputs import Photo, open_photo
 
 __all__ = ["Predictor", "load"]
 
@@ -211,6 +212,7 @@ def load(
         UsageError: a name that does not exist here.
         FiduciaError: damaged weights.
     """
+    load_saved_plugins(weights)
     get_runtime(runtime)
     pick_device(device)
     finder = None if detector is None else get_detector(detector)

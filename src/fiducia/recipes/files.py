@@ -16,13 +16,13 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
+from ..errors import UsageError
 from ..plugins import load_plugins
+from ..registry import did_you_mean
 from .moved import moved_key
 from .sections import Recipe
-from ..registry import did_you_mean
-from ..errors import UsageError
 
-__all__ = ["dump_recipe", "find_recipe", "load_recipe", "parse_recipe", "recipe_names", "table_file"]
+__all__ = ["dump_recipe", "find_recipe", "load_recipe", "parse_recipe", "recipe_names", "table_file", "toml_value"]
 
 # Inside an installed package, and beside the sources of an editable one.
 _FOLDERS = (Path(__file__).parent, Path(__file__).parents[3] / "recipes")
@@ -214,7 +214,7 @@ def _check_keys(table: Mapping[str, Any], model: type[BaseModel], origin: str, p
 def _dump(table: Mapping[str, Any], prefix: str, lines: list[str]) -> None:
     for key, value in table.items():
         if not isinstance(value, Mapping):
-            lines.append(f"{_key(key)} = {_value(value)}")
+            lines.append(f"{_key(key)} = {toml_value(value)}")
     for key, value in table.items():
         if isinstance(value, Mapping):
             lines += ["", f"[{prefix}{_key(key)}]"]
@@ -222,15 +222,15 @@ def _dump(table: Mapping[str, Any], prefix: str, lines: list[str]) -> None:
 
 
 def _key(key: str) -> str:
-    return key if key.replace("_", "").replace("-", "").isalnum() and key.isascii() else _value(key)
+    return key if key.replace("_", "").replace("-", "").isalnum() and key.isascii() else toml_value(key)
 
 
-def _value(value: Any) -> str:
+def toml_value(value: Any) -> str:
     """Return a value as TOML on one line."""
     if isinstance(value, Mapping):
-        return "{ " + ", ".join(f"{_key(k)} = {_value(v)}" for k, v in value.items()) + " }"
+        return "{ " + ", ".join(f"{_key(k)} = {toml_value(v)}" for k, v in value.items()) + " }"
     if isinstance(value, list | tuple):
-        return "[" + ", ".join(_value(v) for v in value) + "]"
+        return "[" + ", ".join(toml_value(v) for v in value) + "]"
     # JSON's strings, numbers and booleans are TOML but for two things: TOML knows no pairs of \\u surrogates, so characters
     # are written as themselves, and it wants DEL escaped.
     return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from ..weights.card import WeightCard
-from ..structures import Runtime
 from ..errors import UsageError
+from ..structures import Runtime
+from ..weights.card import WeightCard
 
 __all__ = ["FlipTest"]
 

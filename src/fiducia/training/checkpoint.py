@@ -58,7 +58,9 @@ def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
     except (OSError, RuntimeError) as error:
         # torch wraps a full disk in a RuntimeError.
         reason = getattr(error, "strerror", None) or str(error).splitlines()[0]
-        raise FiduciaError(f"{path}: the checkpoint cannot be written ({reason}); the one before is still whole") from None
+        raise FiduciaError(
+            f"{path}: the checkpoint cannot be written ({reason}); the one before is still whole"
+        ) from None
 
 
 def load_checkpoint(path: Path) -> dict[str, Any]:

@@ -14,9 +14,9 @@ from lightning_fabric import Fabric
 from lightning_fabric.plugins import MixedPrecision
 from lightning_fabric.strategies import DDPStrategy
 
-from ..recipes.sections import TrainConfig
 from ..device import pick_device
 from ..errors import UsageError
+from ..recipes.sections import TrainConfig
 
 __all__ = ["any_process", "keep_memory", "launch", "process_globals"]
 

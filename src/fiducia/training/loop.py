@@ -9,7 +9,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -86,7 +85,8 @@ def run_epochs(
         dataset: training faces.
         log: of the epochs.
         hooks: checkpoints and validation.
-        train, optim: the recipe's sections.
+        train: the recipe's section.
+        optim: the recipe's section.
         stop: looked at after every step.
 
     Raises:

@@ -49,7 +49,10 @@ def build_optimizer(model: LandmarkModel, extra: Iterable[nn.Parameter], cfg: Op
     Raises:
         UsageError: no such optimiser, an argument that it does not take, or a rule that matches no parameter.
     """
-    named = model.parameter_groups()
+    named: dict[str, list[nn.Parameter]] = {}
+    for name, parameters in model.parameter_groups().items():
+        whole = name.partition("@")[0] if cfg.layer_decay == 1 else name
+        named.setdefault(whole, []).extend(parameters)
     deepest = max((_depth(name) for name in named), default=0)
     names = {id(parameter): name for name, parameter in model.named_parameters()}
     groups: list[dict[str, Any]] = []
@@ -71,7 +74,9 @@ def build_optimizer(model: LandmarkModel, extra: Iterable[nn.Parameter], cfg: Op
         groups.append(_group(kept, lr, decay, name))
     for rule in cfg.rules:
         if rule.match not in matched:
-            raise UsageError(f"optim.rules: {rule.match!r} matches no parameter{did_you_mean(rule.match, list(names.values()))}")
+            raise UsageError(
+                f"optim.rules: {rule.match!r} matches no parameter{did_you_mean(rule.match, list(names.values()))}"
+            )
     groups.append(_group(list(extra), cfg.lr, cfg.weight_decay, "objective"))
     return _optimizer([g for g in groups if g["params"]], cfg)
 
@@ -86,18 +91,22 @@ def _depth(name: str) -> int:
 
 
 def _optimizer(groups: list[dict[str, Any]], cfg: OptimConfig) -> Optimizer:
-    known = {
+    known: dict[str, Any] = {
         name.lower(): kind
         for name, kind in vars(torch.optim).items()
         if inspect.isclass(kind) and issubclass(kind, Optimizer) and kind is not Optimizer
     }
     if cfg.kind.lower() not in known:
-        raise UsageError(f"optim.kind: {cfg.kind!r} is no optimiser of torch.optim{did_you_mean(cfg.kind.lower(), list(known))}")
+        raise UsageError(
+            f"optim.kind: {cfg.kind!r} is no optimiser of torch.optim{did_you_mean(cfg.kind.lower(), list(known))}"
+        )
     kind = known[cfg.kind.lower()]
     accepted = [p for p in inspect.signature(kind).parameters if p not in ("self", "params", "lr", "weight_decay")]
     for option in cfg.options:
         if option not in accepted:
-            raise UsageError(f"optim.options: {kind.__name__} has no argument {option!r}{did_you_mean(option, accepted)}")
+            raise UsageError(
+                f"optim.options: {kind.__name__} has no argument {option!r}{did_you_mean(option, accepted)}"
+            )
     try:
         return kind(groups, lr=cfg.lr, **cfg.options)
     except (TypeError, ValueError) as error:

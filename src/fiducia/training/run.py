@@ -25,7 +25,7 @@ from .faces import split_records
 from .logs import RunLog, versions
 from .loop import Hooks, Learner, run_epochs
 from .optim import build_optimizer
-from .setup import build_network, build_objective, resolve
+from .setup import build_network, build_objective, completed
 from .state import RunState, open_run
 from .stop import Stop
 from .validate import save_run_weights, validate
@@ -66,7 +66,7 @@ def train(
         >>> fiducia.train(fiducia.load_recipe("smoke"), "runs/smoke")  # doctest: +SKIP
     """
     out = Path(out)
-    recipe = resolve(recipe)
+    recipe = completed(recipe)
     require_writable(out / "recipe.toml")
     saved = open_run(out, recipe, resume)
     stop = stop if stop is not None else Stop()
@@ -87,7 +87,6 @@ def _train(recipe: Recipe, out: Path, saved: dict[str, object] | None, init: str
     if init is not None:
         fresh = init_from(model, init, kind=recipe.model.name, twin=lambda k: build_network(recipe, scheme, k))
     objective = build_objective(recipe, scheme, model)
-    recipe = recipe.model_copy(update={"loss": dict(objective.given)})
     optimizer = build_optimizer(model, objective.parameters(), recipe.optim)
     state = RunState(model=model, objective=objective, optimizer=optimizer, ema=EMA(model, recipe.optim.ema))
     dataset = FaceDataset(
@@ -141,9 +140,7 @@ def _train(recipe: Recipe, out: Path, saved: dict[str, object] | None, init: str
     )
     stop.armed = True
     try:
-        run_epochs(
-            fabric, learner, state, dataset, log, hooks, train=cfg, optim=recipe.optim, stop=stop
-        )
+        run_epochs(fabric, learner, state, dataset, log, hooks, train=cfg, optim=recipe.optim, stop=stop)
     finally:
         stop.armed = False
         log.close()

@@ -7,6 +7,8 @@ from typing import Any
 
 import torch
 
+from ..augment.registry import extras
+from ..data.source import find_dataset
 from ..errors import UsageError
 from ..losses.base import LossContext
 from ..losses.objective import Objective
@@ -17,10 +19,11 @@ from ..models.build import build_model
 from ..models.registry import find_preset
 from ..recipes.sections import LossConfig, Recipe
 from ..registry import did_you_mean
-from ..schemes.sets import Scheme
+from ..schemes.sets import Scheme, SchemeError, get_scheme
 from ..structures import ModelOutput
+from .optim import build_optimizer, schedules
 
-__all__ = ["build_network", "build_objective", "loss_tables", "probe", "resolve"]
+__all__ = ["build_network", "build_objective", "completed", "loss_tables", "probe", "resolve"]
 
 
 def resolve(recipe: Recipe) -> Recipe:
@@ -45,9 +48,7 @@ def build_network(recipe: Recipe, scheme: Scheme, num_points: int | None = None)
         UsageError: an unknown network or option, sizes that do not divide, or a decoder that the network lacks.
     """
     cfg = recipe.model
-    model = build_model(
-        cfg.name, num_points or scheme.num_points, recipe.data.size, options=cfg.options, scheme=scheme
-    )
+    model = build_model(cfg.name, num_points or scheme.num_points, recipe.data.size, options=cfg.options, scheme=scheme)
     try:
         model.check_method(recipe.heatmap.decode)
     except UsageError as error:
@@ -60,7 +61,7 @@ def probe(model: LandmarkModel) -> ModelOutput:
     """Return what a network gives for one black crop; its state is as before."""
     training = model.training
     try:
-        return model.eval()(torch.zeros(1, 3, model.size, model.size))
+        return model.eval()(torch.zeros(1, 3, model.size, model.size, device=next(model.parameters()).device))
     finally:
         model.train(training)
 
@@ -89,10 +90,40 @@ def loss_tables(recipe: Recipe, default: Mapping[str, Mapping[str, Any]]) -> dic
         if not table.kind and not published:
             if table.weight == 0:
                 continue
-            raise UsageError(f'loss.{name}: has no kind{did_you_mean(name, list(default))}; set loss.{name}.kind = "..."')
+            raise UsageError(
+                f'loss.{name}: has no kind{did_you_mean(name, list(default))}; set loss.{name}.kind = "..."'
+            )
         same = not table.kind or table.kind == published.get("kind")
         tables[name] = {**published, **given} if same else given
     return {name: LossConfig.model_validate(table) for name, table in tables.items()}
+
+
+def completed(recipe: Recipe) -> Recipe:
+    """Return a recipe as its run will see it: the network's size and losses filled in, and every name checked.
+
+    Nothing is read: names of data, landmark sets, networks, losses, optimisers, schedules and decoders are looked up, and
+    the network is built on a device that takes no memory.
+
+    Raises:
+        UsageError: a name or a value that cannot be used.
+    """
+    recipe = resolve(recipe)
+    spec, _ = find_dataset(recipe.data.source)
+    if spec.splits and recipe.data.split not in spec.splits:
+        near = did_you_mean(recipe.data.split, list(spec.splits))
+        raise UsageError(f"data.split: {recipe.data.source} has no split {recipe.data.split!r}{near}")
+    try:
+        names = [recipe.data.scheme] if recipe.data.scheme else [*spec.schemes, "ibug68"]
+        scheme = get_scheme(names[0])
+    except SchemeError as error:
+        raise UsageError(f"data.scheme: {error}") from error
+    schedules.get(recipe.optim.schedule, "optim.schedule: ")
+    extras(recipe.augment.extra)
+    with torch.device("meta"):
+        model = build_network(recipe, scheme)
+        objective = build_objective(recipe, scheme, model)
+    build_optimizer(model, objective.parameters(), recipe.optim)
+    return recipe.model_copy(update={"loss": dict(objective.given)})
 
 
 def build_objective(recipe: Recipe, scheme: Scheme, model: LandmarkModel) -> Objective:

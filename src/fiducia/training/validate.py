@@ -14,12 +14,12 @@ from lightning_fabric import Fabric
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from ..recipes.sections import Recipe
 from ..data.dataset import FaceDataset, collate
-from ..images.pixels import write_image
 from ..draw.pictures import contact_sheet, draw_points
+from ..images.pixels import write_image
 from ..metrics.errors import nme, normalizer, point_errors
 from ..models.base import LandmarkModel
+from ..recipes.sections import Recipe
 from ..schemes.sets import Scheme
 from ..weights.store import save_weights
 from .cards import run_card

@@ -86,6 +86,13 @@ class WeightCard(BaseModel):
         """The registered network, by its present name."""
         return _FORMER.get(self.model, self.model)
 
+    @property
+    def networks(self) -> list[str]:
+        """Every registered network that the weights need: their own, and an ensemble's members'."""
+        members = self.options.get("members")
+        inner = [str(m.get("model", "")) for m in members if isinstance(m, dict)] if isinstance(members, list) else []
+        return [self.network, *inner]
+
     def upgraded(self) -> WeightCard:
         """Return the card in this version's form: network options of format 1 become groups, a committee an ensemble."""
         name = self.network
@@ -98,7 +105,7 @@ class WeightCard(BaseModel):
 
 def _upgraded_member(member: dict[str, Any]) -> dict[str, Any]:
     entry = find_preset(str(member.get("model", "")), "a member of an ensemble: ")
-    head = {key: member[key] for key in ("model", "size") if key in member}
+    head: dict[str, Any] = {key: member[key] for key in ("model", "size") if key in member}
     return {**head, **upgrade_options(entry, {k: v for k, v in member.items() if k not in head})}
 
 

@@ -11,7 +11,7 @@ import torch
 from ..errors import UsageError
 from ..models.build import build_model
 from .card import WeightCard, card_scheme
-from .store import load_card, load_weights, read_weights, save_weights
+from .store import load_weights, read_weights, save_weights
 
 __all__ = ["join_weights"]
 
@@ -32,7 +32,7 @@ def join_weights(sources: Sequence[str | Path], out: Path) -> WeightCard:
     """
     if len(sources) < 2:
         raise UsageError("an ensemble takes two weights or more")
-    cards = sorted(((load_card(source), source) for source in sources), key=lambda pair: -pair[0].size)
+    cards = sorted(((read_weights(source)[1], source) for source in sources), key=lambda pair: -pair[0].size)
     card = cards[0][0]
     first = card.model_dump()
     for other, source in cards[1:]:
@@ -74,4 +74,4 @@ def join_weights(sources: Sequence[str | Path], out: Path) -> WeightCard:
             "ensemble", card.num_points, card.size, options=joined.options, scheme=card_scheme(card), preset=False
         )
     save_weights(out, state, joined)
-    return load_card(out)
+    return read_weights(out)[1]

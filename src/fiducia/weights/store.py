@@ -17,20 +17,17 @@ from ..files import write_atomic
 from ..models.base import LandmarkModel
 from ..models.build import build_model
 from ..models.registry import is_registered, models
-from ..plugins import load_plugins
 from ..registry import did_you_mean
 from .card import WeightCard, card_scheme
+from .places import SHIPPED, find_weights, load_saved_plugins, shipped_names
 
 __all__ = [
     "describe_weights",
-    "find_weights",
     "load_card",
     "load_weights",
     "read_weights",
     "save_weights",
 ]
-
-_SHIPPED = Path(__file__).parent
 
 
 def save_weights(path: Path, state: dict[str, Tensor], card: WeightCard, *, half: bool = False) -> None:
@@ -49,38 +46,17 @@ def save_weights(path: Path, state: dict[str, Tensor], card: WeightCard, *, half
     write_atomic(path, to_bytes(tensors, metadata={"fiducia": card.model_dump_json()}))
 
 
-def find_weights(name: str | Path) -> Path:
-    """Return the file of weights given by shipped name, file, or a run's directory.
-
-    Raises:
-        UsageError: there is no such name, file or run.
-    """
-    path = Path(name)
-    if path.is_file():
-        return path
-    if path.is_dir():
-        for inside in (path / "weights" / "ema.safetensors", path / "weights" / "best.safetensors"):
-            if inside.is_file():
-                return inside
-        raise UsageError(
-            f"{path}: no weights/ema.safetensors in this directory; is it a run's directory, and has it finished?"
-        )
-    shipped = _SHIPPED / f"{name}.safetensors"
-    if shipped.is_file():
-        return shipped
-    raise UsageError(
-        f"{name}: neither a weight file nor the name of shipped weights{did_you_mean(str(name), _shipped())}"
-    )
-
-
 def load_card(name: str | Path) -> WeightCard:
-    """Read the card of weights, named as in :func:`find_weights`.
+    """Read the card of weights, as it stands in the file; the network need not be registered here.
+
+    Args:
+        name: as in :func:`fiducia.weights.places.find_weights`.
 
     Raises:
         UsageError: no such weights.
         FiduciaError: the file is damaged, is not safetensors, has no card, or one that contradicts itself.
     """
-    return read_weights(name)[1]
+    return _read(find_weights(name))[1]
 
 
 def load_weights(
@@ -120,7 +96,7 @@ def load_weights(
 def describe_weights() -> list[dict[str, Any]]:
     """Return one row for each shipped weight file."""
     rows = []
-    for name in _shipped():
+    for name in shipped_names():
         card = load_card(name)
         best = next((f"{r['metric']} {r['value']:.2f} on {r['data']} {r['split']}" for r in card.numbers), "")
         rows.append(
@@ -129,7 +105,7 @@ def describe_weights() -> list[dict[str, Any]]:
                 "model": card.model,
                 "scheme": card.scheme,
                 "input": card.size,
-                "megabytes": round((_SHIPPED / f"{name}.safetensors").stat().st_size / 1e6, 1),
+                "megabytes": round((SHIPPED / f"{name}.safetensors").stat().st_size / 1e6, 1),
                 "measured": best,
                 "licence": card.licence,
             }
@@ -146,17 +122,15 @@ def read_weights(name: str | Path) -> tuple[dict[str, Tensor], WeightCard]:
     """
     path = find_weights(name)
     state, card = _read(path)
-    saved = sorted((Path(name) / "plugins").glob("*.py")) if Path(name).is_dir() else []
-    load_plugins([str(plugin) for plugin in saved])
-    if not is_registered(card.network):
-        cure = f"; it comes from the plugin {', '.join(card.plugins)}: give --plugin FILE.py" if card.plugins else ""
-        known = did_you_mean(card.model, list(models)) if not cure else cure
-        raise UsageError(f"{path}: its network {card.model!r} is not registered here{known}")
+    load_saved_plugins(name)
+    for network in card.networks:
+        if not is_registered(network):
+            cure = (
+                f"; it comes from the plugin {', '.join(card.plugins)}: give --plugin FILE.py" if card.plugins else ""
+            )
+            known = cure or did_you_mean(network, list(models))
+            raise UsageError(f"{path}: its network {network!r} is not registered here{known}")
     return state, card.upgraded()
-
-
-def _shipped() -> list[str]:
-    return sorted(p.stem for p in _SHIPPED.glob("*.safetensors"))
 
 
 def _read(path: Path) -> tuple[dict[str, Tensor], WeightCard]:

@@ -13,7 +13,7 @@ from ..errors import FiduciaError, UsageError
 from ..models.base import LandmarkModel
 from ..models.ensemble import member_state
 from .card import WeightCard
-from .store import load_card, read_weights, save_weights
+from .store import read_weights, save_weights
 
 __all__ = ["average_weights", "init_from", "pack_weights"]
 
@@ -92,7 +92,7 @@ def pack_weights(
     if numbers:
         update["numbers"] = numbers
     save_weights(out, state, card.model_copy(update=update), half=True)
-    return load_card(out)
+    return read_weights(out)[1]
 
 
 def average_weights(sources: Sequence[str | Path], out: Path) -> WeightCard:
@@ -129,7 +129,7 @@ def average_weights(sources: Sequence[str | Path], out: Path) -> WeightCard:
     training = {**card.training, "averaged_with": [other.training for _, other in others]}
     card = card.model_copy(update={"training": training, "numbers": [], "which": "average"})
     save_weights(out, state, card)
-    return load_card(out)
+    return read_weights(out)[1]
 
 
 _ALIKE = (
