@@ -44,6 +44,13 @@ def test_the_economy_head_costs_less_than_a_third_of_the_published_one() -> None
     assert 3 * count[1] < count[0]
 
 
+def test_its_loss_is_the_published_one() -> None:
+    with torch.device("meta"):
+        loss = build_model("farl", 68).default_loss()
+    assert loss["heatmap"] == {"kind": "bce", "side": 128, "sigma": 1.25, "radius": 5.0}
+    assert loss["coord"] == {"kind": "coord", "distance": "norm"}
+
+
 @pytest.mark.parametrize(("side", "bins"), [(7, 1), (7, 6), (14, 6), (5, 6), (3, 2), (12, 3)])
 def test_pooling_by_products_is_adaptive_average_pooling(side: int, bins: int) -> None:
     x = torch.rand(2, 3, side, side, dtype=torch.float64)

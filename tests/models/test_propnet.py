@@ -31,7 +31,7 @@ def test_it_gives_heatmaps_a_stack_and_boundaries_a_link(scheme: str, size: int)
     side = size // 4
     assert [tuple(m.shape) for m in output.heatmaps] == [(1, model.num_points, side, side)] * 3
     curves = len(boundary_curves(get_scheme(scheme)))
-    assert [tuple(m.shape) for m in output.maps["boundary"]] == [(1, curves, side, side)] * 2
+    assert [tuple(m.shape) for m in output.maps["boundaries"]] == [(1, curves, side, side)] * 2
     check_points(model)
 
 
@@ -45,10 +45,10 @@ def test_it_keeps_what_every_network_keeps() -> None:
 def test_a_set_without_lines_has_no_boundary_to_learn() -> None:
     dots = scheme_from_table({"name": "dots", "points": 4, "mirror": [], "edges": []})
     for model in (tiny(None), build_model("propnet", 4, 32, scheme=dots, options=TINY)):
-        assert "boundary" not in model.default_loss()
-        assert model.eval()(crops(1, 32)).maps["boundary"][0].shape == (1, 1, 8, 8)
+        assert "boundaries" not in model.default_loss()
+        assert model.eval()(crops(1, 32)).maps["boundaries"][0].shape == (1, 1, 8, 8)
         check_gradients(model)
-    assert tiny().default_loss()["boundary"]["kind"] == "boundary"
+    assert tiny().default_loss()["boundaries"]["kind"] == "boundaries"
 
 
 def test_the_boundary_of_one_stack_masks_the_coordinates_of_the_next() -> None:

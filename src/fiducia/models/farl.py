@@ -78,6 +78,7 @@ class FaRL(LandmarkModel):
         self.ends = (depth // 3, depth // 2, 2 * depth // 3, depth)
         self.normalize = Normalize()
         grid = size // patch
+        self.side = 4 * grid
         self.vit = ViT(grid, patch, width, depth, heads, mlp_ratio=mlp_ratio)
         self.necks = nn.ModuleList(
             [
@@ -112,9 +113,12 @@ class FaRL(LandmarkModel):
         return self.decode_heatmaps(output, method)
 
     def default_loss(self) -> dict[str, dict[str, Any]]:
-        """Return FaRL's: BCE against Gaussians of radius 5 and sigma 5/4 cells, and the mean Euclidean distance, 1 each."""
+        """Return FaRL's: BCE against Gaussians of radius 5 and sigma 5/4 cells, and the mean Euclidean distance, 1 each.
+
+        FaRL compares maps of 112 cells at 128, the quarter of its crop before it is reduced to 448 pixels; other sizes likewise.
+        """
         return {
-            "heatmap": {"kind": "bce", "sigma": 1.25, "radius": 5.0},
+            "heatmap": {"kind": "bce", "side": round(self.side * 128 / 112), "sigma": 1.25, "radius": 5.0},
             "coord": {"kind": "coord", "distance": "norm"},
         }
 

@@ -93,7 +93,7 @@ class PropNet(LandmarkModel):
         )
 
     def forward(self, images: Tensor) -> ModelOutput:
-        """Crops ``(B, 3, S, S)``, uint8 or float in [0, 255] → linear heatmaps a stack, and ``maps.boundary`` a link.
+        """Crops ``(B, 3, S, S)``, uint8 or float in [0, 255] → linear heatmaps a stack, and ``maps.boundaries`` a link.
 
         Heatmaps are ``(B, K, S/4, S/4)``, boundaries ``(B, E, S/4, S/4)`` with E curves, both 0 far off and 1 at the centre.
         """
@@ -107,7 +107,7 @@ class PropNet(LandmarkModel):
             if i < len(self.links):
                 x, boundary = self.links[i](x, features, maps)
                 boundaries.append(boundary)
-        return ModelOutput(heatmaps=heatmaps, linear=True, maps={"boundary": boundaries}, features=features)
+        return ModelOutput(heatmaps=heatmaps, linear=True, maps={"boundaries": boundaries}, features=features)
 
     def decode(self, output: ModelOutput, method: str | None = None) -> Prediction:
         """Read the last stack's heatmaps, by expectation where nothing else is asked for; the published decoding is unknown."""
@@ -120,7 +120,7 @@ class PropNet(LandmarkModel):
             "coord": {"kind": "focal_wing", "stages": "all"},
         }
         if self.curves:
-            loss["boundary"] = {"kind": "boundary", "weight": 10.0}
+            loss["boundaries"] = {"kind": "boundaries", "weight": 10.0}
         return loss
 
 
