@@ -73,9 +73,12 @@ class LossKind:
                 f"{where}: the loss {self.name!r} needs {' and '.join(n.replace('|', ' or ') for n in lacking)}, which the "
                 f"network does not give (it gives {', '.join(sorted(context.gives))}); choose another kind"
             )
+        make: Callable[..., Term] = self.target
         try:
-            target: Any = self.target
-            return target(context, **options) if inspect.isclass(target) else FunctionTerm(target, options)
+            return make(context, **options) if isinstance(self.target, type) else FunctionTerm(self.target, options)
+        except UsageError as error:
+            # Of a name within an option, such as "distance: no distance is called ...".
+            raise UsageError(f"{where}.{error}") from error
         except (ValueError, TypeError) as error:
             raise UsageError(f"{where}: {error}") from error
 

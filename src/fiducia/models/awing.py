@@ -7,6 +7,8 @@ from typing import Any
 from torch import Tensor, nn
 
 from ..heatmaps.decode import heatmap_decoders
+from ..schemes.curves import boundary_curves
+from ..schemes.sets import Scheme
 from ..structures import ModelOutput, Prediction
 from .base import LandmarkModel
 from .parts.blocks import ZERO_TO_ONE, Normalize
@@ -33,6 +35,7 @@ class AWing(LandmarkModel):
     Args:
         num_points: K.
         size: S, a multiple of 64.
+        scheme: the landmark set. Without one, or without edges in it, the default loss leaves the boundary map free.
         stacks: hourglasses.
         channels: of the hourglasses, a multiple of 4.
 
@@ -42,10 +45,19 @@ class AWing(LandmarkModel):
 
     decoders = heatmap_decoders("quarter")
 
-    def __init__(self, num_points: int, size: int = 256, *, stacks: int = 4, channels: int = 256) -> None:
+    def __init__(
+        self,
+        num_points: int,
+        size: int = 256,
+        *,
+        scheme: Scheme | None = None,
+        stacks: int = 4,
+        channels: int = 256,
+    ) -> None:
         super().__init__(num_points, size)
         if size % (4 * 2**DEPTH) or stacks < 1:
             raise ValueError(f"expected a side that is a multiple of 64, and 1 or more stacks; found {size}, {stacks}")
+        self.has_boundary = scheme is not None and bool(boundary_curves(scheme))
         self.normalize = Normalize(ZERO_TO_ONE)
         self.stem = FanStem(channels, inputs=6)
         self.coords = nn.ModuleList(CoordConv(channels, channels, masked=i > 0) for i in range(stacks))
@@ -71,7 +83,7 @@ class AWing(LandmarkModel):
 
     def default_loss(self) -> dict[str, dict[str, Any]]:
         """AWing with its weight map on the heatmaps and on the boundary, which counts as one landmark more."""
-        return {
-            "heatmap": {"kind": "awing", "weight": 1.0},
-            "boundary": {"kind": "boundary", "weight": 1.0 / self.num_points},
-        }
+        losses: dict[str, dict[str, Any]] = {"heatmap": {"kind": "awing", "weight": 1.0}}
+        if self.has_boundary:
+            losses["boundary"] = {"kind": "boundary", "weight": 1.0 / self.num_points}
+        return losses

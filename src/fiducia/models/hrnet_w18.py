@@ -32,6 +32,8 @@ class HRNet(LandmarkModel):
         size: S, a multiple of 32.
         pixels: the pixel rule.
         widths: channels of the four branches: 18, 36, 72, 144.
+        modules: exchange modules of stages 2, 3 and 4: 1, 4, 3.
+        blocks: residual blocks of a branch in every module: 4.
 
     Raises:
         ValueError: a size that does not divide.
@@ -46,6 +48,8 @@ class HRNet(LandmarkModel):
         *,
         pixels: PixelOptions = PixelOptions(),
         widths: tuple[int, ...] = (18, 36, 72, 144),
+        modules: tuple[int, ...] = (1, 4, 3),
+        blocks: int = 4,
     ) -> None:
         super().__init__(num_points, size)
         if len(widths) != 4:
@@ -54,7 +58,7 @@ class HRNet(LandmarkModel):
             raise ValueError(f"HRNet takes crops whose side is a multiple of 32; found {size}")
         self.pixels = pixels
         self.normalize = Normalize(IMAGENET)
-        self.trunk = HRNetTrunk(widths)
+        self.trunk = HRNetTrunk(widths, modules, blocks)
         self.head = FusedHead(widths, num_points)
 
     def forward(self, images: Tensor) -> ModelOutput:

@@ -75,6 +75,7 @@ class EdgePointNetwork(nn.Module):
             raise ValueError(f"the landmark set {scheme.name!r} has {scheme.num_points} points, the network {num_points}")
         self.size, self.published = size, published
         used = curves(scheme) if attention and scheme is not None else ()
+        self.drawn = (*(["edges"] if used else []), *(["points"] if attention else []))
         half = channels // 2
         self.normalize = Normalize(((0.5, 0.5, 0.5), (0.5, 0.5, 0.5)))
         self.coord = CoordConv(3, channels // 4, 7, 2)
@@ -119,8 +120,8 @@ class EdgePointNetwork(nn.Module):
         grid = "centres" if self.published else "edges"
         tables: dict[str, dict[str, Any]] = {kind: {"kind": kind, "weight": 1.0, "grid": grid, "stages": "doubling"}}
         maps = {"edges": "edges", "points": "point_maps"}
-        for name in (name for name in maps if name in self.stacks[0].get_submodule("heads")):
-            rule = "published" if self.published else "cells"
+        rule = "published" if self.published else "cells"
+        for name in self.drawn:
             tables[name] = {"kind": maps[name], "weight": 10.0, "rule": rule, "stages": "doubling"}
         return tables
 
