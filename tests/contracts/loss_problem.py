@@ -19,7 +19,9 @@ from fiducia.schemes.sets import scheme_from_table
 from fiducia.structures import Batch, ModelOutput
 
 FACES, K, SIZE, SIDE, CHANNELS = 6, 7, 64, 16, 5
-SCHEME = scheme_from_table({"points": K, "mirror": [[0, 1], [3, 4]], "edges": [[0, 1, 2], [3, 4, 5, 3]], "inter_ocular": [0, 1]})
+SCHEME = scheme_from_table(
+    {"points": K, "mirror": [[0, 1], [3, 4]], "edges": [[0, 1, 2], [3, 4, 5, 3]], "inter_ocular": [0, 1]}
+)
 
 
 class AnyTag(Mapping[str, bool]):
@@ -69,7 +71,9 @@ class Problem:
         assert value.ndim == 0
         return value
 
-    def gradients(self, leaves: Sequence[Tensor] | None = None, batch: Batch | None = None) -> tuple[Tensor, dict[str, Tensor]]:
+    def gradients(
+        self, leaves: Sequence[Tensor] | None = None, batch: Batch | None = None
+    ) -> tuple[Tensor, dict[str, Tensor]]:
         """Return the loss and its gradient by each leaf, zero where none reaches it."""
         given = [leaf.detach().clone().requires_grad_() for leaf in (leaves or self.leaves.values())]
         value = self.value(given, batch)

@@ -25,7 +25,13 @@ def as_it_takes(decoder: Decoder, maps: Tensor) -> Tensor:
 
 def on_the_map(found: Tensor, h: int = H, w: int = W) -> bool:
     x, y = found.unbind(-1)
-    return bool(torch.isfinite(found).all() and (x >= -0.5).all() and (x <= w - 0.5).all() and (y >= -0.5).all() and (y <= h - 0.5).all())
+    return bool(
+        torch.isfinite(found).all()
+        and (x >= -0.5).all()
+        and (x <= w - 0.5).all()
+        and (y >= -0.5).all()
+        and (y <= h - 0.5).all()
+    )
 
 
 @each_decoder
@@ -34,7 +40,9 @@ def on_the_map(found: Tensor, h: int = H, w: int = W) -> bool:
     points=st.lists(st.tuples(st.floats(6, W - 7), st.floats(6, H - 7)), min_size=1, max_size=6),
     sigma=st.floats(1.4, 1.7),
 )
-def test_a_drawn_peak_is_read_within_the_documented_bound(name: str, points: list[tuple[float, float]], sigma: float) -> None:
+def test_a_drawn_peak_is_read_within_the_documented_bound(
+    name: str, points: list[tuple[float, float]], sigma: float
+) -> None:
     xy = torch.tensor(points, dtype=torch.float32)[None]
     decoder = decoders[name]
     found = decoder(as_it_takes(decoder, encode(xy, (H, W), sigma=sigma, radius=4 * sigma)))
@@ -55,7 +63,11 @@ def test_the_bound_is_not_looser_than_a_cell_and_a_half_is_reached_by_whole_cell
 
 @each_decoder
 @settings(deadline=None, max_examples=40)
-@given(x=st.floats(-0.5, W - 0.5), y=st.floats(-0.5, H - 0.5), edge=st.sampled_from(["left", "right", "top", "bottom", "corner"]))
+@given(
+    x=st.floats(-0.5, W - 0.5),
+    y=st.floats(-0.5, H - 0.5),
+    edge=st.sampled_from(["left", "right", "top", "bottom", "corner"]),
+)
 def test_a_peak_at_the_border_stays_on_the_map(name: str, x: float, y: float, edge: str) -> None:
     x = {"left": -0.5, "right": W - 0.5, "corner": W - 0.5}.get(edge, x)
     y = {"top": -0.5, "bottom": H - 0.5, "corner": -0.5}.get(edge, y)

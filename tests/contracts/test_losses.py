@@ -27,7 +27,9 @@ def test_a_loss_says_what_it_is_and_can_be_set_by_name(name: str) -> None:
     assert kind.needs
     assert kind.views in (1, 2)
     for option, default in kind.options().items():
-        assert isinstance(default, (str, int, float, bool, tuple, type(None))), f"{option} has no default that TOML can hold"
+        assert isinstance(default, (str, int, float, bool, tuple, type(None))), (
+            f"{option} has no default that TOML can hold"
+        )
 
 
 @each_loss

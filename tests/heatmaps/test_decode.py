@@ -36,7 +36,10 @@ def test_whole_cell_decoders_are_as_far_off_as_their_steps(method: str, worst: f
 
 @settings(deadline=None, max_examples=25)
 @given(
-    x=st.floats(8, 55), y=st.floats(8, 39), sigma=st.floats(1.0, 1.5), method=st.sampled_from(["expectation", "dark", "udp"])
+    x=st.floats(8, 55),
+    y=st.floats(8, 39),
+    sigma=st.floats(1.0, 1.5),
+    method=st.sampled_from(["expectation", "dark", "udp"]),
 )
 def test_any_interior_point_of_any_map_survives(x: float, y: float, sigma: float, method: str) -> None:
     xy = torch.tensor([[[x, y]]])

@@ -52,7 +52,7 @@ def test_a_stem_and_an_hourglass_as_fans_by_hand() -> None:
         ResidualBlock(16, 32),
         nn.AvgPool2d(2),
         ResidualBlock(32, 64),
-        PlainHourglass(2, lambda: ResidualBlock(64, 64), pool="average"),
+        PlainHourglass(2, lambda: ResidualBlock(64, 64), pooling="average"),
     )
     size = 64
     half, quarter = (size // 2) ** 2, (size // 4) ** 2

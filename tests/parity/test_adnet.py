@@ -64,7 +64,9 @@ def _ours(output: ModelOutput, name: str) -> Tensor:
     kind, _, stack = name.partition("_stack")
     if kind == "landmarks":
         return (output.points[int(stack)] * 2 + 1) / 256 - 1
-    return output.maps[kind.removesuffix("maps").replace("edge", "edges").replace("point", "points")][int(stack)]
+    if kind == "fusionmaps":
+        return output.heatmaps[int(stack)]
+    return output.maps[{"edgemaps": "edges", "pointmaps": "points"}[kind]][int(stack)]
 
 
 def _probes(model: LandmarkModel, names: dict[str, Any]) -> dict[str, Any]:

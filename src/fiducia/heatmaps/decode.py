@@ -37,11 +37,10 @@ class Decoder:
     Attributes:
         name: its name in a recipe and for ``--decode``.
         read: from maps ``(B, K, h, w)`` to points ``(B, K, 2)`` in map cells; it must be traceable by ``torch.export``.
-        within: how far off it may be at most, in cells along one axis, on an ideal map whose peak is three standard
-            deviations or more from the border; a contract test holds it to that.
+        within: how far off it may be at most, in cells along one axis, on an ideal map of sigma 1.4 to 1.7 cells whose peak is
+            six cells or more from the border; a contract test holds it to that.
         takes: ``values``: maps in [0, 1], ideally a Gaussian with peak 1, though linear maps may lie below 0 and above 1;
-            ``raw``: the network's final maps before any
-            activation, ideally the logarithm of a Gaussian.
+            ``raw``: the network's final maps before any activation, ideally the logarithm of a Gaussian.
         about: one line.
     """
 
@@ -124,7 +123,7 @@ def decode(logits: Tensor, method: str = "expectation") -> tuple[Tensor, Tensor]
     logits = logits.float()
     values = torch.sigmoid(logits)
     decoder = decoders[method]
-    return decoder(logits if decoder.takes == "raw" else values), values.detach().flatten(2).amax(-1)
+    return decoder(logits if decoder.takes == "raw" else values), values.flatten(2).amax(-1)
 
 
 def map_spread(values: Tensor, size: int) -> Tensor:

@@ -28,8 +28,8 @@ def dark(p: Tensor) -> Tensor:
 def udp(p: Tensor) -> Tensor:
     """The second-order Taylor decoder of UDP (Huang et al., "The devil is in the details", CVPR 2020).
 
-    ``x = c - H^-1 g`` with the gradient g and the Hessian H of the smoothed map's logarithm at the largest cell c. It differs
-    from ``dark`` in three things: smoothing taps of sigma 2, the mixed derivative from both diagonals, and a step at the
+    ``x = c - H^-1 g`` with the gradient g and the Hessian H of the smoothed map's logarithm at the largest cell c. Here it
+    differs from ``dark`` in three things: smoothing taps of sigma 2, the mixed derivative from both diagonals, and a step at the
     border too, where edge cells are repeated; points are kept on the map. UDP's other half, lengths that are measured
     between pixel centres, belongs to a network's own decode.
     """

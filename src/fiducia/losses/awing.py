@@ -67,7 +67,9 @@ def weight_map(target: Tensor, weight: float = 10.0, threshold: float = 0.2) -> 
 
 @register("awing", needs=("linear",))
 class AdaptiveWing(Term):
-    """Adaptive Wing loss of linear heatmaps, the weighted mean over a map's cells; see :func:`awing_map`.
+    """Adaptive Wing loss of linear heatmaps, the weighted mean over a map's cells.
+
+    See :func:`awing_map` for the equation and :func:`weight_map` for the weights.
 
     Args:
         context: what the network gives.

@@ -23,7 +23,7 @@ _REGULARISERS = ("js", "cross_entropy", "none")
 def divergence(logits: Tensor, target: Tensor, kind: str = "js") -> Tensor:
     """Return how far the softmax p of a map is from a target distribution q, in nats.
 
-    ``js``: ``(KL(p | m) + KL(q | m)) / 2``, ``m = (p + q) / 2`` (Nibali et al., eq. 9), in [0, ln 2]. ``cross_entropy``:
+    ``js``: ``(KL(p | m) + KL(q | m)) / 2``, ``m = (p + q) / 2`` (Nibali et al.), in [0, ln 2]. ``cross_entropy``:
     ``-sum q ln p``, whose gradient is that of ``KL(q | p)``.
 
     Args:

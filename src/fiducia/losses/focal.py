@@ -19,7 +19,7 @@ def focal_bce_map(logits: Tensor, target: Tensor, gamma: float = 2.0) -> Tensor:
     """Return ``|y - p|^gamma * -(y ln p + (1 - y) ln(1 - p))`` of every cell, p the sigmoid of the logits.
 
     The focal loss (Lin et al., ICCV 2017) in its form for targets y between 0 and 1 (quality focal loss, Li et al., NeurIPS
-    2020, eq. 4). At gamma 0 it is the binary cross-entropy.
+    2020). At gamma 0 it is the binary cross-entropy.
     """
     entropy = F.binary_cross_entropy_with_logits(logits, target, reduction="none")
     return (target - torch.sigmoid(logits)).abs().pow(gamma) * entropy

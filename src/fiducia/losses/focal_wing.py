@@ -37,10 +37,11 @@ def face_weights(flags: Tensor) -> Tensor:
 
 @register("focal_wing", needs=("points|heatmaps",))
 class FocalWing(Term):
-    """Wing loss of the points, weighed by how rare a face's attributes are in its batch; see :func:`face_weights`.
+    """Wing loss of the points, weighed by how rare a face's attributes are in its batch.
 
-    **A reconstruction**: PropNet's formula and constants are not public. The abstract says that hard faces are found by their
-    attributes and weigh more; the weights here are those that PFLD's trainers use. Faces without tags weigh 1.
+    See :func:`face_weights` for the weights. **A reconstruction**: PropNet's formula and constants are not public. Its abstract
+    says that difficult faces are found and weigh more; the weights here are those that trainers of PFLD use. Faces without
+    tags weigh 1.
 
     Args:
         context: what the network gives.

@@ -76,6 +76,9 @@ class LossKind:
         make: Callable[..., Term] = self.target
         try:
             return make(context, **options) if isinstance(self.target, type) else FunctionTerm(self.target, options)
+        except UsageError as error:
+            # Of a name within an option, such as "distance: no distance is called ...".
+            raise UsageError(f"{where}.{error}") from error
         except (ValueError, TypeError) as error:
             raise UsageError(f"{where}: {error}") from error
 

@@ -56,16 +56,16 @@ class Flow(nn.Module):
 
 @register("rle", needs=("points", "maps.sigma"), example=example_sigma)
 class RLE(Term):
-    """Negative log-likelihood of the true points under a learned distribution of errors (RLE, Li et al., ICCV 2021, eq. 9).
+    """Negative log-likelihood of the true points under a learned distribution of errors (RLE, Li et al., ICCV 2021).
 
     With ``r = (truth - mean) / sigma``: ``-ln Q(r) - ln G(r) + sum of ln sigma``. Q is a simple density with mean 0 and
     variance 1 in x and in y; the flow G learns, with the network, what the errors' density has beside it, the same for all
-    landmarks. The normaliser of Q times G, which the paper leaves out as well, is left out. The flow belongs to the loss and
-    is not needed once trained. See :func:`~fiducia.losses.likelihood.sigma_stages` for what ``maps.sigma`` holds.
+    landmarks. The constant that normalises Q times G is left out. The flow belongs to the loss and is not needed once
+    trained. See :func:`~fiducia.losses.likelihood.sigma_stages` for what ``maps.sigma`` holds.
 
     Args:
         context: what the network gives.
-        density: Q: ``laplace`` (the paper's default) or ``gaussian``.
+        density: Q: ``laplace`` or ``gaussian``.
         layers: coupling layers of the flow.
         width: of its networks.
         stages: see :data:`~fiducia.losses.stages.Stages`.

@@ -68,7 +68,8 @@ class StageLoss(Term):
             raise ValueError(
                 f"weights names {len(self.weights)} stages; the network gives {len(output.points)} answers"
             )
-        unit = face_lengths(targets)
-        errors = [targets.mean(errors_in_units(points, targets.xy, unit), targets.inside) for points in output.points]
+        # A nan would pass into the gradient, even of a point that is left out.
+        unit, truth = face_lengths(targets), torch.nan_to_num(targets.xy)
+        errors = [targets.mean(errors_in_units(points, truth, unit), targets.inside) for points in output.points]
         stages = torch.stack(errors).view(len(self.weights), answers).mean(1)
         return (stages * torch.tensor(self.weights, dtype=stages.dtype, device=stages.device)).sum()

@@ -68,10 +68,10 @@ def star_points(
 
 @register("star", needs=("heatmaps",))
 class Star(Term):
-    """STAR loss: errors along the axes of the heatmap's spread, less where the spread is large; see :func:`star_points`.
+    """STAR loss: errors along the axes of the heatmap's spread weigh less where the spread is large.
 
-    Each stage is judged by its own map. Truths between the border cells' centres and the border cannot be reached by a mean
-    over cells and are left out.
+    See :func:`star_points` for the equation. Each stage is judged by its own map. Truths between the border cells' centres and
+    the border cannot be reached by a mean over cells and are left out.
 
     Args:
         context: what the network gives.

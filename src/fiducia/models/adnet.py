@@ -6,11 +6,10 @@ from typing import Any
 
 from torch import Tensor
 
-from ..schemes.curves import curves
 from ..schemes.sets import Scheme
 from ..structures import ModelOutput, Prediction
 from .base import LandmarkModel
-from .parts.edge_point import EdgePointNetwork, attention_losses
+from .parts.edge_point import EdgePointNetwork
 from .parts.pixels import PixelOptions
 from .registry import register
 
@@ -21,9 +20,9 @@ __all__ = ["ADNet"]
 class ADNet(LandmarkModel):
     """ADNet (Huang, Yang, Li, Kim, Wei, "Leveraging Error-Bias Towards Normal Direction in Face Alignment", ICCV 2021).
 
-    Every stack gives points ``(B, K, 2)``, the expectation of its fusion maps, and ``maps.edges``, ``maps.points``,
-    ``maps.attention`` and ``maps.fusion``: see :class:`.parts.edge_point.StackMaps`. The published pixel rule is the grid of
-    :func:`.parts.moments.expected_points`.
+    Every stack gives heatmaps (the fusion maps), their expectation as points, and ``maps.edges``, ``maps.points`` and
+    ``maps.attention``: see :class:`.parts.edge_point.StackMaps`. The published pixel rule is the grid of
+    :func:`.parts.moments.expected_points`; the default losses follow it.
 
     Args:
         num_points: K.
@@ -52,7 +51,6 @@ class ADNet(LandmarkModel):
         self.network = EdgePointNetwork(
             num_points, size, scheme, published=pixels.published, stacks=stacks, channels=channels
         )
-        self.has_edges = scheme is not None and bool(curves(scheme))
 
     def forward(self, images: Tensor) -> ModelOutput:
         """Crops ``(B, 3, S, S)`` → points and maps of all stacks."""
@@ -65,4 +63,4 @@ class ADNet(LandmarkModel):
 
     def default_loss(self) -> dict[str, dict[str, Any]]:
         """Anisotropic direction loss on the points + 10 x AWing on the edge maps + 10 x AWing on the point maps."""
-        return {"direction": {"kind": "adl", "weight": 1.0}, **attention_losses(edges=self.has_edges)}
+        return self.network.losses("adl")

@@ -10,8 +10,7 @@ from torch import Tensor, nn
 
 from ..structures import ModelOutput, Prediction
 from .base import LandmarkModel
-from .parts.blocks import ConvNormAct
-from .parts.inputs import InputScaling
+from .parts.blocks import ZERO_TO_ONE, ConvNormAct, Normalize
 from .parts.pixels import PixelOptions
 from .parts.plain_hourglass import PlainHourglass
 from .parts.resnet import BasicBlock, Bottleneck
@@ -36,7 +35,7 @@ class _Stack(nn.Module):
     def __init__(self, channels: int, num_points: int, depth: int) -> None:
         super().__init__()
         self.hourglass = PlainHourglass(
-            depth, lambda: _residual(channels, channels), pool="max", upsample="bilinear_corners"
+            depth, lambda: _residual(channels, channels), pooling="max", upsampling="bilinear_corners"
         )
         self.block = _residual(channels, channels)
         self.lin = ConvNormAct(channels, channels, 1)
@@ -101,7 +100,7 @@ class HIH(LandmarkModel):
         if size % 64 or stacks < 1:
             raise ValueError(f"HIH takes crops whose side is a multiple of 64, and 1 or more stacks; found {size}, {stacks}")
         self.pixels = pixels
-        self.scaling = InputScaling()
+        self.normalize = Normalize(ZERO_TO_ONE)
         half = channels // 2
         self.stem = nn.Sequential(
             ConvNormAct(3, channels // 4, 7, 2),
@@ -115,7 +114,7 @@ class HIH(LandmarkModel):
 
     def forward(self, images: Tensor) -> ModelOutput:
         """Crops ``(B, 3, S, S)`` → heatmaps of all stacks ``(B, K, S / 4, S / 4)`` and ``maps.offsets``, one ``(B, K, m, m)``."""
-        x = self.stem(self.scaling(images))
+        x = self.stem(self.normalize(images))
         heatmaps, features = [], x
         for stack in self.stacks:
             maps, features, x = stack(x)

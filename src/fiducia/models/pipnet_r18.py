@@ -108,7 +108,7 @@ class PIPNet(LandmarkModel):
         features = self.trunk(self.normalize(images))[-1]
         heads = {"score": self.score, "x": self.x, "y": self.y, "nb_x": self.nb_x, "nb_y": self.nb_y}
         maps = {name: [head(features)] for name, head in heads.items()}
-        maps["neighbours"] = [self.neighbours.expand(len(features), -1, -1)]
+        maps["neighbours"] = [self.neighbours.expand(features.shape[0], -1, -1)]
         return ModelOutput(maps=maps, features=features)
 
     def decode(self, output: ModelOutput, method: str | None = None) -> Prediction:

@@ -167,9 +167,5 @@ class _Link(nn.Module):
 
 
 def _hourglass(channels: int, depth: int) -> PlainHourglass:
-    """Return a plain hourglass of FAN's blocks whose poolings are BlurPools: they do not depend on even and odd cells."""
-    hourglass = PlainHourglass(depth, lambda: ResidualBlock(channels, channels), pool="average")
-    for level in list(hourglass.modules()):
-        if isinstance(level, PlainHourglass):
-            level.pool = BlurPool()
-    return hourglass
+    """Return a plain hourglass of FAN's blocks, whose poolings do not depend on even and odd cells."""
+    return PlainHourglass(depth, lambda: ResidualBlock(channels, channels), pooling="blur")

@@ -98,7 +98,7 @@ class SLPT(LandmarkModel):
         S / 4)`` are those that the patches are cut from.
         """
         features = self.neck(self.trunk(self.normalize(images)))
-        at = self.mean_face.to(features.dtype).expand(len(features), -1, -1)
+        at = self.mean_face.to(features.dtype).expand(features.shape[0], -1, -1)
         points: list[Tensor] = []
         for reach in self.reach:
             low, high = (at - reach).clamp(0.0, 1.0), (at + reach).clamp(0.0, 1.0)

@@ -6,11 +6,10 @@ from typing import Any
 
 from torch import Tensor
 
-from ..schemes.curves import curves
 from ..schemes.sets import Scheme
 from ..structures import ModelOutput, Prediction
 from .base import LandmarkModel
-from .parts.edge_point import EdgePointNetwork, attention_losses
+from .parts.edge_point import EdgePointNetwork
 from .parts.pixels import PixelOptions
 from .registry import register
 
@@ -58,8 +57,6 @@ class STAR(LandmarkModel):
             stacks=stacks,
             channels=channels,
         )
-        self.attention = attention
-        self.has_edges = scheme is not None and bool(curves(scheme))
 
     def forward(self, images: Tensor) -> ModelOutput:
         """Crops ``(B, 3, S, S)`` → points and maps of all stacks."""
@@ -72,5 +69,4 @@ class STAR(LandmarkModel):
 
     def default_loss(self) -> dict[str, dict[str, Any]]:
         """STAR loss on the fusion maps + 10 x AWing on the edge maps + 10 x AWing on the point maps."""
-        loss: dict[str, dict[str, Any]] = {"star": {"kind": "star", "weight": 1.0}}
-        return {**loss, **attention_losses(edges=self.has_edges)} if self.attention else loss
+        return self.network.losses("star")

@@ -12,13 +12,13 @@ from torch import Tensor, nn
 from ...schemes.curves import Curve, curves
 from ...schemes.sets import Scheme
 from ...structures import ModelOutput, Prediction
+from .blocks import Normalize
 from .bottleneck import PreActBottleneck
 from .coordconv import CoordConv
-from .inputs import InputScaling
 from .moments import expected_points, read_moments
 from .plain_hourglass import PlainHourglass
 
-__all__ = ["EdgePointNetwork", "StackMaps", "attention_losses"]
+__all__ = ["EdgePointNetwork", "StackMaps"]
 
 
 class StackMaps(NamedTuple):
@@ -75,8 +75,9 @@ class EdgePointNetwork(nn.Module):
             raise ValueError(f"the landmark set {scheme.name!r} has {scheme.num_points} points, the network {num_points}")
         self.size, self.published = size, published
         used = curves(scheme) if attention and scheme is not None else ()
+        self.drawn = (*(["edges"] if used else []), *(["points"] if attention else []))
         half = channels // 2
-        self.scaling = InputScaling((0.5, 0.5, 0.5), (0.5, 0.5, 0.5), bgr=True)
+        self.normalize = Normalize(((0.5, 0.5, 0.5), (0.5, 0.5, 0.5)))
         self.coord = CoordConv(3, channels // 4, 7, 2)
         self.norm = nn.BatchNorm2d(channels // 4)
         self.stem = nn.Sequential(
@@ -91,8 +92,9 @@ class EdgePointNetwork(nn.Module):
         )
 
     def forward(self, images: Tensor) -> ModelOutput:
-        """Crops ``(B, 3, S, S)`` → points of all stacks, and of every field of :class:`StackMaps` the maps of all stacks."""
-        x = self.stem(F.relu(self.norm(self.coord(self.scaling(images)))))
+        """Crops ``(B, 3, S, S)`` → of all stacks: points, fusion maps as heatmaps, and ``maps`` of edges, points and attention."""
+        x = self.normalize(images).flip(1)  # the published network reads blue, green, red
+        x = self.stem(F.relu(self.norm(self.coord(x))))
         found: list[StackMaps] = []
         features = x
         for stack in self.stacks:
@@ -100,14 +102,32 @@ class EdgePointNetwork(nn.Module):
             mask = found[-1].heatmaps[:, -1:] if found else None
             maps, features, x = stack(x, mask)
             found.append(maps)
-        named = {name: [m for m in stages if m is not None] for name, stages in zip(StackMaps._fields, zip(*found), strict=True)}
-        points = [expected_points(m.fusion, self.size, published=self.published) for m in found]
-        kept = {name: stages for name, stages in named.items() if stages and name != "heatmaps"}
-        return ModelOutput(points=points, maps=kept, features=features)
+        fusion = [m.fusion for m in found]
+        points = [expected_points(maps, self.size, published=self.published) for maps in fusion]
+        named = {
+            "edges": [m.edges for m in found if m.edges is not None],
+            "points": [m.points for m in found if m.points is not None],
+            "attention": [m.attention for m in found if m.attention is not None],
+        }
+        maps = {name: stages for name, stages in named.items() if stages}
+        return ModelOutput(heatmaps=fusion, linear=True, points=points, maps=maps, features=features)
+
+    def losses(self, kind: str) -> dict[str, dict[str, Any]]:
+        """Return the published losses: ``kind`` for the points, and 10 x AWing on the edge maps and on the point maps.
+
+        Each stack weighs twice as much as the one before.
+        """
+        grid = "centres" if self.published else "edges"
+        tables: dict[str, dict[str, Any]] = {kind: {"kind": kind, "weight": 1.0, "grid": grid, "stages": "doubling"}}
+        maps = {"edges": "edges", "points": "point_maps"}
+        rule = "published" if self.published else "cells"
+        for name in self.drawn:
+            tables[name] = {"kind": maps[name], "weight": 10.0, "rule": rule, "stages": "doubling"}
+        return tables
 
     def decode(self, output: ModelOutput) -> Prediction:
         """Return the last stack's points, with confidence and spread of its fusion maps (:func:`.moments.read_moments`)."""
-        return read_moments(output.maps["fusion"][-1], output.points[-1], self.size, published=self.published)
+        return read_moments(output.heatmaps[-1], output.points[-1], self.size, published=self.published)
 
 
 class _Stack(nn.Module):
@@ -121,7 +141,7 @@ class _Stack(nn.Module):
     ) -> None:
         super().__init__()
         self.coord = CoordConv(channels, channels, masked=not first)
-        self.hourglass = PlainHourglass(4, lambda: PreActBottleneck(channels, channels), pool="max")
+        self.hourglass = PlainHourglass(4, lambda: PreActBottleneck(channels, channels), pooling="max")
         self.block = PreActBottleneck(channels, channels)
         self.conv = nn.Conv2d(channels, channels, 1)
         self.norm = nn.BatchNorm2d(channels)
@@ -162,10 +182,6 @@ class _Stack(nn.Module):
         return StackMaps(heatmaps, edges, points, attention, attention * heatmaps)
 
 
-def attention_losses(*, edges: bool = True) -> dict[str, dict[str, Any]]:
-    """Return the losses of the edge maps and the point maps, as ADNet and STAR weigh them against that of the points."""
-    losses: dict[str, dict[str, Any]] = {"points": {"kind": "point_maps", "weight": 10.0}}
-    return {"edges": {"kind": "edges", "weight": 10.0}, **losses} if edges else losses
 
 
 def _standardise(maps: Tensor) -> Tensor:

@@ -3,12 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Literal
 
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-__all__ = ["PlainHourglass"]
+from .blocks import check_choice
+from .hourglass import BlurPool
+
+__all__ = ["PlainHourglass", "make_pool"]
+
+
+def make_pool(kind: str) -> nn.Module:
+    """Return a pool that halves a map: ``"average"``, ``"max"``, or ``"blur"``, a BlurPool, which is anti-aliased."""
+    pools: dict[str, Callable[[], nn.Module]] = {
+        "average": lambda: nn.AvgPool2d(2),
+        "max": lambda: nn.MaxPool2d(2),
+        "blur": BlurPool,
+    }
+    return pools[check_choice("pooling", kind, pools)]()
 
 
 class PlainHourglass(nn.Module):
@@ -20,11 +32,11 @@ class PlainHourglass(nn.Module):
     Args:
         depth: halvings; 4 in all published ones.
         block: builds one residual block that keeps the number of channels.
-        pool: ``average`` (FAN, AWing) or ``max`` (ADNet, STAR, HIH).
-        upsample: ``nearest``, or ``bilinear_corners``: bilinear with the centres of the corner cells kept together (HIH).
+        pooling: ``"average"`` (FAN, AWing), ``"max"`` (ADNet, STAR, HIH) or ``"blur"`` (PropNet).
+        upsampling: ``"nearest"``, or ``"bilinear_corners"``: bilinear, with the centres of the corner cells kept together (HIH).
 
     Raises:
-        ValueError: ``depth`` is less than 1.
+        ValueError: ``depth`` is less than 1, or an unknown choice.
     """
 
     def __init__(
@@ -32,23 +44,25 @@ class PlainHourglass(nn.Module):
         depth: int,
         block: Callable[[], nn.Module],
         *,
-        pool: Literal["average", "max"],
-        upsample: Literal["nearest", "bilinear_corners"] = "nearest",
+        pooling: str,
+        upsampling: str = "nearest",
     ) -> None:
         super().__init__()
         if depth < 1:
             raise ValueError(f"an hourglass has a depth of 1 or more; found {depth}")
-        self.upsample = upsample
+        self.upsampling = check_choice("upsampling", upsampling, ("nearest", "bilinear_corners"))
         self.skip = block()
-        self.pool: nn.Module = nn.AvgPool2d(2) if pool == "average" else nn.MaxPool2d(2)
+        self.pool = make_pool(pooling)
         self.before = block()
-        self.inner = PlainHourglass(depth - 1, block, pool=pool, upsample=upsample) if depth > 1 else block()
+        self.inner = (
+            PlainHourglass(depth - 1, block, pooling=pooling, upsampling=upsampling) if depth > 1 else block()
+        )
         self.after = block()
 
     def forward(self, x: Tensor) -> Tensor:
         """``(B, C, h, w)`` → the same shape; h and w divide by ``2 ** depth``."""
         skip = self.skip(x)
         low = self.after(self.inner(self.before(self.pool(x))))
-        if self.upsample == "nearest":
+        if self.upsampling == "nearest":
             return skip + F.interpolate(low, scale_factor=2.0, mode="nearest")
         return skip + F.interpolate(low, scale_factor=2.0, mode="bilinear", align_corners=True)
