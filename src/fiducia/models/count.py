@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 from torch.utils.flop_counter import FlopCounterMode
 
+from ..schemes.sets import get_scheme, scheme_names
 from .build import build_model
 from .parts.spectral import FFParser
 from .registry import is_family, models
@@ -49,12 +50,16 @@ def count_gmac(model: nn.Module, size: int) -> float:
 
 
 def describe_models(points: int = 68) -> list[dict[str, Any]]:
-    """Return one row for each registered network, measured for a number of landmarks.
+    """Return one row for each registered network, measured for a number of landmarks at the network's usual size.
+
+    Args:
+        points: K. Networks that draw curves get those of the first known landmark set of so many points.
 
     Returns:
         ``name``; ``params``, a count; ``gmac`` of one crop; ``input``, pixels a side; ``about``; ``decoders``, the published one
         first. A family, such as ``timm:``, is one row without counts.
     """
+    scheme = next((s for s in map(get_scheme, scheme_names()) if s.num_points == points), None)
     rows: list[dict[str, Any]] = []
     for name in models:
         entry = models[name]
@@ -62,7 +67,7 @@ def describe_models(points: int = 68) -> list[dict[str, Any]]:
         row["decoders"] = []
         if not is_family(name):
             with torch.device("meta"):
-                model = build_model(name, points)
+                model = build_model(name, points, scheme=scheme)
             row["params"] = count_parameters(model)
             row["gmac"] = round(count_gmac(model, entry.size), 3)
             row["decoders"] = list(model.decoders)
