@@ -11,7 +11,6 @@ from torch import Tensor, nn
 from fiducia.errors import UsageError
 from fiducia.models import build_model
 from fiducia.models.base import LandmarkModel
-from fiducia.models.count import describe_models
 from fiducia.models.registry import find_preset, is_family, is_registered, models
 
 
@@ -139,14 +138,8 @@ def test_without_timm_one_line_says_what_to_install(monkeypatch: pytest.MonkeyPa
 def test_a_family_alone_is_no_network() -> None:
     with pytest.raises(UsageError, match="needs a name behind the colon"):
         find_preset("timm:")
-    with pytest.raises(UsageError, match=r"no model is called .tinm:resnet18.; known: .*timm:"):
+    with pytest.raises(UsageError, match="no model is called 'tinm:resnet18'"):
         find_preset("tinm:resnet18")
     assert [name for name in models if is_family(name)] == ["timm:"]
     found = {name: is_registered(name) for name in ("timm:", "timm:resnet18", "tinm:resnet18", "farl", "farl:x")}
     assert found == {"timm:": False, "timm:resnet18": True, "tinm:resnet18": False, "farl": True, "farl:x": False}
-
-
-def test_a_family_is_listed_without_counts() -> None:
-    (row,) = [row for row in describe_models(4) if row["name"] == "timm:"]
-    assert (row["params"], row["gmac"]) == (None, None)
-    assert "timm:resnet18" in row["about"]
