@@ -30,15 +30,15 @@ class DViT(LandmarkModel):
     Established by the paper's abstract and introduction (arXiv 2411.07167; its method section could not be read): heatmap
     regression by a cascade of prediction blocks with intermediate supervision; in each block a usual vision transformer,
     whose tokens are places of the map (spatial-split), and one whose tokens are the map's channels (channel-split), which
-    are read as a basis of the heatmaps; long skip connections that bring low-level image features to every block. Named by
-    a third party's description of its own rebuild, hence less sure: a ResNet-18 for the features, adaptive Wing loss on the
-    heatmaps and smooth L1 on the points of all blocks.
+    are read as a basis of the heatmaps; long skip connections that bring low-level image features to every block. Taken from
+    a third party's account of its own rebuild, hence less sure: a ResNet-18 for the features, 8 blocks with 256 channels,
+    places of 2 x 2 cells, adaptive Wing loss on the heatmaps and smooth L1 on the points of all blocks.
 
-    Chosen here: 8 blocks on maps of stride 4 with C = 256 channels, the sum of the ResNet's four maps brought to C; places of
-    2 x 2 cells as spatial tokens, and every channel's map at half its side as a channel token; one transformer layer of
-    width 256 with 8 heads on each branch; the branches side by side through a 1x1 convolution and a residual block, added
-    to the block's input; the long skip a 1x1 convolution that is added to the input; linear heatmaps of peak 1 at stride
-    4, read by expectation above zero; equal weights of the blocks. Its published numbers are not claimed for it.
+    Chosen here: maps of stride 4, the sum of the ResNet's four maps brought to C channels; every channel's map at half its side
+    as a channel token; one transformer layer of width 256 with 8 heads on each branch; the branches side by side through a
+    1x1 convolution and a residual block, added to the block's input; the long skip a 1x1 convolution that is added to the
+    input; linear heatmaps of peak 1, read by expectation above zero; equal weights of the blocks. Its published numbers are
+    not claimed for it.
 
     Args:
         num_points: K.
