@@ -24,7 +24,8 @@ from ..training.faces import split_records
 from ..training.run import train
 from ..training.setup import completed
 from ..training.state import differences
-from .ledger import RESULT, read_run, write_ledger
+from .ledger import RESULT, read_run
+from .ledger_files import write_ledger
 from .rows import BUDGETS, SCALES, Row, Table, load_table, row_recipe
 
 __all__ = ["Order", "Run", "plan", "reproduce"]
