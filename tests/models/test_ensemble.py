@@ -19,6 +19,7 @@ from fiducia.geometry import box_to_crop
 from fiducia.images.pixels import crop, read_image
 from fiducia.models import LandmarkModel, build_model, models, register
 from fiducia.runtimes.onnx_runtime import OnnxRuntime
+from fiducia.schemes.sets import Scheme
 from fiducia.structures import ModelOutput, Prediction
 from fiducia.weights.card import card_scheme
 from fiducia.weights.ensembles import join_weights
@@ -120,11 +121,11 @@ def test_a_single_network_starts_from_the_member_of_its_name(joined: Path) -> No
     ):
         options = tiny if name == "fifa_tiny" else small_options(name)
 
-        def build(count: int, name: str = name, size: int = size, options: dict[str, Any] = options) -> LandmarkModel:
-            return build_model(name, count, size, options=options)
+        def twin(other: Scheme, name: str = name, size: int = size, options: dict[str, Any] = options) -> LandmarkModel:
+            return build_model(name, other.num_points, size, options=options)
 
-        model = build(points)
-        new = init_from(model, joined, kind=name, twin=build)
+        model = build_model(name, points, size, options=options)
+        new = init_from(model, joined, kind=name, twin=twin)
         source = load_weights(joined.with_stem(part))[0].state_dict()
         assert set(new) == (set() if points == 68 else {"head.weight", "head.bias"})
         assert all(torch.equal(tensor, source[key]) for key, tensor in model.state_dict().items() if key not in new)

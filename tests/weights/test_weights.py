@@ -112,7 +112,7 @@ def test_unknown_names_are_told() -> None:
 def test_init_from_another_landmark_count_keeps_all_but_the_head(saved: Path) -> None:
     other = small(points=9, seed=2)
     before = other.state_dict()["head.weight"].clone()
-    new = init_from(other, saved, kind="fifa_tiny", twin=lambda count: small(points=count, seed=None))
+    new = init_from(other, saved, kind="fifa_tiny", twin=lambda scheme: small(points=scheme.num_points, seed=None))
     assert new == ["head.bias", "head.weight"]
     assert torch.equal(other.state_dict()["head.weight"], before)
     source, _ = load_weights(saved)

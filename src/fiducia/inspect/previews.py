@@ -17,7 +17,6 @@ from ..errors import FiduciaError, UsageError
 from ..recipes.sections import Recipe
 from ..schemes.sets import get_scheme
 from ..training.setup import resolve
-from ..training.setup import resolve
 
 __all__ = ["Sheet", "preview", "turning_epochs"]
 
