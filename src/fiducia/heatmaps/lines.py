@@ -43,7 +43,7 @@ def draw_edges(xy_fine: Tensor, curves: Sequence[Curve], side: int) -> Tensor:
         ``(N, E, side, side)`` in [0, 1]; a curve with an unlabelled point has an empty map.
     """
     maps = []
-    for curve, places in _places(xy_fine, curves, FINE * side):
+    for _, places in _places(xy_fine, curves, FINE * side):
         # Only the middle pixels of a cell are looked at: two a cell along each axis.
         pixel = torch.floor(places)[..., None, :] + _offsets(places, 1)
         place, cell = pixel - FINE * torch.floor(pixel / FINE), torch.floor(pixel / FINE)

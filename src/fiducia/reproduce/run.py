@@ -151,9 +151,7 @@ def plan(order: Order, table: Table, split: str) -> list[Run]:
                 if recipe is not None:
                     if row.name not in whole:
                         whole[row.name] = completed(recipe)
-                    recipe = recipe.model_copy(
-                        update={part: getattr(whole[row.name], part) for part in ("data", "loss")}
-                    )
+                    recipe = recipe.model_copy(update={"data": whole[row.name].data, "loss": whole[row.name].loss})
                     name = f"seed{seed}" if budget == "epochs" else f"seed{seed}-views"
                     folder = order.out / table.name / row.name / name
                     state = _state(folder, recipe, split)
