@@ -48,9 +48,7 @@ class PlainHourglass(nn.Module):
         self.skip = block()
         self.pool = make_pool(pooling)
         self.before = block()
-        self.inner = (
-            PlainHourglass(depth - 1, block, pooling=pooling, upsampling=upsampling) if depth > 1 else block()
-        )
+        self.inner = PlainHourglass(depth - 1, block, pooling=pooling, upsampling=upsampling) if depth > 1 else block()
         self.after = block()
 
     def forward(self, x: Tensor) -> Tensor:
