@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import torch
@@ -143,7 +143,10 @@ class CropsToPoints(nn.Module):
 
 
 def split_parameters(
-    model: nn.Module, backbone: Iterable[str] = (), free: Iterable[nn.Parameter] = ()
+    model: nn.Module,
+    backbone: Iterable[str] = (),
+    free: Iterable[nn.Parameter] = (),
+    depth: Callable[[str], int] | None = None,
 ) -> dict[str, list[nn.Parameter]]:
     """Split a network's parameters into ``backbone``, ``backbone_no_decay``, ``rest`` and ``rest_no_decay``.
 
@@ -153,6 +156,8 @@ def split_parameters(
         model: the network.
         backbone: prefixes of parameter names that belong to the backbone.
         free: more parameters that decay would harm, such as FF-Parser filters, which it would pull from the identity to zero.
+        depth: name of a backbone parameter → its block, from 0; the backbone's groups are then named ``backbone@3`` and so on,
+            which is what ``optim.layer_decay`` counts by.
     """
     prefixes = tuple(backbone)
     kept = {id(parameter) for parameter in free}
@@ -160,7 +165,9 @@ def split_parameters(
     for name, parameter in model.named_parameters():
         leaf = name.rpartition(".")[2]
         bare = parameter.squeeze().ndim < 2 or leaf in ("pos_embed", "cls_token") or id(parameter) in kept
-        groups[
-            ("backbone" if name.startswith(prefixes) and prefixes else "rest") + ("_no_decay" if bare else "")
-        ].append(parameter)
-    return groups
+        inside = bool(prefixes) and name.startswith(prefixes)
+        group = ("backbone" if inside else "rest") + ("_no_decay" if bare else "")
+        if inside and depth is not None:
+            group += f"@{depth(name)}"
+        groups.setdefault(group, []).append(parameter)
+    return {name: parameters for name, parameters in groups.items() if parameters or "@" not in name}

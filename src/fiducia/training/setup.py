@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 
+from ..augment.registry import extras
 from ..data.source import find_dataset
 from ..errors import UsageError
 from ..losses.base import LossContext
@@ -117,6 +118,7 @@ def completed(recipe: Recipe) -> Recipe:
     except SchemeError as error:
         raise UsageError(f"data.scheme: {error}") from error
     schedules.get(recipe.optim.schedule, "optim.schedule: ")
+    extras(recipe.augment.extra)
     with torch.device("meta"):
         model = build_network(recipe, scheme)
         objective = build_objective(recipe, scheme, model)
