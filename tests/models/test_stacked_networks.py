@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from fiducia.errors import UsageError
@@ -15,6 +17,7 @@ from fiducia.models.base import LandmarkModel
 from fiducia.models.build import build_model
 from fiducia.schemes.sets import Scheme, scheme_from_table
 from fiducia.structures import ModelOutput
+from fiducia.weights.backbone import load_backbone
 from zoo_faces import batch_of, crops, default_loss, scheme_of
 
 # Narrow and short networks: the published sizes are the goldens' business.
@@ -175,3 +178,16 @@ def test_hih_without_evidence_reads_the_first_cell() -> None:
 def test_the_boundary_is_part_of_the_loss_where_the_landmark_set_has_edges() -> None:
     assert set(network("awing", "muzzle4").default_loss()) == {"heatmap", "boundary"}
     assert set(network("awing", "kite").default_loss()) == {"heatmap"}
+
+
+def test_hrnets_trunk_takes_imagenet_weights_from_a_file(tmp_path: Path) -> None:
+    source, model = network("hrnet_w18"), network("hrnet_w18")
+    file = tmp_path / "imagenet.safetensors"
+    tensors = {name: torch.randn_like(t.float()) for name, t in source.get_submodule("trunk").state_dict().items()}
+    save_file({**tensors, "classifier.weight": torch.zeros(3, 3)}, file)
+    load_backbone(model, file)
+    assert torch.equal(model.get_parameter("trunk.conv1.weight"), tensors["conv1.weight"])
+    groups = model.parameter_groups()
+    assert len(groups["backbone"]) + len(groups["backbone_no_decay"]) == len(
+        list(source.get_submodule("trunk").parameters())
+    )
