@@ -20,14 +20,14 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from fiducia.weights.files import load_weights
 from torch import nn
 
-from fiducia.weights.files import load_weights
 from fiducia.exporting.graphs import fold_batch_norms, to_onnx, to_openvino
+from fiducia.exporting.sealed import Sealed
 from fiducia.runtimes.onnx_runtime import OnnxRuntime
 from fiducia.runtimes.openvino_runtime import OpenVinoRuntime
 from fiducia.runtimes.torch_runtime import TorchRuntime, card_scheme
-from fiducia.exporting.sealed import Sealed
 
 BLOCK = 15
 Call = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]

@@ -15,12 +15,12 @@ from pathlib import Path
 
 import numpy as np
 
-from fiducia.images.pixels import crop, read_image
-from fiducia.training.loop import split_records
 from fiducia.geometry import affine_apply, box_to_crop, tight_box
+from fiducia.images.pixels import crop, read_image
+from fiducia.recipes.files import load_recipe
 from fiducia.runtimes.flip import FlipTest
 from fiducia.runtimes.torch_runtime import open_runtime
-from fiducia.recipes.files.files import load_recipe
+from fiducia.training.loop import split_records
 
 
 def main() -> None:

@@ -17,13 +17,13 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+from fiducia.training.styles import StyleFit, part_of, to_unit
 
 from fiducia.evaluation.locate import Settings, find_points
-from fiducia.training.styles import StyleFit, part_of, to_unit
-from fiducia.training.loop import split_records
 from fiducia.metrics.errors import nme, normalizer, point_errors
-from fiducia.recipes.files.files import load_recipe
+from fiducia.recipes.files import load_recipe
 from fiducia.structures import Record
+from fiducia.training.loop import split_records
 
 Array = npt.NDArray[np.float64]
 

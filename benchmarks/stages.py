@@ -24,16 +24,16 @@ from typing import Any
 
 import numpy as np
 import torch
-
-from fiducia.images.pixels import crop, read_image
-from fiducia.draw.pictures.pictures import draw_faces
-from fiducia.geometry import box_to_crop
-from fiducia.heatmaps.maps.maps import decode
 from fiducia.weights.files import load_weights
+
 from fiducia.detectors.builtin import get_detector
+from fiducia.draw.pictures import draw_faces
 from fiducia.exporting.graphs import export
-from fiducia.runtimes.openvino_runtime import OpenVinoRuntime
+from fiducia.geometry import box_to_crop
+from fiducia.heatmaps import decode
+from fiducia.images.pixels import crop, read_image
 from fiducia.predict.predictor import Predictor
+from fiducia.runtimes.openvino_runtime import OpenVinoRuntime
 from fiducia.runtimes.torch_runtime import open_runtime
 
 HERE = Path(__file__).parent

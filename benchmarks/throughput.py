@@ -59,6 +59,7 @@ def main() -> None:
         print(json.dumps(child(options.child, options.weights, options.batches, options.seconds)))
         return
     from fiducia.weights.files import load_weights
+
     from fiducia.exporting.graphs import export
 
     found: dict[tuple[str, int], dict[str, Any]] = {}

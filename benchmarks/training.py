@@ -23,14 +23,14 @@ from fiducia.augment.fiducial import FiFA
 from fiducia.augment.views import TrainViews
 from fiducia.data.dataset import EpochSampler, FaceDataset, collate
 from fiducia.data.source import load_records
-from fiducia.training.fabric import keep_memory
-from fiducia.training.optim import EMA, build_optimizer
-from fiducia.heatmaps.maps.maps import encode
+from fiducia.heatmaps import encode
 from fiducia.losses import Objective
 from fiducia.models import build_model
-from fiducia.recipes.files.files import load_recipe
-from fiducia.schemes.sets.sets import get_scheme
+from fiducia.recipes.files import load_recipe
+from fiducia.schemes.sets import get_scheme
 from fiducia.structures import Batch
+from fiducia.training.fabric import keep_memory
+from fiducia.training.optim import EMA, build_optimizer
 
 
 def seconds(work: Callable[[], object], rounds: int) -> float:

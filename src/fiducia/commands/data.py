@@ -8,8 +8,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.progress import Progress
 
 __all__ = ["app"]
 
@@ -32,6 +30,9 @@ def check(
 
     Exit status 1 means that a file is broken; parts that are absent are only told.
     """
+    from rich.console import Console
+    from rich.progress import Progress
+
     from ..data.check import check as run
 
     with Progress(console=Console(stderr=True), transient=True, disable=as_json or not sys.stderr.isatty()) as bar:
@@ -68,10 +69,10 @@ def preview(
     ] = None,
 ) -> None:
     """Draw the faces as training sees them: rows are faces, columns epochs, with FiFA's shrinking squares."""
+    from ..errors import UsageError
     from ..images.pixels import write_image
     from ..inspect.previews import preview as run
     from ..recipes.files import load_recipe
-    from ..errors import UsageError
 
     overrides = [*(set_ or []), f"data.source={json.dumps(source)}", f"data.split={json.dumps(split)}"]
     chosen = None
@@ -119,8 +120,8 @@ def convert(
     from ..data.formats.cvat import write_cvat
     from ..data.formats.folder import write_folder
     from ..data.source import find_dataset, load_records
-    from ..registry import did_you_mean
     from ..errors import UsageError
+    from ..registry import did_you_mean
 
     writers = {"coco": write_coco, "csv": write_csv, "cvat": write_cvat, "pts": write_folder}
     if to not in writers:
@@ -154,7 +155,7 @@ def suspects(
 
     What was cut off goes on where it stopped when the same command is given again.
     """
-    from ..images.pixels import require_writable
+    from ..files import require_writable
     from ..inspect.suspects import find_suspects, write_suspects
     from ..recipes.files import load_recipe
 

@@ -7,8 +7,6 @@ from collections.abc import Sequence
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
 __all__ = ["app"]
 
@@ -21,6 +19,9 @@ def _show(rows: Sequence[dict[str, Any]], as_json: bool) -> None:
     if as_json:
         typer.echo(json.dumps(rows, indent=2))
         return
+    from rich.console import Console
+    from rich.table import Table
+
     table = Table(box=None, header_style="bold", pad_edge=False)
     for key in rows[0] if rows else ("nothing here",):
         number = bool(rows) and isinstance(rows[0][key], (int, float)) and not isinstance(rows[0][key], bool)
@@ -42,7 +43,7 @@ def models(
     points: Annotated[int, typer.Option(help="Landmarks that the head predicts.")] = 68,
 ) -> None:
     """Networks: parameters, multiply-adds of one view, input side."""
-    from ..models import describe_models
+    from ..models.count import describe_models
 
     rows = describe_models(points)
     if not as_json:
@@ -53,7 +54,7 @@ def models(
 @app.command()
 def weights(as_json: JsonOption = False) -> None:
     """Shipped weights, with their scheme, input and licence."""
-    from ..weights.files import describe_weights
+    from ..weights.store import describe_weights
 
     _show(describe_weights(), as_json)
 
@@ -91,14 +92,21 @@ def schemes(as_json: JsonOption = False) -> None:
 
 @app.command()
 def losses(as_json: JsonOption = False) -> None:
-    """Coordinate losses (loss.coord_loss) and similarity losses (loss.similarity)."""
-    from ..losses import coord_losses, similarities
+    """Losses for a recipe's [loss.NAME] tables: kind, what the network must give, options."""
+    from ..losses.registry import losses as registry
 
-    rows = [
-        {"name": name, "kind": kind, "what": (registry[name].__doc__ or "").strip().splitlines()[0]}
-        for kind, registry in (("coord_loss", coord_losses), ("similarity", similarities))
-        for name in registry
-    ]
+    rows = []
+    for name in registry:
+        kind = registry[name]
+        rows.append(
+            {
+                "name": name,
+                "needs": ", ".join(kind.needs).replace("|", " or "),
+                "views": kind.views,
+                "options": ", ".join(kind.options()),
+                "what": kind.about,
+            }
+        )
     _show(rows, as_json)
 
 
@@ -124,7 +132,6 @@ def recipes(as_json: JsonOption = False) -> None:
                 "model": recipe.model.name,
                 "size": recipe.data.size,
                 "views": recipe.augment.views,
-                "similarity": recipe.loss.similarity,
                 "epochs": recipe.train.epochs,
             }
         )

@@ -35,11 +35,11 @@ def reproduce(
     device: Annotated[str | None, typer.Option(help="auto, cpu, cuda or mps.")] = None,
 ) -> None:
     """Train and measure the rows of one of the paper's tables; what is finished is never repeated."""
+    from ..errors import FiduciaError, UsageError
     from ..reproduce.ledger import write_ledger
+    from ..reproduce.rows import BUDGETS, load_table
     from ..reproduce.run import Order
     from ..reproduce.run import reproduce as run
-    from ..reproduce.rows import BUDGETS, load_table
-    from ..errors import FiduciaError, UsageError
 
     name = load_table(table).name
     out = out if out is not None else Path("runs") / f"reproduce-{scale}"

@@ -23,9 +23,12 @@ def train(
     device: Annotated[str | None, typer.Option(help="auto, cpu, cuda or mps.")] = None,
 ) -> None:
     """Train a network: recipe, versions, metrics, pictures, checkpoints and weights go into one directory."""
-    from ..training.loop import train as run
     from ..recipes.files import load_recipe
 
     overrides = [*(set_ or []), *([f'train.device="{device}"'] if device is not None else [])]
     loaded = load_recipe(recipe, overrides)
-    run(loaded, out if out is not None else Path("runs") / loaded.name, resume=resume, init=init)
+    from ..training.run import train as run
+    from ..training.stop import stop_on_signals
+
+    with stop_on_signals() as stop:
+        run(loaded, out if out is not None else Path("runs") / loaded.name, resume=resume, init=init, stop=stop)

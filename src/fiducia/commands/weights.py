@@ -1,4 +1,4 @@
-"""``fiducia weights info|pack|average|join|shape|convert``: what a weight file is, one to hand on, and foreign state dicts."""
+"""``fiducia weights info|pack|average|join|convert``: what a weight file is, one to hand on, and foreign state dicts."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def info(
     as_json: Annotated[bool, typer.Option("--json", help="Print the card as JSON and nothing else.")] = False,
 ) -> None:
     """Print a weight file's card: scheme, input, training data, licence, protocol and numbers."""
-    from ..weights.files import load_card
+    from ..weights.store import load_card
 
     card = load_card(weights).model_dump(mode="json")
     if as_json:
@@ -48,7 +48,7 @@ def pack(
     flip: Annotated[bool, typer.Option("--flip", help="They are meant to be run with the flip test.")] = False,
 ) -> None:
     """Write weights in half precision with measured figures in their card: a file to hand on."""
-    from ..weights.files import pack_weights
+    from ..weights.transfer import pack_weights
 
     rows: list[dict[str, object]] = []
     for path in result or []:
@@ -78,7 +78,7 @@ def average(
     out: Annotated[Path, typer.Option(help="The safetensors file to write.")],
 ) -> None:
     """Average the weights of runs that share their beginnings: often a little better than each, at the cost of one."""
-    from ..weights.files import average_weights
+    from ..weights.transfer import average_weights
 
     card = average_weights(sources, out)
     typer.echo(f"{out}: the mean of {len(sources)} weights, {card.params:,} numbers")
@@ -91,31 +91,11 @@ def join(
     ],
     out: Annotated[Path, typer.Option(help="The safetensors file to write.")],
 ) -> None:
-    """Join weights of any networks into a committee that averages their heatmaps, at the cost of all of them."""
-    from ..weights.join import join_weights
+    """Join weights of any networks into an ensemble that averages their points, at the cost of all of them."""
+    from ..weights.ensembles import join_weights
 
     card = join_weights(sources, out)
-    typer.echo(f"{out}: a committee of {len(sources)}, {card.params:,} numbers")
-
-
-@app.command()
-def shape(
-    weights: Annotated[str, typer.Argument(help="A shipped name, a safetensors file or a run's directory.")],
-    recipe: Annotated[str, typer.Argument(help="The recipe they were trained by, a file or a shipped name.")],
-    out: Annotated[Path, typer.Option(help="The safetensors file to write.")],
-    set_: Annotated[
-        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change one value of the recipe.")
-    ] = None,
-    ridge: Annotated[float, typer.Option(min=0.0, help="Penalty on the regressor's weights, in faces.")] = 100.0,
-    passes: Annotated[int, typer.Option(min=1, help="Draws of warps a training face.")] = 2,
-) -> None:
-    """Fit a linear shape regressor to what the weights' points still lack on training faces."""
-    from ..recipes.files import load_recipe
-
-    found = fit_shape(weights, load_recipe(recipe, set_ or []), out, ridge=ridge, passes=passes)
-    typer.echo(
-        f"{out}: fitted to {found.views:,} views; NME {found.before:.3f} -> {found.after:.3f} % on {found.held_out} held-out faces"
-    )
+    typer.echo(f"{out}: an ensemble of {len(sources)}, {card.params:,} numbers")
 
 
 @app.command()

@@ -104,5 +104,7 @@ def _group(name: str, key: str, group: type[Options], value: Any) -> BaseModel:
         where = ".".join(["model", "options", key, *(str(part) for part in first["loc"])])
         known = list(group.model_fields)
         if first["type"] == "extra_forbidden":
-            raise UsageError(f"{where}: {name} has no such option{did_you_mean(str(first['loc'][0]), known)}") from error
+            raise UsageError(
+                f"{where}: {name} has no such option{did_you_mean(str(first['loc'][0]), known)}"
+            ) from error
         raise UsageError(f"{where}: {first['msg'].removeprefix('Value error, ')}; found {first['input']!r}") from error

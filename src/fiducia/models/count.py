@@ -7,8 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ..recipes.sections import ModelConfig
-from .build import build_model, models
+from .build import build_model
+from .registry import models
 
 __all__ = ["count_gmac", "count_parameters", "describe_models"]
 
@@ -56,7 +56,7 @@ def describe_models(points: int = 68) -> list[dict[str, Any]]:
     for name in models:
         size = models[name].size
         with torch.device("meta"):
-            model = build_model(ModelConfig(name=name), points, size)
+            model = build_model(name, points, size)
         rows.append(
             {"name": name, "params": count_parameters(model), "gmac": round(count_gmac(model, size), 3), "input": size}
         )

@@ -17,11 +17,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ..errors import FiduciaError
 from ..files import write_atomic
 from ..metrics.compare import Comparison, paired_bootstrap
 from ..metrics.protocol import Protocol, comparable
 from ..metrics.published import Column, Figure, published_table
-from ..errors import FiduciaError
 from .rows import BUDGETS, TABLES, Row, Table, load_table
 
 __all__ = ["RESULT", "Cell", "Line", "Measured", "TableLedger", "read_run", "read_runs", "table_ledger", "write_ledger"]

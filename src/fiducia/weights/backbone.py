@@ -11,10 +11,11 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from safetensors.torch import save as to_bytes
-from torch import Tensor, nn
+from torch import Tensor
 
-from ..files import write_atomic
 from ..errors import FiduciaError, UsageError
+from ..files import write_atomic
+from ..models.base import LandmarkModel
 from ..models.parts.vit import ViT, resize_position
 
 __all__ = ["convert_backbone", "load_backbone", "read_state", "to_timm_names"]
@@ -86,8 +87,8 @@ def to_timm_names(state: dict[str, Tensor]) -> dict[str, Tensor]:
     return renamed
 
 
-def load_backbone(model: nn.Module, path: Path) -> int:
-    """Load a pre-trained ViT into ``model.vit``; the position embedding is resized to its grid.
+def load_backbone(model: LandmarkModel, path: Path) -> int:
+    """Load a pre-trained ViT into a network's encoder; the position embedding is resized to its grid.
 
     Returns:
         how many tensors were loaded: all of the ViT's.
@@ -96,8 +97,8 @@ def load_backbone(model: nn.Module, path: Path) -> int:
         UsageError: the network has no ViT with a patch embedding to load into.
         FiduciaError: unreadable, or of another width, depth or patch.
     """
-    vit = getattr(model, "vit", None)
-    if not isinstance(vit, ViT) or not vit.prefix:
+    vit = model.encoder()
+    if not isinstance(vit, ViT):
         raise UsageError(
             "model.backbone_weights: this network has no ViT with a patch embedding; take fifa_base or vit_base"
         )

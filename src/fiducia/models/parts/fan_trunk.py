@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from .fan_blocks import FanBlock, FanHourglass, FanStem
 
-__all__ = ["FanTrunk"]
+__all__ = ["FanStack", "FanTrunk"]
 
 
 class FanTrunk(nn.Module):
@@ -42,7 +42,7 @@ class FanTrunk(nn.Module):
             raise ValueError(f"hourglasses of depth {depth} need a size that divides by {4 * 2**depth}; found {size}")
         self.stem = FanStem(channels, pooling)
         self.stacks = nn.ModuleList(
-            _Stack(num_points, channels, depth, pooling, last=i == stacks - 1) for i in range(stacks)
+            FanStack(num_points, channels, depth, pooling, last=i == stacks - 1) for i in range(stacks)
         )
 
     def forward(self, x: Tensor) -> tuple[list[Tensor], Tensor]:
@@ -59,24 +59,37 @@ class FanTrunk(nn.Module):
         return heatmaps, features
 
 
-class _Stack(nn.Module):
-    """One hourglass, its heatmaps, and what it hands to the next."""
+class FanStack(nn.Module):
+    """One hourglass, its heatmaps, and what it hands to the next.
 
-    def __init__(self, num_points: int, channels: int, depth: int, pooling: str, last: bool) -> None:
+    Args:
+        maps: number of heatmaps.
+        channels: C.
+        depth: halvings of the hourglass.
+        pooling: ``"average"`` or ``"max"``.
+        last: it hands on nothing.
+    """
+
+    def __init__(self, maps: int, channels: int, depth: int, pooling: str, last: bool) -> None:
         super().__init__()
         self.hourglass = FanHourglass(channels, depth, pooling)
         self.top = FanBlock(channels, channels)
         self.conv = nn.Conv2d(channels, channels, 1)
         self.norm = nn.BatchNorm2d(channels)
-        self.head = nn.Conv2d(channels, num_points, 1)
+        self.head = nn.Conv2d(channels, maps, 1)
         self.last = last
         if not last:
             self.from_features = nn.Conv2d(channels, channels, 1)
-            self.from_maps = nn.Conv2d(num_points, channels, 1)
+            self.from_maps = nn.Conv2d(maps, channels, 1)
 
-    def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """``(B, C, h, w)`` → the next stack's input, heatmaps ``(B, K, h, w)``, features ``(B, C, h, w)``."""
-        features = F.relu(self.norm(self.conv(self.top(self.hourglass(x)))))
+    def forward(self, x: Tensor, seen: Tensor | None = None) -> tuple[Tensor, Tensor, Tensor]:
+        """``(B, C, h, w)`` → the next stack's input, heatmaps ``(B, K, h, w)``, features ``(B, C, h, w)``.
+
+        Args:
+            x: what this stack's findings are added to.
+            seen: what the hourglass reads, where it is not ``x`` itself.
+        """
+        features = F.relu(self.norm(self.conv(self.top(self.hourglass(x if seen is None else seen)))))
         maps = self.head(features)
         if self.last:
             return x, maps, features

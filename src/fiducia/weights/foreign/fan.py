@@ -10,7 +10,7 @@ from torch import Tensor
 from ..converters import Converted, converters, rename
 from ..published import SCHEMES, require
 
-__all__ = ["convert_fan", "convert_fan_max"]
+__all__ = ["convert_fan", "convert_fan_max", "rename_fan"]
 
 _DEPTH = 4
 _STEM = {"conv1": "conv", "bn1": "norm", "conv2": "first", "conv3": "second", "conv4": "third"}
@@ -56,7 +56,7 @@ def _convert(state: Mapping[str, Tensor], pooling: str) -> Converted:
         model="fan",
         num_points=num_points,
         size=256,
-        state=rename(state, _rename),
+        state=rename(state, rename_fan),
         options={"trunk": {"stacks": stacks, "pooling": pooling}},
         scheme=SCHEMES.get(num_points),
         # 1adrianb: side 200 * (w + h) / 195 round the box; ibug: mean side / 0.55.
@@ -67,7 +67,8 @@ def _convert(state: Mapping[str, Tensor], pooling: str) -> Converted:
     )
 
 
-def _rename(name: str) -> str:
+def rename_fan(name: str) -> str:
+    """Return our name of a published tensor of FAN, or of a network that is built on it."""
     first, _, rest = name.partition(".")
     if first in ("conv1", "bn1"):
         return f"trunk.stem.{_STEM[first]}.{rest}"
