@@ -8,7 +8,6 @@ import pickle
 import pytest
 import torch
 from torch import Tensor
-from zoo_faces import batch_of
 
 from fiducia.errors import UsageError
 from fiducia.losses.pip import pip
@@ -18,6 +17,7 @@ from fiducia.models.parts.mean_face import mean_face, nearest_points
 from fiducia.models.pipnet_r18 import PIPNet, PipOptions
 from fiducia.schemes.sets import get_scheme
 from fiducia.structures import ModelOutput
+from zoo_faces import batch_of
 
 
 def drawn(model: PIPNet, xy: Tensor, grid: int) -> ModelOutput:
@@ -34,7 +34,7 @@ def drawn(model: PIPNet, xy: Tensor, grid: int) -> ModelOutput:
 
     maps = {"score": score, "x": everywhere(own[..., 0]), "y": everywhere(own[..., 1])}
     maps |= {"nb_x": everywhere(near[..., 0]), "nb_y": everywhere(near[..., 1])}
-    maps["neighbours"] = model.neighbours.expand(len(xy), -1, -1)
+    maps["neighbours"] = model.neighbours.T.expand(len(xy), -1, -1)
     return ModelOutput(maps={name: [tensor] for name, tensor in maps.items()})
 
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 import torch
 from torch import Tensor, nn
-from zoo_faces import batch_of, crops, default_loss, scheme_of
 
 from fiducia.errors import UsageError
 from fiducia.models.base import LandmarkModel
 from fiducia.models.build import build_model
+from zoo_faces import batch_of, crops, default_loss, scheme_of
 
 # The heatmap networks with little depth and width: their size is the goldens' business.
 SMALL = {"trunk": {"stacks": 2, "depth": 2, "channels": 32}}

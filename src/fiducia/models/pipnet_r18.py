@@ -103,12 +103,12 @@ class PIPNet(LandmarkModel):
         """Crops ``(B, 3, S, S)`` in [0, 255] → maps of S / 32 cells a side.
 
         ``maps``: ``score``, ``x``, ``y`` ``(B, K, w, w)``; ``nb_x``, ``nb_y`` ``(B, K J, w, w)``, channel ``J i + j`` of
-        neighbour j of landmark i; and ``neighbours``, int64 ``(B, K, J)``, which landmarks those are. Features: the trunk's.
+        neighbour j of landmark i; and ``neighbours``, int64 ``(B, J, K)``, which landmarks those are. Features: the trunk's.
         """
         features = self.trunk(self.normalize(images))[-1]
         heads = {"score": self.score, "x": self.x, "y": self.y, "nb_x": self.nb_x, "nb_y": self.nb_y}
         maps = {name: [head(features)] for name, head in heads.items()}
-        maps["neighbours"] = [self.neighbours.expand(features.shape[0], -1, -1)]
+        maps["neighbours"] = [self.neighbours.T.expand(features.shape[0], -1, -1)]
         return ModelOutput(maps=maps, features=features)
 
     def decode(self, output: ModelOutput, method: str | None = None) -> Prediction:
