@@ -9,15 +9,14 @@ import typer
 
 from ._version import __version__
 from .commands import data, detect, evaluate, export, listing, recipe, reproduce, train, weights
+from .cpu import prepare_process
 from .errors import FiduciaError, Interrupted, UsageError
-from .plugins import load_plugins
 
 __all__ = ["app", "main"]
 
 app = typer.Typer(
     name="fiducia",
     help="Facial landmarks: train, evaluate, detect and export.",
-    epilog="--plugin FILE.py, with any command: import a Python file that registers networks, losses, data sets or detectors.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -49,35 +48,11 @@ def _root(
     """Facial landmarks: train, evaluate, detect and export."""
 
 
-def _take_plugins(arguments: list[str]) -> tuple[list[str], list[str]]:
-    """Part the command line into everything else, and the files after ``--plugin``."""
-    rest: list[str] = []
-    plugins: list[str] = []
-    words = iter(arguments)
-    for word in words:
-        if word == "--":
-            rest += [word, *words]
-        elif word == "--plugin":
-            file = next(words, None)
-            if file is None:
-                raise UsageError("--plugin: expected a Python file after it")
-            plugins.append(file)
-        elif word.startswith("--plugin="):
-            plugins.append(word.removeprefix("--plugin="))
-        else:
-            rest.append(word)
-    return rest, plugins
-
-
 def main(arguments: list[str] | None = None) -> None:
-    """Run the command line; a known error is one line on standard error, never a traceback.
-
-    ``--plugin FILE.py`` may stand anywhere: it imports a file that registers parts of your own, before the command runs.
-    """
+    """Run the command line; a known error is one line on standard error, never a traceback."""
+    prepare_process()
     try:
-        rest, plugins = _take_plugins(list(sys.argv[1:] if arguments is None else arguments))
-        load_plugins(plugins)
-        app(rest)
+        app(arguments)
     except UsageError as error:
         sys.stderr.write(f"fiducia: {error}\n")
         sys.exit(2)

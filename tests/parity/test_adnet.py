@@ -97,7 +97,9 @@ def test_its_outputs_and_points_are_the_published_ones(system: str, number: int)
 def test_a_checkpoint_with_edges_of_its_own_is_refused_in_one_line(system: str) -> None:
     recorded = load(system)
     state = shapes(recorded, "wflw")
-    with pytest.raises(FiduciaError, match=r"edges of this checkpoint \(98 points, 9 edges\) are not the published ones"):
+    with pytest.raises(
+        FiduciaError, match=r"edges of this checkpoint \(98 points, 9 edges\) are not the published ones"
+    ):
         converters[system](state)  # a table of edges that is all 0
     with pytest.raises(FiduciaError, match="not a checkpoint of"):
         converters[system]({"fc.weight": torch.zeros(2, 2)})

@@ -20,6 +20,7 @@ from ..structures import Record, Sample
 from .fiducial import FiFA
 from .geometric import draw_warp, reach, refit
 from .photometric import photometric
+from .registry import extras
 
 Array = npt.NDArray[np.float64]
 Image = npt.NDArray[np.uint8]
@@ -79,13 +80,14 @@ class TrainViews:
         epochs: length of the run, which sets FiFA's automatic interval.
 
     Raises:
-        UsageError: an augmentation that could shrink a face to nothing.
+        UsageError: an augmentation that could shrink a face to nothing, or an extra one that does not exist.
     """
 
     def __init__(self, data: DataConfig, augment: AugmentConfig, scheme: Scheme, epochs: int) -> None:
         self.data = data
         self.augment = augment
         self.fifa = FiFA.from_config(augment.fifa, epochs) if augment.fifa.enabled else None
+        self._extra = extras(augment.extra)
         self._mirror = np.asarray(scheme.mirror, dtype=np.intp)
         self._reach = reach(augment, data.scale)
 
@@ -112,15 +114,23 @@ class TrainViews:
         config = self.augment
         plain = plain_crop(record, self.data)
         second = self._warp(record, patch, plain, rng)
-        image = photometric(second.image, rng, config)
+        changed = self._change(second, rng)
         views: list[Sample] = []
         if config.views == 2:
             first = self._warp(record, patch, plain, rng) if config.siamese_views == "indep_all" else second
-            clean = image if config.siamese_views == "shared_aug" else photometric(first.image, rng, config)
-            views.append(_sample(first._replace(image=clean), record, index))
+            clean = changed if config.siamese_views == "shared_aug" else self._change(first, rng)
+            views.append(_sample(clean, record, index))
+        image = changed.image
         if self.fifa is not None:
-            image = self.fifa(image, second.xy, epoch)
-        return [*views, _sample(second._replace(image=image), record, index)]
+            image = self.fifa(image, changed.xy, epoch)
+        return [*views, _sample(changed._replace(image=image), record, index)]
+
+    def _change(self, crop: _Crop, rng: np.random.Generator) -> _Crop:
+        """Draw the photometric f_A1 of one view, and the recipe's extra augmentations after it."""
+        image, xy = photometric(crop.image, rng, self.augment), crop.xy
+        for extra in self._extra:
+            image, xy = extra(image, xy, rng)
+        return crop._replace(image=image, xy=xy)
 
     def _warp(self, record: Record, patch: Patch, plain: Array, rng: np.random.Generator) -> _Crop:
         """Draw one geometric f_A1 and resample the photograph by it, once."""

@@ -9,6 +9,8 @@ from typing import Annotated
 
 import typer
 
+from .options import PluginOption, ThreadsOption
+
 __all__ = ["app"]
 
 app = typer.Typer(no_args_is_help=True, help="Check a data set, look at its augmented faces, convert its annotations.")
@@ -25,6 +27,8 @@ def check(
         str | None, typer.Option(help="The landmark set that own points are in: a name or TOML file.")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print a JSON object and nothing else.")] = False,
+    threads: ThreadsOption = None,
+    plugin: PluginOption = None,
 ) -> None:
     """Count the faces against the official numbers, decode every photograph, and find points outside of them.
 
@@ -67,6 +71,8 @@ def preview(
     against: Annotated[
         str | None, typer.Option(help="With --saliency: a second network beside it, such as one trained without FiFA.")
     ] = None,
+    threads: ThreadsOption = None,
+    plugin: PluginOption = None,
 ) -> None:
     """Draw the faces as training sees them: rows are faces, columns epochs, with FiFA's shrinking squares."""
     from ..errors import UsageError
@@ -113,6 +119,8 @@ def convert(
     scheme: Annotated[
         str | None, typer.Option(help="The landmark set to convert to, or that own points are in: a name or TOML file.")
     ] = None,
+    threads: ThreadsOption = None,
+    plugin: PluginOption = None,
 ) -> None:
     """Write the faces of any data set as COCO keypoint JSON, CSV, CVAT XML, or .pts files with copies of the photographs."""
     from ..data.formats.coco import write_coco
@@ -150,6 +158,8 @@ def suspects(
     ] = None,
     top: Annotated[int, typer.Option(min=1, help="Faces on the sheet, and lines to print: at most 10.")] = 24,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
+    threads: ThreadsOption = None,
+    plugin: PluginOption = None,
 ) -> None:
     """Find wrong labels: the faces whose labels disagree most with a network that has not seen them.
 

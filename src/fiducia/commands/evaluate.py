@@ -10,6 +10,8 @@ from typing import Annotated, Any
 
 import typer
 
+from .options import PluginOption, ThreadsOption
+
 __all__ = ["evaluate"]
 
 
@@ -54,6 +56,8 @@ def evaluate(
     robustness: Annotated[
         bool, typer.Option("--robustness", help="Measure with moved and scaled boxes too, in 29 times the time.")
     ] = False,
+    threads: ThreadsOption = None,
+    plugin: PluginOption = None,
 ) -> None:
     """Measure weights on annotated faces."""
     from ..errors import UsageError

@@ -7,6 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
+from .options import PluginOption, ThreadsOption
+
 __all__ = ["export"]
 
 
@@ -27,6 +29,8 @@ def export(
     ] = None,
     check_split: Annotated[str | None, typer.Option(help="Their split or part [default: the test split].")] = None,
     faces: Annotated[int, typer.Option(min=1, help="Faces for the certificate, at most.")] = 224,
+    threads: ThreadsOption = None,
+    plugin: PluginOption = None,
 ) -> None:
     """Write weights as a graph: uint8 crops in, points and confidence out; and a certificate beside it."""
     from ..errors import UsageError

@@ -8,6 +8,8 @@ from typing import Annotated, Any
 
 import typer
 
+from .options import PluginOption, ThreadsOption
+
 __all__ = ["app"]
 
 app = typer.Typer(no_args_is_help=True, help="List what can be named on the command line and in recipes.")
@@ -37,22 +39,36 @@ def _cell(value: Any) -> str:
     return f"{value:,}" if isinstance(value, int) else str(value)
 
 
+def _model_row(row: dict[str, Any]) -> dict[str, Any]:
+    """Return a network's row for the terminal; a family of networks has no counts."""
+    measured = row["params"] is not None
+    return {
+        "name": row["name"] if measured else f"{row['name']}NAME",
+        "params": f"{row['params'] / 1e6:.2f} M" if measured else "",
+        "gmac": f"{row['gmac']:.3g}" if measured else "",
+        "input": row["input"],
+        "about": row["about"],
+    }
+
+
 @app.command()
 def models(
     as_json: JsonOption = False,
     points: Annotated[int, typer.Option(help="Landmarks that the head predicts.")] = 68,
+    threads: ThreadsOption = None,
+    plugin: PluginOption = None,
 ) -> None:
     """Networks: parameters, multiply-adds of one view, input side."""
     from ..models.count import describe_models
 
     rows = describe_models(points)
     if not as_json:
-        rows = [{**r, "params": f"{r['params'] / 1e6:.2f} M", "gmac": f"{r['gmac']:.3g}"} for r in rows]
+        rows = [_model_row(row) for row in rows]
     _show(rows, as_json)
 
 
 @app.command()
-def weights(as_json: JsonOption = False) -> None:
+def weights(as_json: JsonOption = False, plugin: PluginOption = None) -> None:
     """Shipped weights, with their scheme, input and licence."""
     from ..weights.store import describe_weights
 
@@ -60,7 +76,7 @@ def weights(as_json: JsonOption = False) -> None:
 
 
 @app.command()
-def datasets(as_json: JsonOption = False) -> None:
+def datasets(as_json: JsonOption = False, plugin: PluginOption = None) -> None:
     """Data sets that ``--data NAME:ROOT`` reads, and their splits."""
     from ..data.source import describe_datasets
 
@@ -72,7 +88,7 @@ def datasets(as_json: JsonOption = False) -> None:
 
 
 @app.command()
-def schemes(as_json: JsonOption = False) -> None:
+def schemes(as_json: JsonOption = False, plugin: PluginOption = None) -> None:
     """Landmark sets: points, regions, normaliser."""
     from ..schemes.sets import get_scheme, scheme_names
 
@@ -91,7 +107,7 @@ def schemes(as_json: JsonOption = False) -> None:
 
 
 @app.command()
-def losses(as_json: JsonOption = False) -> None:
+def losses(as_json: JsonOption = False, plugin: PluginOption = None) -> None:
     """Losses for a recipe's [loss.NAME] tables: kind, what the network must give, options."""
     from ..losses.registry import losses as registry
 
@@ -111,7 +127,7 @@ def losses(as_json: JsonOption = False) -> None:
 
 
 @app.command()
-def detectors(as_json: JsonOption = False) -> None:
+def detectors(as_json: JsonOption = False, plugin: PluginOption = None) -> None:
     """Face detectors that ``--detector`` takes."""
     from ..detectors.builtin import describe_detectors
 
@@ -119,7 +135,7 @@ def detectors(as_json: JsonOption = False) -> None:
 
 
 @app.command()
-def recipes(as_json: JsonOption = False) -> None:
+def recipes(as_json: JsonOption = False, plugin: PluginOption = None) -> None:
     """Shipped recipes."""
     from ..recipes.files import load_recipe, recipe_names
 

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from .options import PluginOption, ThreadsOption
+
 __all__ = ["app"]
 
 app = typer.Typer(no_args_is_help=True, help="Look into recipes.")
@@ -19,6 +21,8 @@ def show(
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change one value, e.g. train.epochs=60.")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print a list of keys as JSON and nothing else.")] = False,
+    threads: ThreadsOption = None,
+    plugin: PluginOption = None,
 ) -> None:
     """Print the complete recipe after all defaults, with the meaning and the range of every key."""
     from ..recipes.explain import explain, explained_rows

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from .options import PluginOption, ThreadsOption
+
 __all__ = ["train"]
 
 
@@ -21,6 +23,8 @@ def train(
     out: Annotated[Path | None, typer.Option(help="The run's directory [default: runs/RECIPE].")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the last checkpoint in --out.")] = False,
     device: Annotated[str | None, typer.Option(help="auto, cpu, cuda or mps.")] = None,
+    threads: ThreadsOption = None,
+    plugin: PluginOption = None,
 ) -> None:
     """Train a network: recipe, versions, metrics, pictures, checkpoints and weights go into one directory."""
     from ..recipes.files import load_recipe

@@ -105,7 +105,9 @@ def _places(xy: Tensor, curves: Sequence[Curve], side: int) -> list[tuple[Curve,
     """Return every curve with places on it ``(N, P, 2)``, less than about half a cell apart; far outside where it is unknown."""
     found = []
     for curve, done in zip(curves, complete(xy, curves).unbind(1) if curves else (), strict=True):
-        points = torch.where(done[:, None, None], xy[:, list(curve.points)], torch.zeros_like(xy[:, list(curve.points)]))
+        points = torch.where(
+            done[:, None, None], xy[:, list(curve.points)], torch.zeros_like(xy[:, list(curve.points)])
+        )
         segments = len(curve.points) - (0 if curve.closed else 1)
         places = spline(points, curve.closed, steps=max(5, math.ceil(4 * side / segments)))
         found.append((curve, torch.where(done[:, None, None], places, torch.full_like(places, -1e4))))

@@ -44,7 +44,9 @@ class Edges(Term):
         self.curves, self.stages = curves(context.scheme), stages
         self.draw = draw_edges_published if check_rule("edges", rule) else draw_edges
         if not self.curves:
-            raise ValueError(f"edges: the landmark set {context.scheme.name!r} has no edges; give it edges = [[...], ...]")
+            raise ValueError(
+                f"edges: the landmark set {context.scheme.name!r} has no edges; give it edges = [[...], ...]"
+            )
 
     def forward(self, output: ModelOutput, targets: Targets) -> Tensor:
         """Return the mean over the curves that are labelled."""

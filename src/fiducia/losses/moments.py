@@ -64,11 +64,11 @@ def principal_axes(covariance: Tensor) -> tuple[Tensor, Tensor]:
     """
     a, b, c = covariance[..., 0, 0], covariance[..., 0, 1], covariance[..., 1, 1]
     half, middle = (a - c) / 2, (a + c) / 2
-    square = half.square() + b.square()
-    nothing = square == 0
-    radius = torch.where(nothing, torch.ones_like(square), square).sqrt()
+    nothing = (half == 0) & (b == 0)
+    # hypot does not underflow where squares would; it has no gradient at (0, 0).
+    radius = torch.hypot(torch.where(nothing, torch.ones_like(half), half), b)
     cosine, sine = half / radius + nothing.to(half.dtype), b / radius
-    settled = square > (1e-3 * middle).square()
+    settled = radius > 1e-3 * middle.abs()
     cosine, sine = torch.where(settled, cosine, cosine.detach()), torch.where(settled, sine, sine.detach())
     radius = torch.where(nothing, torch.zeros_like(radius), radius)
     # Of cos^2(t / 2) = (1 + cos t) / 2 and sin^2(t / 2) = (1 - cos t) / 2, the larger one loses no digits.

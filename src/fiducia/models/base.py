@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import torch
@@ -119,7 +119,8 @@ class LandmarkModel(nn.Module, ABC):
 
         Confidence is the largest value of the map, in [0, 1]; ``spread`` is the covariance of the map's mass.
         """
-        return decode_maps(output.heatmaps[-1], self.check_method(method), size=self.size, linear=output.linear)
+        maps, name = output.heatmaps[-1], self.check_method(method)
+        return decode_maps(maps, name, size=self.size, linear=output.linear, spread=True)
 
     def decode_points(self, output: ModelOutput, confidence: Tensor | None = None) -> Prediction:
         """Return the final points as they are; confidence is 1 where none is given."""
@@ -143,7 +144,10 @@ class CropsToPoints(nn.Module):
 
 
 def split_parameters(
-    model: nn.Module, backbone: Iterable[str] = (), free: Iterable[nn.Parameter] = ()
+    model: nn.Module,
+    backbone: Iterable[str] = (),
+    free: Iterable[nn.Parameter] = (),
+    depth: Callable[[str], int] | None = None,
 ) -> dict[str, list[nn.Parameter]]:
     """Split a network's parameters into ``backbone``, ``backbone_no_decay``, ``rest`` and ``rest_no_decay``.
 
@@ -153,6 +157,8 @@ def split_parameters(
         model: the network.
         backbone: prefixes of parameter names that belong to the backbone.
         free: more parameters that decay would harm, such as FF-Parser filters, which it would pull from the identity to zero.
+        depth: name of a backbone parameter → its block, from 0; the backbone's groups are then named ``backbone@3`` and so on,
+            which is what ``optim.layer_decay`` counts by.
     """
     prefixes = tuple(backbone)
     kept = {id(parameter) for parameter in free}
@@ -160,7 +166,9 @@ def split_parameters(
     for name, parameter in model.named_parameters():
         leaf = name.rpartition(".")[2]
         bare = parameter.squeeze().ndim < 2 or leaf in ("pos_embed", "cls_token") or id(parameter) in kept
-        groups[
-            ("backbone" if name.startswith(prefixes) and prefixes else "rest") + ("_no_decay" if bare else "")
-        ].append(parameter)
-    return groups
+        inside = bool(prefixes) and name.startswith(prefixes)
+        group = ("backbone" if inside else "rest") + ("_no_decay" if bare else "")
+        if inside and depth is not None:
+            group += f"@{depth(name)}"
+        groups.setdefault(group, []).append(parameter)
+    return {name: parameters for name, parameters in groups.items() if parameters or "@" not in name}

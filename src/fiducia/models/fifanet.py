@@ -17,7 +17,7 @@ from .parts.blocks import ConvNormAct, Normalize, ResidualBlock, heatmap_head
 from .parts.hourglass import BlurPool, Hourglass, resize
 from .parts.reading import ExpectationHead
 from .parts.spectral import FFParser
-from .parts.vit import ConvStem, ViT
+from .parts.vit import ConvStem, ViT, block_number
 from .registry import register
 
 __all__ = ["Backbone", "FiFANet", "Head", "Hourglasses"]
@@ -227,7 +227,7 @@ class FiFANet(LandmarkModel):
     def parameter_groups(self) -> dict[str, list[nn.Parameter]]:
         """Return the parameters; ``backbone`` is the ViT. FF-Parser filters take no decay."""
         filters = [p for m in self.modules() if isinstance(m, FFParser) for p in m.parameters()]
-        return split_parameters(self, backbone=("vit.",), free=filters)
+        return split_parameters(self, backbone=("vit.",), free=filters, depth=block_number)
 
     def encoder(self) -> nn.Module | None:
         """Return the ViT where it has CLIP's patch embedding; one with a convolutional stem has nothing to load."""

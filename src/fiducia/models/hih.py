@@ -98,7 +98,9 @@ class HIH(LandmarkModel):
     ) -> None:
         super().__init__(num_points, size)
         if size % 64 or stacks < 1:
-            raise ValueError(f"HIH takes crops whose side is a multiple of 64, and 1 or more stacks; found {size}, {stacks}")
+            raise ValueError(
+                f"HIH takes crops whose side is a multiple of 64, and 1 or more stacks; found {size}, {stacks}"
+            )
         self.pixels = pixels
         self.normalize = Normalize(ZERO_TO_ONE)
         half = channels // 2

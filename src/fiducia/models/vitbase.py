@@ -10,7 +10,7 @@ from ..heatmaps.decode import heatmap_decoders
 from ..structures import ModelOutput, Prediction
 from .base import LandmarkModel, split_parameters
 from .parts.blocks import ConvNormAct, Normalize, ResidualBlock, check_choice, heatmap_head, make_norm
-from .parts.vit import ConvStem, ViT
+from .parts.vit import ConvStem, ViT, block_number
 from .registry import register
 
 __all__ = ["VanillaViT"]
@@ -96,4 +96,4 @@ class VanillaViT(LandmarkModel):
 
     def parameter_groups(self) -> dict[str, list[nn.Parameter]]:
         """Return parameters by learning rate (``backbone``: the ViT) and decay, for the optimiser."""
-        return split_parameters(self, backbone=("vit.",))
+        return split_parameters(self, backbone=("vit.",), depth=block_number)

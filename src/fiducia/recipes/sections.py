@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, m
 __all__ = [
     "AugmentConfig",
     "DataConfig",
+    "ExtraConfig",
     "FiFAConfig",
     "HeatmapConfig",
     "GroupRule",
@@ -88,6 +89,21 @@ class FiFAConfig(_Section):
     """``ref512_px``: n is in pixels of the paper's 512 crop and scales with the crop; ``crop_px``: literal pixels."""
 
 
+class ExtraConfig(_Section):
+    """One augmentation of your own; any further key is an option of its kind."""
+
+    model_config = ConfigDict(frozen=True, extra="allow", protected_namespaces=(), use_attribute_docstrings=True)
+
+    kind: str
+    """A registered augmentation; see ``fiducia list augmentations``."""
+    probability: float = Field(default=1.0, ge=0.0, le=1.0)
+    """How often it fires, for each view."""
+
+    def options(self) -> dict[str, Any]:
+        """Return the options of the kind."""
+        return dict(self.model_extra or {})
+
+
 class AugmentConfig(_Section):
     """The standard augmentation f_A1 (FaRL's, Sect. 4 and Table 5) and the two views (eqs 3-4)."""
 
@@ -127,6 +143,8 @@ class AugmentConfig(_Section):
     """FaRL's own even kernels, which shift the picture by half a pixel."""
     random_mask: float = Field(default=0.0, ge=0.0, le=1.0)
     """Probability of cut-out masking: RM of Table 5 read as random *masking*."""
+    extra: tuple[ExtraConfig, ...] = ()
+    """Registered augmentations that follow the built-in ones on each view, before FiFA: ``[[augment.extra]]``."""
     views: Literal[1, 2] = 2
     """2 = Siamese: I' (clean of patches) and I'' (with FiFA); 1 = I'' alone."""
     siamese_views: Literal["shared_aug", "indep_photo", "indep_all"] = "indep_photo"

@@ -15,6 +15,7 @@ from ..models.base import LandmarkModel
 from ..schemes.sets import Scheme
 from ..structures import Runtime
 from ..weights.card import WeightCard
+from .forks import LoadedIn
 from .registry import register
 
 __all__ = ["OpenVinoRuntime"]
@@ -62,9 +63,11 @@ class OpenVinoRuntime:
         self.size = int(sealed.card.size)
         self.method = sealed.card.decode or ""
         self.scheme = scheme
+        self._loaded = LoadedIn()
 
     def __call__(self, crops: npt.NDArray[np.uint8]) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
         """Map uint8 ``(N, 3, S, S)`` RGB crops to points ``(N, K, 2)`` in crop pixels and confidence ``(N, K)`` in [0, 1]."""
+        self._loaded.refuse(self.name)
         result = self._request(len(crops) == 1).infer({"crops": np.ascontiguousarray(crops)})
         return np.array(result["points"]), np.array(result["confidence"])
 

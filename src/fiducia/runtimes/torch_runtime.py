@@ -11,6 +11,7 @@ from ..models.base import LandmarkModel
 from ..schemes.sets import Scheme
 from ..structures import Runtime
 from ..weights.card import WeightCard
+from .forks import LoadedIn
 from .registry import register
 
 __all__ = ["TorchRuntime"]
@@ -18,6 +19,8 @@ __all__ = ["TorchRuntime"]
 
 class TorchRuntime:
     """Runs a network in torch; the number of threads is left as it is. Several threads may call it at once.
+
+    In a process that was forked after it was loaded it computes with one thread: torch's own did not come along.
 
     Args:
         model: put into evaluation mode.
@@ -41,10 +44,13 @@ class TorchRuntime:
         self.size = model.size
         self.method = model.check_method(method or card.decode)
         self.scheme = scheme
+        self._loaded = LoadedIn()
 
     @torch.inference_mode()
     def __call__(self, crops: npt.NDArray[np.uint8]) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
         """Map uint8 ``(N, 3, S, S)`` RGB crops to points ``(N, K, 2)`` in crop pixels and confidence ``(N, K)`` in [0, 1]."""
+        if self._loaded.forked():
+            torch.set_num_threads(1)
         images = torch.from_numpy(np.ascontiguousarray(crops)).to(self.device)
         found = self.model.decode(self.model(images), self.method or None)
         return found.points.float().cpu().numpy(), found.confidence.float().cpu().numpy()

@@ -49,7 +49,10 @@ def build_optimizer(model: LandmarkModel, extra: Iterable[nn.Parameter], cfg: Op
     Raises:
         UsageError: no such optimiser, an argument that it does not take, or a rule that matches no parameter.
     """
-    named = model.parameter_groups()
+    named: dict[str, list[nn.Parameter]] = {}
+    for name, parameters in model.parameter_groups().items():
+        whole = name.partition("@")[0] if cfg.layer_decay == 1 else name
+        named.setdefault(whole, []).extend(parameters)
     deepest = max((_depth(name) for name in named), default=0)
     names = {id(parameter): name for name, parameter in model.named_parameters()}
     groups: list[dict[str, Any]] = []

@@ -72,7 +72,9 @@ class EdgePointNetwork(nn.Module):
         if size % 64 or stacks < 1:
             raise ValueError(f"expected a side that is a multiple of 64, and 1 or more stacks; found {size}, {stacks}")
         if scheme is not None and scheme.num_points != num_points:
-            raise ValueError(f"the landmark set {scheme.name!r} has {scheme.num_points} points, the network {num_points}")
+            raise ValueError(
+                f"the landmark set {scheme.name!r} has {scheme.num_points} points, the network {num_points}"
+            )
         self.size, self.published = size, published
         used = curves(scheme) if attention and scheme is not None else ()
         self.drawn = (*(["edges"] if used else []), *(["points"] if attention else []))
@@ -180,8 +182,6 @@ class _Stack(nn.Module):
             own = F.conv2d(edges, self.membership.to(edges.dtype), self.alone.to(edges.dtype))
             attention = own.float() * points.float()
         return StackMaps(heatmaps, edges, points, attention, attention * heatmaps)
-
-
 
 
 def _standardise(maps: Tensor) -> Tensor:

@@ -8,13 +8,19 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .blocks import check_choice
+from .hourglass import BlurPool
 
 __all__ = ["PlainHourglass", "make_pool"]
 
 
 def make_pool(kind: str) -> nn.Module:
-    """Return a pool that halves a map: ``"average"`` or ``"max"``."""
-    return nn.AvgPool2d(2) if check_choice("pooling", kind, ("average", "max")) == "average" else nn.MaxPool2d(2)
+    """Return a pool that halves a map: ``"average"``, ``"max"``, or ``"blur"``, a BlurPool, which is anti-aliased."""
+    pools: dict[str, Callable[[], nn.Module]] = {
+        "average": lambda: nn.AvgPool2d(2),
+        "max": lambda: nn.MaxPool2d(2),
+        "blur": BlurPool,
+    }
+    return pools[check_choice("pooling", kind, pools)]()
 
 
 class PlainHourglass(nn.Module):
@@ -26,7 +32,7 @@ class PlainHourglass(nn.Module):
     Args:
         depth: halvings; 4 in all published ones.
         block: builds one residual block that keeps the number of channels.
-        pooling: ``"average"`` (FAN, AWing) or ``"max"`` (ADNet, STAR, HIH).
+        pooling: ``"average"`` (FAN, AWing), ``"max"`` (ADNet, STAR, HIH) or ``"blur"`` (PropNet).
         upsampling: ``"nearest"``, or ``"bilinear_corners"``: bilinear, with the centres of the corner cells kept together (HIH).
 
     Raises:
@@ -48,9 +54,7 @@ class PlainHourglass(nn.Module):
         self.skip = block()
         self.pool = make_pool(pooling)
         self.before = block()
-        self.inner = (
-            PlainHourglass(depth - 1, block, pooling=pooling, upsampling=upsampling) if depth > 1 else block()
-        )
+        self.inner = PlainHourglass(depth - 1, block, pooling=pooling, upsampling=upsampling) if depth > 1 else block()
         self.after = block()
 
     def forward(self, x: Tensor) -> Tensor:

@@ -84,5 +84,7 @@ def published_scheme(state: Mapping[str, Tensor], num_points: int, what: str) ->
         fits = len(edges) == maps
     if not fits:
         known = ", ".join(f"{k} points" for k in (98, 68, 29))
-        raise FiduciaError(f"{what}: the edges of this checkpoint ({num_points} points, {maps} edges) are not the published ones; expected {known}")
+        raise FiduciaError(
+            f"{what}: the edges of this checkpoint ({num_points} points, {maps} edges) are not the published ones; expected {known}"
+        )
     return name
