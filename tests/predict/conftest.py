@@ -9,7 +9,7 @@ import pytest
 import torch
 from dot_faces import DotRuntime
 
-from fiducia.recipes.files.sections import ModelConfig
+from fiducia.recipes.sections import ModelConfig
 from fiducia.models.build import build_model, models
 from fiducia.weights.files import WeightCard, save_weights
 

@@ -250,7 +250,7 @@ def test_bad_boxes_name_the_file_and_the_photograph(tmp_path: Path, text: str) -
 
 @pytest.mark.shared
 def test_the_default_finds_most_faces_of_crowded_photographs(shared_data: Path) -> None:
-    from fiducia.data.formats.pts.pts import read_pts
+    from fiducia.data.formats.pts import read_pts
     from fiducia.geometry import tight_box
 
     detector = get_detector("auto")

@@ -21,8 +21,8 @@ pytest.importorskip("openvino")
 from torch import nn
 
 from fiducia.cli import main
-from fiducia.recipes.files.sections import ModelConfig
-from fiducia.data.synthetic.source.source import synthetic_face
+from fiducia.recipes.sections import ModelConfig
+from fiducia.data.synthetic.source import synthetic_face
 from fiducia.exporting import certificate
 from fiducia.evaluation.evaluate import evaluate
 from fiducia.geometry import tight_box
@@ -37,7 +37,7 @@ from fiducia.predict.predictor import load
 from fiducia.exporting.rewrite import DenseFilter, ExpectationHead, simplify_filters
 from fiducia.runtimes.torch_runtime import TorchRuntime, open_runtime, read_card
 from fiducia.exporting.sealed import Sealed, read_sealed, seal_onnx, write_onnx, write_openvino
-from fiducia.schemes.sets.sets import get_scheme
+from fiducia.schemes.sets import get_scheme
 from fiducia.errors import FiduciaError, UsageError
 from fiducia.structures import ModelOutput
 

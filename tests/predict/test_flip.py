@@ -9,7 +9,7 @@ from fiducia.evaluation.locate import Settings
 from fiducia.weights.files import load_weights, pack_weights
 from fiducia.runtimes.flip import FlipTest
 from fiducia.predict.predictor import load
-from fiducia.schemes.sets.sets import Scheme, scheme_from_table
+from fiducia.schemes.sets import Scheme, scheme_from_table
 from fiducia.errors import UsageError
 
 SIZE = 16

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from dot_faces import DotRuntime, a_face, draw_dots
 
-from fiducia.data.formats.pts.pts import read_pts
+from fiducia.data.formats.pts import read_pts
 from fiducia.images.pixels import read_image, write_image
 from fiducia.predict.outputs import FORMATS, Report, detect_paths
 from fiducia.predict.predictor import Predictor
