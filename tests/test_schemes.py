@@ -272,7 +272,7 @@ def test_bare_points_have_no_pairs_no_normaliser_and_no_mirror_image() -> None:
     require_mirror(get_scheme("five"), "augment.mirror = 0.5")
     assert scheme_from_table(scheme.to_table()) == scheme, "a card keeps it"
     for name in ("none", "none:", "none:0", "none:five", "none:99999999", "none:-3"):
-        with pytest.raises(SchemeError, match="none:K|number of 1 to"):
+        with pytest.raises(SchemeError, match=r"none:K|number of 1 to"):
             get_scheme(name)
 
 

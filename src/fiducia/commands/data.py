@@ -38,7 +38,7 @@ def check(
         task = bar.add_task("photographs", total=None)
         report = run(source, scheme, on_progress=lambda done, total: bar.update(task, completed=done, total=total))
     typer.echo(json.dumps(report.to_json(), indent=2) if as_json else "\n".join(report.lines()))
-    for line in report.broken:
+    for line in report.examples(broken=True):
         sys.stderr.write(f"fiducia: {line}\n")
     if not report.ok:
         raise typer.Exit(1)
@@ -114,20 +114,14 @@ def convert(
     ] = None,
 ) -> None:
     """Write the faces of any data set as COCO keypoint JSON, CSV, CVAT XML, or .pts files with copies of the photographs."""
-    from ..data.formats.coco import write_coco
-    from ..data.formats.csv_table import write_csv
-    from ..data.formats.cvat import write_cvat
-    from ..data.formats.folder import write_folder
-    from ..data.source import find_dataset, load_records
-    from ..registry import did_you_mean
-    from ..errors import UsageError
+    from ..data.source import find_dataset, label_writers, load_records
 
-    writers = {"coco": write_coco, "csv": write_csv, "cvat": write_cvat, "pts": write_folder}
-    if to not in writers:
-        raise UsageError(f"--to {to}: no such format{did_you_mean(to, list(writers))}")
+    write = label_writers.get(to, "--to: ")
     splits = find_dataset(source)[0].splits
     records = load_records(source, split or (splits[0] if splits else "all"), scheme)
-    writers[to](out, records)
+    for line in records.remarks:
+        sys.stderr.write(f"fiducia: {line}\n")
+    write(out, records)
     typer.echo(f"{out}: {len(records):,} faces")
 
 

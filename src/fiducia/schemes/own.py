@@ -1,4 +1,6 @@
-"""Own landmark sets, from a short TOML file or a plain table::
+"""Own landmark sets, from a short TOML file or a plain table.
+
+The file::
 
     name = "muzzle4"
     points = 4                        # or names = ["right_ear", "left_ear", "nose", "chin"]
