@@ -35,7 +35,8 @@ def detect(
     min_face: Annotated[float, typer.Option(help="Pass over faces whose box is smaller, in photograph pixels.")] = 0.0,
 ) -> None:
     """Find the faces in photographs, and their landmarks; write JSON, annotated pictures, .pts, CSV or COCO."""
-    from ..predict.outputs import check_formats, detect_paths
+    from ..predict.detect import detect_paths
+    from ..predict.outputs import check_formats
     from ..predict.predictor import load
 
     formats = tuple(part.strip() for part in format_.split(","))

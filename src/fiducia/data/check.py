@@ -153,7 +153,10 @@ class CheckReport:
             gap = 0 if p.official is None else p.official - p.found
             note = "absent" if p.found == 0 else f"{gap:,} missing" if gap > 0 else f"{-gap:,} more" if gap else ""
             text.append(f"{p.part:<{width}}  {p.found:>6,}  {official:>8}  {note}".rstrip())
-        text.append(f"{self.faces:,} faces; {self.photographs:,} photographs decode in full; {len(self.broken)} broken")
+        broken, remarks = len(self.broken), len(self.remarks)
+        said = f", {remarks:,} remark{'s' * (remarks != 1)}" if remarks else ""
+        found = "nothing broken" if remarks and not broken else f"{broken:,} broken"
+        text.append(f"{self.faces:,} faces; {self.photographs:,} photographs decode in full; {found}{said}")
         if self.outside:
             text.append(
                 f"{self.outside:,} faces have points outside their photograph, by at most {self.worst_px:.1f} px "

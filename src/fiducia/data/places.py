@@ -118,7 +118,13 @@ def _free(name: str, taken: set[str]) -> str:
 
 
 def _count_within(images: Sequence[str], tags: Sequence[Mapping[str, Any]]) -> bool:
-    """Tell whether given ids number the faces of each photograph: two photographs share some, or all are machine-made."""
+    """Tell whether given ids number the faces of each photograph.
+
+    They do where two photographs share some or all are machine-made, and no face says what its photograph is called:
+    ``fiducia detect`` gives such ids, the writers of labels do not.
+    """
+    if any("photo" in given for given in tags):
+        return False
     by_photo: dict[str, list[str]] = {}
     for image, given in zip(images, tags, strict=True):
         by_photo.setdefault(image, []).append(str(given.get("id", "")))

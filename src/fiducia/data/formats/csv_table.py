@@ -67,6 +67,8 @@ def _faces(path: Path, scheme: str | None, notes: Notes) -> Iterator[Placed]:
     if "image" not in table.header:
         listed = ", ".join(name[:40] for name in table.header[:8])
         raise LabelError("file", f"{path}: no column image found in {listed or 'an empty file'}; add one")
+    if table.separator != ",":
+        notes.say("other", f"{path}: its cells are separated by {'semicolons' if table.separator == ';' else 'tabs'}")
     names, columns = _point_columns(table)
     if not table.rows:
         raise LabelError("file", f"{path}: holds no face; expected one row a face below the header")

@@ -72,12 +72,17 @@ def _scan(base: Path, scheme: str | None, notes: Notes) -> Iterator[Record | Fau
         return
     # By their paths without endings: with_suffix("") would cut "a.b" down to "a".
     images = {p.parent / p.stem: p for p in sorted(base.rglob("*")) if p.suffix.lower() in _IMAGES}
-    paths = sorted(p for p in base.rglob("*") if p.suffix.lower() == ".pts" and not p.name.startswith("."))
     try:
         known = _sidecar(base)
     except FiduciaError as error:
         yield Fault(str(error), broken=True, kind=kind_of(error, "file"))
         return
+    # Hidden files are another system's (._a.pts of macOS), unless the folder's JSON names them.
+    paths = sorted(
+        p
+        for p in base.rglob("*")
+        if p.suffix.lower() == ".pts" and (p.name[0] != "." or p.relative_to(base).as_posix() in known)
+    )
     used: set[Path] = set()
     points: dict[Path, Any] = {}
     broken: list[Fault] = []
