@@ -60,6 +60,7 @@ def _faces(path: Path, scheme: str | None, notes: Notes) -> Iterator[Placed]:
     names: list[str] = []
     given: list[dict[str, Any]] = []
     shapes: list[tuple[str, ET.Element, Size | None, ET.Element | None]] = []
+    faults: dict[str, FiduciaError] = {}
     faulty = False
     for number, image in enumerate(_parse(path).iter("image")):
         place = f"image {image.get('name') or image.get('id') or number!r}"
@@ -79,9 +80,7 @@ def _faces(path: Path, scheme: str | None, notes: Notes) -> Iterator[Placed]:
             try:
                 tags |= _tags(f"{path}: {place}", shape)
             except FiduciaError as error:
-                faulty = True
-                yield place, error
-                continue
+                faults[place] = error
             group = shape.get("group_id")
             names.append(name)
             given.append(tags)
@@ -90,6 +89,9 @@ def _faces(path: Path, scheme: str | None, notes: Notes) -> Iterator[Placed]:
         raise LabelError("file", f"{path}: no skeleton or points found in any image; expected {_WHAT}")
     for (place, shape, size, box), name, tags in zip(shapes, names, face_tags(names, given), strict=True):
         where = f"{path}: {place}"
+        if place in faults:
+            yield place, faults[place]
+            continue
         try:
             declared = _own(shape, "scheme")
             known = find_declared(declared, path.parent) if declared else None
