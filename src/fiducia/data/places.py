@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import os
 import posixpath
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from pathlib import Path, PurePosixPath, PureWindowsPath
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 __all__ = ["face_tags", "is_file", "photo_path", "relative_image", "slashed"]
 
+_DRIVE = re.compile(r"^[A-Za-z]:/")
 _BELOW = ("", "images")
 """Folders below a label file's own in which its photographs are looked for."""
 
@@ -90,11 +92,11 @@ def face_tags(images: Sequence[str], tags: Sequence[Mapping[str, Any]]) -> list[
 def _photo_names(images: Sequence[str]) -> dict[str, str]:
     """Return a name for each different photograph: its path without ending, made unique."""
     paths = {image: _inner(image) for image in images}
-    stems = Counter(path.with_suffix("").as_posix() for path in paths.values())
+    stems = Counter(_stem(path) for path in paths.values())
     names: dict[str, str] = {}
     taken: set[str] = set()
     for image, path in paths.items():
-        stem = path.with_suffix("").as_posix()
+        stem = _stem(path)
         names[image] = _free(path.as_posix() if stems[stem] > 1 else stem, taken)
         taken.add(names[image])
     return names
@@ -102,10 +104,14 @@ def _photo_names(images: Sequence[str]) -> dict[str, str]:
 
 def _inner(name: str) -> PurePosixPath:
     """Return a path without drive, root, ``.`` and ``..``; at least one part is left."""
-    windows = PureWindowsPath(name)
-    path = PurePosixPath(windows.relative_to(windows.anchor).as_posix() if windows.drive else slashed(name))
+    path = PurePosixPath(_DRIVE.sub("", slashed(name)))
     parts = [part for part in path.parts if part not in ("/", "//", ".", "..")]
     return PurePosixPath(*parts) if parts else PurePosixPath("photo")
+
+
+def _stem(path: PurePosixPath) -> str:
+    """Return a path without its ending, or with it where nothing but dots would be left."""
+    return (path if set(path.stem) <= {"."} else path.with_name(path.stem)).as_posix()
 
 
 def _free(name: str, taken: set[str]) -> str:

@@ -79,7 +79,7 @@ def read_table(path: Path, what: str) -> Table:
     """
     text = read_text(path, what)
     first, _, rest = text.partition("\n")
-    if first.strip().lower() in {f"sep={mark}" for mark in _SEPARATORS}:
+    if first.strip("\r\n ").lower() in {f"sep={mark}" for mark in _SEPARATORS}:
         # Spreadsheets write such a line above the header.
         separator, text, skipped = first.strip("\r\n ")[-1], rest, 1
     else:

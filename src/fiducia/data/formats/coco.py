@@ -18,7 +18,7 @@ import numpy as np
 
 from ...errors import FiduciaError
 from ...files import write_atomic
-from ...schemes.sets import get_scheme
+from ...schemes.sets import get_scheme, is_none, scheme_names
 from ...structures import Record
 from ..kinds import LabelError
 from ..naming import Meaning, find_declared, meaning
@@ -104,7 +104,7 @@ def _faces(path: Path, scheme: str | None, notes: Notes) -> Iterator[Placed]:
         return
     if without:
         notes.say("unused", f"{path}: {without} annotations have no keypoints and are not used")
-    usual = first_of(len(face["keypoints"]) // 3 for _, face in faces)
+    usual = _usual(first_of(len(face["keypoints"]) // 3 for _, face in faces), scheme)
     meanings = _meanings(path, [face for _, face in faces], categories, usual, scheme, notes)
     names, given = [], []
     for _, face in faces:
@@ -156,6 +156,13 @@ def _categories(path: Path, table: dict[str, Any]) -> dict[int | str, _Category]
         known = None if not declared else find_declared(as_text(declared, f"{where}: scheme"), path.parent)
         found[as_id(entry.get("id", i), f"{where}: id")] = _Category(words or None, known)
     return found
+
+
+def _usual(points: int, wanted: str | None) -> int:
+    """Return K of a file whose points have no names: what most faces have, or the wanted set's where no set has so many."""
+    if wanted is None or is_none(wanted) or any(get_scheme(name).num_points == points for name in scheme_names()):
+        return points
+    return get_scheme(wanted).num_points
 
 
 def _category_of(where: str, face: dict[str, Any], categories: dict[int | str, _Category]) -> int | str | None:
