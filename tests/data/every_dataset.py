@@ -15,9 +15,9 @@ from fiducia.data.formats.csv_table import write_csv
 from fiducia.data.formats.cvat import write_cvat
 from fiducia.data.formats.folder import write_folder
 from fiducia.data.formats.pts import write_pts
-from fiducia.images.pixels import write_image
 from fiducia.data.source import load_records
 from fiducia.data.synthetic.source import synthetic_face
+from fiducia.images.pixels import write_image
 
 COUNT = 3
 """Faces of each set."""

@@ -12,8 +12,8 @@ from fiducia.data.formats.coco import write_coco
 from fiducia.data.formats.csv_table import write_csv
 from fiducia.data.formats.cvat import write_cvat
 from fiducia.data.source import load_records
-from fiducia.schemes.sets import get_scheme
 from fiducia.errors import FiduciaError, UsageError
+from fiducia.schemes.sets import get_scheme
 from fiducia.structures import Record
 
 WRITERS = {"cvat": (write_cvat, "f.xml"), "coco": (write_coco, "f.json"), "csv": (write_csv, "f.csv")}
@@ -103,7 +103,9 @@ FACE = '<annotations><image id="0" name="a.png">{}</image></annotations>'
         ),
         (
             FACE.format(
-                "<skeleton>" + "".join(f'<points label="{name}" points="1,2"/>' for name in ("nose_tip", "a", "b", "c", "d")) + "</skeleton>"
+                "<skeleton>"
+                + "".join(f'<points label="{name}" points="1,2"/>' for name in ("nose_tip", "a", "b", "c", "d"))
+                + "</skeleton>"
             ),
             "face 1: its points are called nose_tip, a, b, c, d, and 1 of the 5 are names of five: it has no a, b, c, d, and lacks",
         ),

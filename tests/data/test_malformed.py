@@ -109,8 +109,16 @@ REMARKED: dict[str, tuple[Callable[[Any], Any], str, str]] = {
         "id",
         "the id 'a' stands for 2 faces (a.png)",
     ),
-    "an annotation without keypoints": (add("annotations", id=2, keypoints=[]), "unused", "1 annotations have no keypoints"),
-    "a point far outside": (put(*A, "keypoints", [200, 2, 2, *FACE["keypoints"][3:]]), "far", "has a point 140 px outside"),
+    "an annotation without keypoints": (
+        add("annotations", id=2, keypoints=[]),
+        "unused",
+        "1 annotations have no keypoints",
+    ),
+    "a point far outside": (
+        put(*A, "keypoints", [200, 2, 2, *FACE["keypoints"][3:]]),
+        "far",
+        "has a point 140 px outside",
+    ),
     "a box elsewhere": (put(*A, "bbox", [500, 8, 24, 24]), "far-box", "lies outside of the 60 x 40 photograph"),
 }
 
@@ -211,7 +219,9 @@ def record(folder: Path) -> Record:
         (lambda head, row: f"{head}\n{row[:-1]}7\n", "line 2: v4 is '7'; expected 0, 1 or 2"),
     ],
 )
-def test_a_broken_table_is_one_line_with_its_place(change: Callable[[str, str], str], message: str, tmp_path: Path) -> None:
+def test_a_broken_table_is_one_line_with_its_place(
+    change: Callable[[str, str], str], message: str, tmp_path: Path
+) -> None:
     path = tmp_path / "f.csv"
     write_csv(path, [record(tmp_path)])
     head, row = path.read_text().splitlines()
@@ -237,7 +247,9 @@ def test_a_broken_table_is_one_line_with_its_place(change: Callable[[str, str], 
         (lambda text: "<annotations>" + "<a>" * 50_000 + "</a>" * 50_000 + "</annotations>", "no skeleton or points"),
     ],
 )
-def test_a_broken_xml_file_is_one_line_with_its_place(change: Callable[[str], str], message: str, tmp_path: Path) -> None:
+def test_a_broken_xml_file_is_one_line_with_its_place(
+    change: Callable[[str], str], message: str, tmp_path: Path
+) -> None:
     path = tmp_path / "f.xml"
     write_cvat(path, [record(tmp_path)])
     path.write_text(change(path.read_text()))

@@ -86,7 +86,9 @@ def test_other_names_are_refused_with_the_names(form: str, scheme: str | None, t
 @pytest.mark.parametrize("form", ["coco", "csv", "cvat"])
 def test_a_mixture_is_refused_by_what_is_odd_and_what_is_missing(form: str, tmp_path: Path) -> None:
     source = write_named(form, tmp_path, [*FIVE[:3], "horn", "chin"], PLACES)
-    with pytest.raises(FiduciaError, match="3 of the 5 are names of five: it has no horn, chin, and lacks right_mouth_corner"):
+    with pytest.raises(
+        FiduciaError, match="3 of the 5 are names of five: it has no horn, chin, and lacks right_mouth_corner"
+    ):
         load_records(source, "all", "five")
 
 

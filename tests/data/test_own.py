@@ -235,8 +235,11 @@ def test_a_broken_table_is_one_line_with_its_place(tmp_path: Path, text: str, me
         (lambda t: json.dumps(t).replace("[1, 2, 2,", "[1, 2, 2, 0, 0, 0,"), "no known landmark set"),
         (lambda t: json.dumps(t).replace("[1, 2, 2,", "[1, 2, 7,"), "v of 0, 1 or 2"),
         (lambda t: json.dumps(t).replace("[1, 2, 2,", "[NaN, 2, 2,"), "finite"),
-        (lambda t: json.dumps(t).replace("[1, 2, 2,", '["a", 2, 2,'), "keypoints[0] is \"a\"; expected a number"),
-        (lambda t: json.dumps({**t, "annotations": [{**t["annotations"][0], "bbox": [1]}]}), "bbox holds 1 numbers; expected 4"),
+        (lambda t: json.dumps(t).replace("[1, 2, 2,", '["a", 2, 2,'), 'keypoints[0] is "a"; expected a number'),
+        (
+            lambda t: json.dumps({**t, "annotations": [{**t["annotations"][0], "bbox": [1]}]}),
+            "bbox holds 1 numbers; expected 4",
+        ),
     ],
 )
 def test_a_broken_json_is_one_line_with_its_name(tmp_path: Path, change: Callable, message: str) -> None:

@@ -89,7 +89,14 @@ def test_formats_without_exif(tmp_path: Path, suffix: str) -> None:
 def test_what_is_no_image_has_no_size(tmp_path: Path) -> None:
     assert photo_size(tmp_path / "none.jpg") is None
     assert photo_size(tmp_path) is None
-    for content in (b"", b"\xff\xd8", b"\xff\xd8\xff\xe1\xff\xff", b"\x89PNG\r\n\x1a\n\0\0", b"RIFF....WEBPVP8X", b"text"):
+    for content in (
+        b"",
+        b"\xff\xd8",
+        b"\xff\xd8\xff\xe1\xff\xff",
+        b"\x89PNG\r\n\x1a\n\0\0",
+        b"RIFF....WEBPVP8X",
+        b"text",
+    ):
         (tmp_path / "a.jpg").write_bytes(content)
         assert photo_size(tmp_path / "a.jpg") is None, content
 
@@ -101,9 +108,7 @@ def test_a_file_that_changes_is_read_again(tmp_path: Path) -> None:
     assert photo_size(path) == PhotoSize((50, 44))
 
 
-@given(
-    st.integers(60, 5000), st.integers(60, 5000), st.floats(0.1, 3.0), st.sampled_from([np.floor, np.ceil, np.rint])
-)
+@given(st.integers(60, 5000), st.integers(60, 5000), st.floats(0.1, 3.0), st.sampled_from([np.floor, np.ceil, np.rint]))
 def test_every_resized_copy_is_proportional(width: int, height: int, scale: float, rounding: Callable) -> None:
     assert proportional((int(rounding(width * scale)), int(rounding(height * scale))), (width, height))
 
@@ -170,7 +175,10 @@ def test_labels_on_stored_pixels_are_turned_with_the_photograph(form: str, orien
     records = load_records(f"{form}:{path}", "all")
     np.testing.assert_allclose(records[0].xy, FACE)
     (line,) = records.remarks
-    assert f"stated as 80 x 60, but the photograph has 60 x 80 pixels once EXIF orientation {orientation} is applied" in line
+    assert (
+        f"stated as 80 x 60, but the photograph has 60 x 80 pixels once EXIF orientation {orientation} is applied"
+        in line
+    )
     assert line.endswith("(turned)")
 
 

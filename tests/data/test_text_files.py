@@ -84,7 +84,11 @@ def test_a_byte_that_is_no_text_is_told_by_line_and_byte(written: tuple[str, Pat
         path.write_bytes(path.read_bytes().replace(b"face", b"f\xffce", 1))
     else:
         path.write_bytes(b"  \n \xff" + path.read_bytes())
-    says = "is no XML .*line 5, column 20" if path.suffix == ".xml" else "line 2, byte 2 holds the byte 0xff, which is not UTF-8"
+    says = (
+        "is no XML .*line 5, column 20"
+        if path.suffix == ".xml"
+        else "line 2, byte 2 holds the byte 0xff, which is not UTF-8"
+    )
     with pytest.raises(FiduciaError, match=says):
         load_records(source, "all", "five")
 
@@ -94,7 +98,11 @@ def test_paths_written_on_windows_are_found(form: str, tmp_path: Path) -> None:
     write, read, _ = FORMS[form]
     write(tmp_path / read, [record(tmp_path / "photos" / "deep" / "a.png")])
     path = tmp_path / read
-    path.write_text(path.read_text().replace("photos/deep/a.png", "photos\\\\deep\\\\a.png" if form == "coco" else "photos\\deep\\a.png"))
+    path.write_text(
+        path.read_text().replace(
+            "photos/deep/a.png", "photos\\\\deep\\\\a.png" if form == "coco" else "photos\\deep\\a.png"
+        )
+    )
     (found,) = load_records(f"{form}:{path}", "all", "five")
     assert found.image == tmp_path / "photos" / "deep" / "a.png"
     report = check(f"{form}:{path}", "five")
@@ -108,7 +116,9 @@ def test_paths_written_on_windows_are_found_in_benchmarks_too(tmp_path: Path) ->
     write_wflw(tmp_path, "test", [wflw_line("0--Parade\\a.png", xy)])
     assert load_records(f"wflw:{tmp_path}", "test")[0].id == "test/0--Parade/a_1"
     head = "image_name,scale,center_w,center_h," + ",".join(f"original_{i}_{a}" for i in range(98) for a in "xy")
-    (tmp_path / "f.csv").write_bytes(BOM + f"{head}\r\n0--Parade\\a.png,0.2,20,20,{','.join(map(str, xy.ravel()))}\r\n".encode())
+    (tmp_path / "f.csv").write_bytes(
+        BOM + f"{head}\r\n0--Parade\\a.png,0.2,20,20,{','.join(map(str, xy.ravel()))}\r\n".encode()
+    )
     assert load_records(f"hrnet:{tmp_path / 'f.csv'}", "all")[0].id == "0--Parade/a"
 
 
@@ -136,22 +146,24 @@ def test_decimal_commas_are_refused_by_name(tmp_path: Path) -> None:
     with pytest.raises(FiduciaError, match="with a decimal comma"):
         load_records(f"csv:{path}", "all", "none")
     path.write_text("image,x0,y0,x1,y1\na.png,1,5,2,5,3,4\n")
-    with pytest.raises(FiduciaError, match="more cells than the 5 columns; is a comma unquoted, or do numbers have decimal"):
+    with pytest.raises(
+        FiduciaError, match="more cells than the 5 columns; is a comma unquoted, or do numbers have decimal"
+    ):
         load_records(f"csv:{path}", "all", "none")
     xml = tmp_path / "f.xml"
     xml.write_text('<annotations><image name="a.png"><points points="1,5,2,5;3,1,4,2"/></image></annotations>')
-    with pytest.raises(FiduciaError, match="is it written with decimal commas?"):
+    with pytest.raises(FiduciaError, match=r"is it written with decimal commas\?"):
         load_records(f"cvat:{xml}", "all", "none")
     pts = tmp_path / "a.pts"
     pts.write_text("1,5 2,5\n3 4\n")
-    with pytest.raises(FiduciaError, match="are these decimal commas?"):
+    with pytest.raises(FiduciaError, match=r"are these decimal commas\?"):
         load_records(f"pts:{tmp_path}", "all", "none")
 
 
 @pytest.mark.parametrize("form", ["coco", "csv", "cvat", "hrnet"])
 def test_what_is_no_file_is_told(form: str, tmp_path: Path) -> None:
     for source in (f"{form}:{tmp_path}", f"{form}:/dev/null"):
-        with pytest.raises(FiduciaError, match="is a folder|is a pipe or device"):
+        with pytest.raises(FiduciaError, match=r"is a folder|is a pipe or device"):
             load_records(source, "all")
         assert len(check(source).broken) == 1
     with pytest.raises(FiduciaError, match="no such file"):

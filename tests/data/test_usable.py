@@ -37,10 +37,8 @@ def test_what_cannot_be_cropped_is_left_out_with_its_reason(reason: str) -> None
     kept, lines = usable(records)
     assert [record.id for record in kept] == ["good"]
     assert lines == [f"5 faces are skipped: {reason} (bad0, bad1, bad2, …); fiducia data check lists them"]
-    with pytest.raises(ValueError, match="labelled point|has x1 < x2"):
+    with pytest.raises(ValueError, match=r"no labelled point|has x1 < x2"):
         box_to_crop(tight_box(records[1].xy), 64)
-        if reason == "a single labelled point":
-            raise ValueError("labelled point")
 
 
 def test_every_kept_face_can_be_cropped() -> None:
@@ -78,9 +76,7 @@ def test_one_such_face_stops_neither_the_check_nor_the_reading(reason: str, tmp_
         count = sum(x == x for x, _ in xy)
         sides = np.nan_to_num(np.array(xy))
         low, size = sides.min(axis=0), np.ptp(sides, axis=0)
-        faces.append(
-            {"id": number, "image_id": 1, "keypoints": flat, "num_keypoints": count, "bbox": [*low, *size]}
-        )
+        faces.append({"id": number, "image_id": 1, "keypoints": flat, "num_keypoints": count, "bbox": [*low, *size]})
     path = tmp_path / "f.json"
     path.write_text(json.dumps({"images": [{"id": 1, "file_name": "a.png"}], "annotations": faces}))
     records = load_records(f"coco:{path}", "all", "five")

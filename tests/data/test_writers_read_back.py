@@ -22,7 +22,9 @@ words = st.text(st.sampled_from("ab1_~. äß中ñ'&<,;\"="), min_size=1, max_siz
 places = st.tuples(st.sampled_from(["", "x", "y", "x/deep er", "ö"]), words)
 coordinate = st.floats(-100, 1000)
 point = st.tuples(coordinate, coordinate, st.sampled_from([1, 2]))
-marked = st.sampled_from([{}, {"source": "auto", "weights": "fifa_tiny", "weights_sha256": "ab" * 32}, {"split": "test"}])
+marked = st.sampled_from(
+    [{}, {"source": "auto", "weights": "fifa_tiny", "weights_sha256": "ab" * 32}, {"split": "test"}]
+)
 
 
 @st.composite

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from ..recipes.sections import AugmentConfig, DataConfig
 from ..images.pixels import Patch, bent_patch, crop_patch, reduction
 from ..geometry import affine_apply, affine_compose, affine_invert, box_to_crop, square_box, tight_box
-from ..schemes.sets import Scheme
+from ..schemes.sets import Scheme, require_mirror
 from ..errors import FiduciaError
 from ..structures import Record, Sample
 from .elastic import draw_bend
@@ -80,10 +80,12 @@ class TrainViews:
         epochs: length of the run, which sets FiFA's automatic interval.
 
     Raises:
-        UsageError: an augmentation that could shrink a face to nothing.
+        UsageError: an augmentation that could shrink a face to nothing, or mirroring in a set that does not allow it.
     """
 
     def __init__(self, data: DataConfig, augment: AugmentConfig, scheme: Scheme, epochs: int) -> None:
+        if augment.mirror > 0:
+            require_mirror(scheme, f"augment.mirror = {augment.mirror:g}")
         self.data = data
         self.augment = augment
         self.fifa = FiFA.from_config(augment.fifa, epochs) if augment.fifa.enabled else None

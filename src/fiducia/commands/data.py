@@ -68,10 +68,10 @@ def preview(
     ] = None,
 ) -> None:
     """Draw the faces as training sees them: rows are faces, columns epochs, with FiFA's shrinking squares."""
+    from ..errors import UsageError
     from ..images.pixels import write_image
     from ..inspect.previews import preview as run
     from ..recipes.files import load_recipe
-    from ..errors import UsageError
 
     overrides = [*(set_ or []), f"data.source={json.dumps(source)}", f"data.split={json.dumps(split)}"]
     chosen = None

@@ -94,8 +94,8 @@ def mirror_gap(shape: Array, mirror: Sequence[int]) -> float | None:
         no pair is labelled, or no point changes its place.
     """
     order = np.asarray(mirror, dtype=np.intp)
-    known = np.isfinite(shape).all(axis=1)
-    known &= known[order]
+    labelled = np.asarray(np.isfinite(shape).all(axis=1))
+    known = labelled & labelled[order]
     if known.sum() < 3 or not (known & (order != np.arange(len(order)))).any():
         return None
     whole = np.where(known[:, None], shape, np.nan)

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
 from ..errors import FiduciaError
 
 __all__ = ["KINDS", "LabelError"]
+
+# Names in label files may hold line ends; an error is one line.
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]+")
 
 KINDS: Mapping[str, tuple[str, str]] = {
     "form": ("labels of a wrong type or shape", "correct them, or take these faces out"),
@@ -42,5 +46,5 @@ class LabelError(FiduciaError):
     """
 
     def __init__(self, kind: str, message: str) -> None:
-        super().__init__(message)
+        super().__init__(_CONTROL.sub(" ", message))
         self.kind = kind

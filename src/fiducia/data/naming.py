@@ -60,6 +60,8 @@ def meaning(
         LabelError: names that fit no set, or only some of a set's names; as many names as there are points are expected.
         UsageError: nothing tells which set it is, or what tells it has another number of points.
     """
+    if points < 1:
+        raise LabelError("form", f"{origin}: a face has no point; expected x and y of one or more")
     if names is not None:
         names = [str(name) for name in names]
         _once(origin, names)
@@ -87,7 +89,9 @@ def assumed(origin: str, found: Meaning) -> str | None:
         )
     if found.renamed:
         listed = ", ".join(f"{theirs} = {ours}" for theirs, ours in found.renamed[:_NAMED])
-        return f"{origin}: its points are taken for those of {found.scheme}: {listed}; left and right are the person's own"
+        return (
+            f"{origin}: its points are taken for those of {found.scheme}: {listed}; left and right are the person's own"
+        )
     return None
 
 
@@ -117,7 +121,9 @@ def _by_count(origin: str, points: int, wanted: str | None, declared: str | None
         try:
             scheme = get_scheme(declared)
         except SchemeError as error:
-            raise UsageError(f"{origin}: says that it is in {declared!r}; {error}; name its file as scheme") from error
+            raise UsageError(
+                f"{origin}: says that it is in {declared[:80]!r}; {error}; name its file as scheme"
+            ) from error
         if scheme.num_points != points:
             raise LabelError(
                 "scheme", f"{origin}: {points} points found, but {declared} has {scheme.num_points}; correct one"
@@ -145,9 +151,7 @@ def _by_names(origin: str, names: Sequence[str], wanted: str | None, declared: s
         order = _match(tidy, [tidy_name(own) for own in scheme.names])
         if order is not None:
             renamed = tuple(
-                (names[i], scheme.names[k])
-                for k, i in enumerate(order)
-                if tidy[i] != tidy_name(scheme.names[k])
+                (names[i], scheme.names[k]) for k, i in enumerate(order) if tidy[i] != tidy_name(scheme.names[k])
             )
             return Meaning(name, order, "names", renamed)
         if name in asked and _numbered(scheme.names) is not None:

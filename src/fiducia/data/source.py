@@ -15,9 +15,9 @@ from typing import Any
 
 import numpy as np
 
+from ..errors import FiduciaError, UsageError
 from ..registry import Registry, did_you_mean
 from ..schemes.sets import NONE, SchemeError, conversion, convert, get_scheme, is_none
-from ..errors import FiduciaError, UsageError
 from ..structures import Record
 from .doubts import doubts
 

@@ -97,7 +97,7 @@ def read_table(path: Path, what: str) -> Table:
             raise LabelError("form", f"{path}: column {number} has no name; name it in the first line, or take it out")
     twice = [name for name in dict.fromkeys(header) if name and header.count(name) > 1]
     if twice:
-        raise LabelError("form", f"{path}: the column {twice[0]!r} stands twice; each column stands once")
+        raise LabelError("form", f"{path}: the column {twice[0][:80]!r} stands twice; each column stands once")
     return Table(str(path), tuple(header), tuple(rows), separator)
 
 

@@ -25,11 +25,14 @@ __all__ = [
     "as_word_number",
     "parse_json",
     "read_json",
+    "short",
     "show",
 ]
 
 MOST = 1e7
 """No photograph has so many pixels on a side: a coordinate beyond it is a mistake."""
+_LONGEST = 1000
+"""Characters of a name or path; file systems take some 255 a part."""
 _NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 _COMMA = re.compile(r"[+-]?[0-9]+,[0-9]+")
 
@@ -80,6 +83,11 @@ def show(value: Any) -> str:
     return text if len(text) <= 40 else f"{text[:37]}..."
 
 
+def short(name: str) -> str:
+    """Return a file's name for an error's line: its end, where it is longer than 80 characters."""
+    return name if len(name) <= 80 else f"…{name[-79:]}"
+
+
 def as_table(value: Any, where: str) -> dict[str, Any]:
     """Return a JSON object.
 
@@ -120,6 +128,8 @@ def as_text(value: Any, where: str) -> str:
         plain = False
     if not plain:
         raise LabelError("form", f"{where} is {show(value)}; expected a text without NUL or half characters")
+    if len(value) > _LONGEST:
+        raise LabelError("form", f"{where} is {show(value)}, {len(value)} characters; expected at most {_LONGEST}")
     return value
 
 
@@ -179,7 +189,9 @@ def as_word_number(word: str, where: str) -> float:
     tidy = word.strip()
     if _NUMBER.fullmatch(tidy) is None:
         if _COMMA.fullmatch(tidy):
-            raise LabelError("form", f"{where} is {tidy[:40]!r}, with a decimal comma; write {tidy.replace(',', '.')[:40]}")
+            raise LabelError(
+                "form", f"{where} is {tidy[:40]!r}, with a decimal comma; write {tidy.replace(',', '.')[:40]}"
+            )
         kind = "number" if tidy.lower().lstrip("+-") in ("nan", "inf", "infinity") else "form"
         raise LabelError(kind, f"{where} is {tidy[:40]!r}; expected a finite number")
     value = float(tidy)

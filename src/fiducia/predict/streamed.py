@@ -39,7 +39,9 @@ class Journal:
             self.path.write_bytes(kept or _line(facts))
             self._file = self.path.open("ab")
         except OSError as error:
-            raise FiduciaError(f"{folder}: cannot be written into ({error.strerror or error}); choose another --out") from None
+            raise FiduciaError(
+                f"{folder}: cannot be written into ({error.strerror or error}); choose another --out"
+            ) from None
 
     def add(self, table: dict[str, Any]) -> None:
         """Keep the results of a photograph; ``table`` has its ``source`` and ``stem``."""

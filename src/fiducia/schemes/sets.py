@@ -57,7 +57,8 @@ def get_scheme(name: str | Path) -> Scheme:
     except (OSError, ValueError, RuntimeError) as error:
         if isinstance(error, SchemeError):
             raise
-        raise SchemeError(f"{str(name)[:80]!r} is no path of a scheme file ({error})") from error
+        reason = getattr(error, "strerror", None) or type(error).__name__
+        raise SchemeError(f"{str(name)[:80]!r} is no path of a scheme file ({reason})") from error
     near = difflib.get_close_matches(str(name), scheme_names(), n=1, cutoff=0.5)
     hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(scheme_names())}, or a TOML file of your own"
     raise SchemeError(f"no landmark set is called {str(name)[:80]!r}; {hint}")

@@ -25,7 +25,7 @@ from ..naming import Meaning, find_declared, meaning
 from ..places import face_tags, photo_path, relative_image
 from ..sizes import Size, photo_size
 from ..source import DatasetSpec, Faces, Fault, datasets, label_writers
-from ..values import as_id, as_list, as_number, as_numbers, as_table, as_text, read_json, show
+from ..values import as_id, as_list, as_number, as_numbers, as_table, as_text, read_json, short, show
 from .own import Notes, Placed, at_real_size, declared_scheme, first_of, marks, one_scheme, read_all, scan_all
 
 __all__ = ["read_coco", "scan_coco", "write_coco"]
@@ -75,7 +75,7 @@ def _faces(path: Path, scheme: str | None, notes: Notes) -> Iterator[Placed]:
     images: dict[int | str, _Image] = {}
     yield from _images(path, table, images)
     categories = _categories(path, table)
-    info = table.get("info") if isinstance(table.get("info"), dict) else {}
+    info: dict[str, Any] = table["info"] if isinstance(table.get("info"), dict) else {}
     faces: list[tuple[str, dict[str, Any]]] = []
     ids: dict[int | str, str] = {}
     without, faulty = 0, False
@@ -118,7 +118,7 @@ def _faces(path: Path, scheme: str | None, notes: Notes) -> Iterator[Placed]:
         try:
             image = _image_of(where, face, images)
             chosen = meanings[_category_of(where, face, categories)]
-            yield place, _record(f"{where} in {image.name}", path.parent, face, image, chosen, tags, notes)
+            yield place, _record(f"{where} in {short(image.name)}", path.parent, face, image, chosen, tags, notes)
         except FiduciaError as error:
             yield place, error
 
@@ -134,7 +134,8 @@ def _images(path: Path, table: dict[str, Any], images: dict[int | str, _Image]) 
             name = as_text(entry.get("file_name"), f"{where}: file_name")
             if number in images:
                 raise LabelError(
-                    "id", f"{where} ({name}) has the id {number!r} of {images[number].name}; give each its own id"
+                    "id",
+                    f"{where} ({short(name)}) has the id {show(number)} of {short(images[number].name)}; give each its own id",
                 )
             sides = [entry[key] for key in ("width", "height") if entry.get(key) not in (None, "")]
             numbers = [as_number(side, f"{where}: width and height") for side in sides]
@@ -173,7 +174,7 @@ def _category_of(where: str, face: dict[str, Any], categories: dict[int | str, _
         return next(iter(categories))
     key = as_id(face.get("category_id"), f"{where}: category_id")
     if key not in categories:
-        raise LabelError("form", f"{where}: category_id {key!r} is not in categories; correct one")
+        raise LabelError("form", f"{where}: category_id {show(key)} is not in categories; correct one")
     return key
 
 
@@ -231,7 +232,8 @@ def _record(
     odd = np.flatnonzero(~np.isin(triples[:, 2], (0, 1, 2)))
     if len(odd):
         raise LabelError(
-            "visibility", f"{where}: keypoints[{3 * int(odd[0]) + 2}] is {triples[odd[0], 2]:g}; expected v of 0, 1 or 2"
+            "visibility",
+            f"{where}: keypoints[{3 * int(odd[0]) + 2}] is {triples[odd[0], 2]:g}; expected v of 0, 1 or 2",
         )
     if face.get("tags") is not None:
         as_table(face["tags"], f"{where}: tags")

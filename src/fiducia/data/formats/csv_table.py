@@ -29,7 +29,7 @@ from ..places import face_tags, photo_path, relative_image
 from ..sizes import Size, photo_size
 from ..source import DatasetSpec, Faces, Fault, datasets, label_writers
 from ..tables import Row, Table, read_table
-from ..values import as_table, as_text, as_word_number, parse_json
+from ..values import as_table, as_text, as_word_number, parse_json, short
 from .own import MARKS, Notes, Placed, at_real_size, encoded, one_scheme, read_all, scan_all
 
 __all__ = ["read_csv", "scan_csv", "write_csv"]
@@ -155,7 +155,7 @@ def _record(
         value = _number(table, row, name) if name in table.header else np.nan
         if value == value:
             if value not in (0, 1, 2):
-                raise LabelError("visibility", f"{where}: {name} is {table.cell(row, name)!r}; expected 0, 1 or 2")
+                raise LabelError("visibility", f"{where}: {name} is {table.cell(row, name)[:40]!r}; expected 0, 1 or 2")
             visible[i] = int(value)
     if (visible[~labelled] > 0).any():
         raise LabelError("form", f"{where}: a point without x and y is not 1 or 2 (v); fill it in, or write 0")
@@ -219,7 +219,7 @@ def _tags(table: Table, row: Row, scheme: str) -> dict[str, Any]:
     if said and scheme and said != scheme:
         raise LabelError(
             "scheme",
-            f"{where}: says {said!r}, but line {table.rows[0].line} {scheme!r}; a CSV file holds one landmark set",
+            f"{where}: says {short(said)!r}, but line {table.rows[0].line} {short(scheme)!r}; a CSV file holds one landmark set",
         )
     tags: dict[str, Any] = {key: value for key in _TAGS if (value := _optional(table, row, key))}
     more = _optional(table, row, "tags")

@@ -28,7 +28,7 @@ from ..places import face_tags, photo_path, relative_image
 from ..readers.official import Array
 from ..sizes import Size, photo_size
 from ..source import DatasetSpec, Faces, Fault, datasets, label_writers
-from ..values import as_table, as_text, as_word_number, parse_json
+from ..values import as_table, as_text, as_word_number, parse_json, short
 from .own import Notes, Placed, at_real_size, encoded, marks, one_scheme, read_all, scan_all
 
 __all__ = ["read_cvat", "scan_cvat", "write_cvat"]
@@ -63,10 +63,10 @@ def _faces(path: Path, scheme: str | None, notes: Notes) -> Iterator[Placed]:
     faults: dict[str, FiduciaError] = {}
     faulty = False
     for number, image in enumerate(_parse(path).iter("image")):
-        place = f"image {image.get('name') or image.get('id') or number!r}"
+        place = f"image {short(image.get('name') or image.get('id') or str(number))!r}"
         try:
             name = as_text(image.get("name"), f"{path}: image {image.get('id', number)}: name")
-            place = f"image {name!r}"
+            place = f"image {short(name)!r}"
             size = _size(f"{path}: {place}", image)
         except FiduciaError as error:
             faulty = True
@@ -74,7 +74,7 @@ def _faces(path: Path, scheme: str | None, notes: Notes) -> Iterator[Placed]:
             continue
         boxes = {box.get("group_id") or "": box for box in image.findall("box")}
         for face, shape in enumerate((s for s in image if s.tag in ("skeleton", "points")), start=1):
-            place = f"image {name!r}, face {face}"
+            place = f"image {short(name)!r}, face {face}"
             tags: dict[str, Any] = {"split": image.get("subset")} if image.get("subset") else {}
             tags |= marks({"source": shape.get("source"), "weights_sha256": _own(shape, "weights")})
             try:
@@ -165,7 +165,7 @@ def write_cvat(path: str | Path, records: Sequence[Record]) -> None:
 def _xml(path: Path, name: str) -> str:
     """Refuse a name that XML cannot hold."""
     if any(ord(c) < 32 or c in "\ufffe\uffff" for c in name):
-        raise FiduciaError(f"{path}: XML cannot hold the name {ascii(name)}; rename the photograph, or write COCO")
+        raise FiduciaError(f"{path}: XML cannot hold the name {name!a}; rename the photograph, or write COCO")
     return name
 
 

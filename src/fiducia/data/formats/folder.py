@@ -99,7 +99,9 @@ def _scan(base: Path, scheme: str | None, notes: Notes) -> Iterator[Record | Fau
         facts = known.get(path.relative_to(base).as_posix(), {})
         image = _image(base, path, facts, images)
         if image is None:
-            yield Fault(f"{path}: no photograph {path.stem}.jpg or .png beside it; restore it", broken=False, kind="photo")
+            yield Fault(
+                f"{path}: no photograph {path.stem}.jpg or .png beside it; restore it", broken=False, kind="photo"
+            )
             continue
         used.add(image.resolve())
         try:
@@ -179,7 +181,8 @@ def _record(base: Path, path: Path, image: Path, xy: Any, scheme: str, facts: Ma
     visible = facts.get("visible")
     if visible is not None and len(visible) != len(xy):
         raise LabelError(
-            "form", f"{base / SIDECAR}: faces[{place.as_posix()!r}].visible holds {len(visible)} codes for {len(xy)} points"
+            "form",
+            f"{base / SIDECAR}: faces[{place.as_posix()!r}].visible holds {len(visible)} codes for {len(xy)} points",
         )
     return Record(
         image=image,
@@ -233,7 +236,10 @@ def write_folder(folder: str | Path, records: Sequence[Record]) -> None:
             entry["box"] = record.box.tolist()
         if (record.visible != 2).any():
             entry["visible"] = record.visible.tolist()
-        faces[Path(os.path.normpath(path)).relative_to(os.path.normpath(folder)).as_posix()] = {**entry, "tags": dict(record.tags)}
+        faces[Path(os.path.normpath(path)).relative_to(os.path.normpath(folder)).as_posix()] = {
+            **entry,
+            "tags": dict(record.tags),
+        }
     write_atomic(folder / SIDECAR, sidecar_text(faces))
 
 

@@ -24,6 +24,7 @@ from ..naming import Meaning, assumed
 from ..readers.official import boxes_outside, duplicates
 from ..sizes import Size, orient, photo_size, proportional, rescale
 from ..source import Faces, Fault, existing_root
+from ..values import short
 
 __all__ = [
     "MARKS",
@@ -79,7 +80,9 @@ class Notes:
     def all(self, origin: str, records: Sequence[Record]) -> list[Fault]:
         """Return every remark, once all faces of a file are read."""
         more = [
-            Fault(f"{origin}: {len(lines)} face{'s' * (len(lines) != 1)} scaled: {lines[0]}", broken=False, kind="scaled")
+            Fault(
+                f"{origin}: {len(lines)} face{'s' * (len(lines) != 1)} scaled: {lines[0]}", broken=False, kind="scaled"
+            )
             for lines in self.scaled.values()
         ]
         made: Counter[tuple[str, str]] = Counter(
@@ -89,7 +92,7 @@ class Notes:
         )
         more += [
             Fault(
-                f"{origin}: {count} of {len(records)} faces have labels that a machine made (source {source}, {weights}); "
+                f"{origin}: {count} of {len(records)} faces have labels that a machine made (source {source}, {short(weights)}); "
                 "do not measure a network with them",
                 broken=False,
                 kind="machine",
@@ -213,7 +216,9 @@ def encoded(path: Path, text: str) -> bytes:
         return text.encode()
     except UnicodeEncodeError as error:
         part = ascii(text[max(0, error.start - 20) : error.end + 20])
-        raise FiduciaError(f"{path}: {part} holds a name that is not UTF-8; rename the photograph, or write COCO") from None
+        raise FiduciaError(
+            f"{path}: {part} holds a name that is not UTF-8; rename the photograph, or write COCO"
+        ) from None
 
 
 def at_real_size(where: str, record: Record, stated: Size | None, notes: Notes) -> Record:
@@ -236,7 +241,7 @@ def at_real_size(where: str, record: Record, stated: Size | None, notes: Notes) 
     real = photo_size(record.image) if stated is not None and min(stated) > 0 else None
     if real is None or stated is None or stated == real.shown:
         return record
-    name = record.image.name
+    name = short(record.image.name)
     sizes = f"stated as {stated[0]} x {stated[1]}, but the photograph has {real.shown[0]} x {real.shown[1]} pixels"
     if proportional(stated, real.shown):
         return _moved(record, lambda xy: rescale(xy, stated, real.shown), "resized", f"{name} is {sizes}", notes)
@@ -257,7 +262,11 @@ def at_real_size(where: str, record: Record, stated: Size | None, notes: Notes) 
 
 
 def _moved(
-    record: Record, move: Callable[[npt.NDArray[np.float64]], npt.NDArray[np.float64]], how: str, line: str, notes: Notes
+    record: Record,
+    move: Callable[[npt.NDArray[np.float64]], npt.NDArray[np.float64]],
+    how: str,
+    line: str,
+    notes: Notes,
 ) -> Record:
     notes.scaled.setdefault(how, []).append(f"{line} ({how})")
     box = None

@@ -21,7 +21,7 @@ from ..naming import meaning
 from ..places import face_tags, is_file, slashed
 from ..source import DatasetSpec, Faces, Fault, datasets, existing_root
 from ..tables import read_table
-from ..values import as_text, as_word_number
+from ..values import as_text, as_word_number, short
 from .official import box_fault, boxes_outside, collect, duplicates
 
 __all__ = ["read_hrnet", "scan_hrnet"]
@@ -74,7 +74,8 @@ def _faces(path: Path, scheme: str | None, notes: Notes) -> Iterator[Record | Fa
     first = (*_FIRST[:2], *(("box_size",) if sized else ()), *_FIRST[2:])
     if tuple(header[: len(first)]) != first:
         raise LabelError(
-            "file", f"{path}: begins with {', '.join(header[:5]) or 'nothing'}; expected {', '.join(first)}, points"
+            "file",
+            f"{path}: begins with {short(', '.join(header[:5])) or 'nothing'}; expected {', '.join(first)}, points",
         )
     points, odd = divmod(len(header) - len(first), 2)
     if odd or points == 0:
@@ -104,9 +105,7 @@ def _faces(path: Path, scheme: str | None, notes: Notes) -> Iterator[Record | Fa
             )
             image = next((p for place in _PLACES if is_file(p := path.parent / place / name)), None)
             if image is None:
-                raise LabelError(
-                    "photo", f"{where}: no photograph {name} beside the file or in images/; put it there"
-                )
+                raise LabelError("photo", f"{where}: no photograph {name} beside the file or in images/; put it there")
         except FiduciaError as error:
             yield Fault(str(error), broken=True, kind=kind_of(error))
             continue
@@ -115,9 +114,7 @@ def _faces(path: Path, scheme: str | None, notes: Notes) -> Iterator[Record | Fa
         box = np.concatenate([centre - side / 2, centre + side / 2])
         fault = box_fault(box)
         if fault is not None:
-            yield Fault(
-                f"{where}: {fault}; correct scale and centre; it is not used", broken=False, kind="empty-box"
-            )
+            yield Fault(f"{where}: {fault}; correct scale and centre; it is not used", broken=False, kind="empty-box")
         yield Record(
             image=image,
             xy=values[-2 * points :].reshape(points, 2).copy(),

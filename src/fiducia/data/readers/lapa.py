@@ -17,9 +17,9 @@ from ...errors import FiduciaError
 from ...structures import Record
 from ...text import read_text
 from ..kinds import LabelError
+from ..source import DatasetSpec, Fault, datasets, existing_root
 from ..values import as_word_number
 from .official import collect
-from ..source import DatasetSpec, Fault, datasets, existing_root
 
 __all__ = ["read_lapa", "read_points", "scan_lapa"]
 

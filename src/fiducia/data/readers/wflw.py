@@ -19,9 +19,9 @@ from ...structures import Record
 from ...text import read_text
 from ..kinds import LabelError
 from ..places import is_file, slashed
+from ..source import DatasetSpec, Fault, datasets, existing_root
 from ..values import as_word_number
 from .official import box_fault, boxes_outside, collect, duplicates, points_far_from_box
-from ..source import DatasetSpec, Fault, datasets, existing_root
 
 __all__ = ["ATTRIBUTES", "read_wflw", "scan_wflw"]
 
@@ -120,7 +120,9 @@ def _faces(base: Path, part: str) -> Iterator[Record | Fault]:
         name = slashed(words[-1])
         faces[name] += 1
         try:
-            values = np.array([as_word_number(word, f"{where}: column {c}") for c, word in enumerate(words[:-1], start=1)])
+            values = np.array(
+                [as_word_number(word, f"{where}: column {c}") for c, word in enumerate(words[:-1], start=1)]
+            )
         except LabelError as error:
             yield Fault(str(error), broken=True, kind=error.kind)
             continue
