@@ -37,9 +37,8 @@ def main() -> None:
     parser.add_argument("--recipe", default="fifa_tiny", help="whose training and held-out faces are taken")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
-    training, held, scheme = split_records(
-        load_recipe(options.recipe, [f"data.source={json.dumps(options.data)}"]).data
-    )
+    faces = split_records(load_recipe(options.recipe, [f"data.source={json.dumps(options.data)}"]).data)
+    training, held, scheme = faces.training, faces.validation, faces.scheme
     predictor = Settings(weights=options.weights, flip=True).predictor("cpu")
     seen, new = _Part(training, find_points(predictor, training)), _Part(held, find_points(predictor, held))
     names = sorted(set(seen.names))
