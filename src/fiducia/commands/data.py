@@ -1,4 +1,4 @@
-"""``fiducia data check|preview|convert|relabel|suspects``: is a data set whole, what is seen of it, in which format, which labels lie."""
+"""``fiducia data check|preview|convert|relabel|suspects``: what is in a data set, and what is wrong with it."""
 
 from __future__ import annotations
 
