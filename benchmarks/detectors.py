@@ -21,7 +21,7 @@ import cv2
 import numpy as np
 
 from fiducia.data.formats.pts.pts import read_pts
-from fiducia.images.pixels import read_image
+from fiducia.images import read_image
 from fiducia.geometry import box_iou, tight_box
 from fiducia.detectors.builtin import TO_LANDMARK_BOX, get_detector
 

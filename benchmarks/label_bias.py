@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from fiducia.images.pixels import crop, read_image
+from fiducia.images import crop, read_image
 from fiducia.training.loop import split_records
 from fiducia.geometry import affine_apply, box_to_crop, tight_box
 from fiducia.runtimes.flip import FlipTest

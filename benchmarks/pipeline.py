@@ -27,7 +27,7 @@ from PIL import ImageFilter
 
 from fiducia.augment.views import TrainViews
 from fiducia.data.dataset import FaceDataset, collate
-from fiducia.images.pixels import read_image
+from fiducia.images import read_image
 from fiducia.data.source import load_records
 from fiducia.training.fabric import keep_memory
 from fiducia.geometry import affine_apply, affine_compose, affine_invert, box_to_crop, similarity_matrix, tight_box

@@ -19,7 +19,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from fiducia.images.pixels import crop, read_image
+from fiducia.images import crop, read_image
 from fiducia.evaluation.sweep import DIRECTIONS
 from fiducia.training.loop import split_records
 from fiducia.geometry import affine_apply, affine_compose, affine_invert, box_to_crop, similarity_matrix, tight_box

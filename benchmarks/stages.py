@@ -25,7 +25,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from fiducia.images.pixels import crop, read_image
+from fiducia.images import crop, read_image
 from fiducia.draw.pictures.pictures import draw_faces
 from fiducia.geometry import box_to_crop
 from fiducia.heatmaps.maps.maps import decode

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from fiducia.augment.elastic import MAX_ELASTIC, draw_bend
 from fiducia.augment.views import TrainViews
 from fiducia.recipes.files.sections import AugmentConfig, DataConfig, FiFAConfig
-from fiducia.images.pixels import Patch, bent_patch, crop_patch, cut_patch
+from fiducia.images import Patch, bent_patch, crop_patch, cut_patch
 from fiducia.geometry import affine_invert, box_to_crop, tight_box
 from fiducia.schemes.sets.sets import get_scheme
 from fiducia.structures import Record

@@ -15,7 +15,7 @@ from fiducia.data.formats.pts.csv_table import write_csv
 from fiducia.data.formats.pts.cvat import write_cvat
 from fiducia.data.formats.pts.folder import write_folder
 from fiducia.data.formats.pts.pts import write_pts
-from fiducia.images.pixels import write_image
+from fiducia.images import write_image
 from fiducia.data.source import load_records
 from fiducia.data.synthetic.source.source import synthetic_face
 

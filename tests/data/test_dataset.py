@@ -13,7 +13,7 @@ from fiducia.augment.views import EvalViews, TrainViews
 from fiducia.recipes.files.sections import AugmentConfig, DataConfig
 from fiducia.data import dataset as module
 from fiducia.data.dataset import EpochSampler, FaceDataset, collate
-from fiducia.images.pixels import crop, read_image, write_image
+from fiducia.images import crop, read_image, write_image
 from fiducia.geometry import box_to_crop, tight_box
 from fiducia.schemes.sets.sets import get_scheme
 from fiducia.structures import Batch, Record, Sample

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from fiducia.data.synthetic.source import source as synthetic, paint as synthetic_paint
-from fiducia.images.pixels import read_image
+from fiducia.images import read_image
 from fiducia.data.source import carve, load_records
 from fiducia.data.synthetic.source.source import synthetic_face
 from fiducia.data.synthetic.source.brush import Brush, Placing

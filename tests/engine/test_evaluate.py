@@ -15,7 +15,7 @@ import pytest
 import torch
 
 from fiducia.recipes.files.sections import ModelConfig
-from fiducia.images.pixels import write_image
+from fiducia.images import write_image
 from fiducia.data.source import load_records
 from fiducia.data.synthetic.source.source import synthetic_face
 from fiducia.evaluation.evaluate import Settings, evaluate, evaluate_faces, find_points, judge

@@ -17,7 +17,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fiducia.images.pixels import read_image, write_image
+from fiducia.images import read_image, write_image
 from fiducia.data.synthetic.source.source import synthetic_face
 from fiducia.evaluation.evaluate import Evaluation, Settings, judge
 from fiducia.evaluation.report import compare_with, evaluate_against, read_other, verdict, write_report

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from typer.testing import CliRunner
 
 from fiducia.commands.data import app
-from fiducia.images.pixels import read_image
+from fiducia.images import read_image
 from fiducia.inspect.saliency import focus, grad_cam, saliency
 from fiducia.recipes.files.files import load_recipe
 from fiducia.structures import ModelOutput

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fiducia.images.pixels import write_image
+from fiducia.images import write_image
 from fiducia.data.source import datasets, load_records
 from fiducia.data.readers.wflw import ATTRIBUTES
 from fiducia.evaluation.plan import make_plan

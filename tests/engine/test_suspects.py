@@ -11,7 +11,7 @@ import pytest
 from typer.testing import CliRunner
 
 from fiducia.commands.data import app
-from fiducia.images.pixels import read_image
+from fiducia.images import read_image
 from fiducia.data.source import load_records
 from fiducia.inspect import suspects as module
 from fiducia.inspect.suspects import fold_of, rank_suspects

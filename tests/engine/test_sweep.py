@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fiducia.images.pixels import write_image
+from fiducia.images import write_image
 from fiducia.data.synthetic.source.source import synthetic_face
 from fiducia.evaluation.locate import find_at
 from fiducia.evaluation.sweep import DIRECTIONS, SCALES, SHIFTS, moved_boxes, summary

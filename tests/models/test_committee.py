@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from fiducia.cli import app
 from fiducia.recipes.files.sections import ModelConfig
-from fiducia.images.pixels import crop, read_image
+from fiducia.images import crop, read_image
 from fiducia.geometry import box_to_crop
 from fiducia.models.build import build_model, models
 from fiducia.weights.join import join_weights

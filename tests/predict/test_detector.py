@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fiducia.images.pixels import read_image
+from fiducia.images import read_image
 from fiducia.geometry import box_iou
 from fiducia.detectors import builtin as module
 from fiducia.detectors.boxes import BoxesFile

@@ -9,7 +9,7 @@ import pytest
 from dot_faces import DotRuntime, a_face, draw_dots
 
 from fiducia.data.formats.pts.pts import read_pts
-from fiducia.images.pixels import read_image, write_image
+from fiducia.images import read_image, write_image
 from fiducia.predict.outputs import FORMATS, Report, detect_paths
 from fiducia.predict.predictor import Predictor
 from fiducia.structures import Detection

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..recipes.sections import AugmentConfig, DataConfig
-from ..images.pixels import Patch, bent_patch, crop_patch, reduction
+from ..images import Patch, bent_patch, crop_patch, reduction
 from ..geometry import affine_apply, affine_compose, affine_invert, box_to_crop, square_box, tight_box
 from ..schemes.sets import Scheme
 from ..errors import FiduciaError
@@ -53,7 +53,7 @@ class EvalViews:
         self.data = data
 
     def reach(self, record: Record) -> tuple[Array, int]:
-        """Return the box of the photograph that the crop covers, and its :func:`~fiducia.images.pixels.reduction`."""
+        """Return the box of the photograph that the crop covers, and its :func:`~fiducia.images.reduction`."""
         to_crop = plain_crop(record, self.data)
         return _covered(to_crop, self.data.size, 1.0), reduction(to_crop)
 

@@ -68,7 +68,7 @@ def preview(
     ] = None,
 ) -> None:
     """Draw the faces as training sees them: rows are faces, columns epochs, with FiFA's shrinking squares."""
-    from ..images.pixels import write_image
+    from ..images import write_image
     from ..inspect.previews import preview as run
     from ..recipes.files import load_recipe
     from ..errors import UsageError
@@ -154,7 +154,7 @@ def suspects(
 
     What was cut off goes on where it stopped when the same command is given again.
     """
-    from ..images.pixels import require_writable
+    from ..files import require_writable
     from ..inspect.suspects import find_suspects, write_suspects
     from ..recipes.files import load_recipe
 

@@ -58,7 +58,7 @@ def evaluate(
     ] = False,
 ) -> None:
     """Measure weights on annotated faces."""
-    from ..images.pixels import require_writable
+    from ..files import require_writable
     from ..files import write_atomic
     from ..evaluation.evaluate import Settings
     from ..evaluation.report import evaluate_against, verdict, write_report

@@ -15,7 +15,7 @@ import numpy.typing as npt
 from ..schemes.sets import SchemeError, get_scheme
 from ..errors import FiduciaError, UsageError
 from ..structures import Record
-from ..images.pixels import read_image
+from ..images import read_image
 from .shapes import farthest, lone_pairs
 from .source import DatasetSpec, Fault, find_dataset, one_set
 

@@ -15,7 +15,7 @@ from torch.utils.data import Dataset, Sampler
 
 from ..structures import Batch, Record, Sample
 from ..errors import UsageError
-from ..images.pixels import Patch, cut_patch, read_image
+from ..images import Patch, cut_patch, read_image
 
 __all__ = ["EpochSampler", "FaceDataset", "Views", "collate"]
 

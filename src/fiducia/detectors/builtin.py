@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from ..images.pixels import crop
+from ..images import crop
 from ..geometry import box_iou, box_to_crop
 from ..registry import Registry, did_you_mean
 from ..structures import Detection, Detector

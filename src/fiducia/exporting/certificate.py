@@ -15,7 +15,7 @@ import numpy.typing as npt
 import torch
 
 from .._version import __version__
-from ..images.pixels import crop, read_image
+from ..images import crop, read_image
 from ..files import write_atomic
 from ..data.source import datasets, find_dataset, load_records
 from ..geometry import affine_apply, affine_invert, box_to_crop, tight_box

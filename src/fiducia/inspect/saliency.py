@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from ..augment.fiducial import FiFA
 from ..recipes.sections import Recipe
-from ..images.pixels import crop, read_image
+from ..images import crop, read_image
 from ..data.source import exclude, load_records
 from ..draw.pictures import contact_sheet, draw_heatmaps
 from ..geometry import affine_apply, box_to_crop

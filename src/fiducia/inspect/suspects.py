@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..recipes.sections import Recipe
-from ..images.pixels import crop, read_image, write_image
+from ..images import crop, read_image, write_image
 from ..files import write_atomic
 from ..data.shapes import oddness
 from ..data.source import exclude, load_records

@@ -14,7 +14,7 @@ import cv2
 
 from ..data.formats.pts import pts_text
 from ..files import write_atomic
-from ..images.pixels import write_image
+from ..images import write_image
 from ..draw.pictures import draw_faces
 from ..registry import did_you_mean
 from ..schemes.sets import Scheme

@@ -9,7 +9,7 @@ from typing import Any, overload
 import numpy as np
 import numpy.typing as npt
 
-from ..images.pixels import crop
+from ..images import crop
 from ..geometry import affine_apply, affine_invert, box_to_crop, tight_box
 from ..structures import Detection, Detector, Face, Runtime
 from ..errors import FiduciaError, UsageError

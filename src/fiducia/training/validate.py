@@ -16,7 +16,7 @@ from torch.utils.data import DataLoader
 
 from ..recipes.sections import Recipe
 from ..data.dataset import FaceDataset, collate
-from ..images.pixels import write_image
+from ..images import write_image
 from ..draw.pictures import contact_sheet, draw_points
 from ..metrics.errors import nme, normalizer, point_errors
 from ..weights.files import WeightCard, save_weights

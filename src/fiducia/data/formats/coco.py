@@ -17,7 +17,7 @@ import numpy as np
 from ...schemes.sets import get_scheme
 from ...errors import FiduciaError
 from ...structures import Record
-from ...images.pixels import read_image
+from ...images import read_image
 from ...files import write_atomic
 from .own import Placed, choose_scheme, choose_split, face_tags, relative_image, scan_list, whole_list
 from ..source import DatasetSpec, Fault, datasets, existing_root

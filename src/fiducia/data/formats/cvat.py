@@ -19,7 +19,7 @@ import numpy as np
 from ...schemes.sets import SchemeError, get_scheme
 from ...errors import FiduciaError
 from ...structures import Record
-from ...images.pixels import read_image
+from ...images import read_image
 from ...files import write_atomic
 from ..readers.official import Array, box_fault
 from .own import Placed, choose_scheme, choose_split, face_tags, relative_image, scan_list, whole_list

@@ -21,7 +21,7 @@ import numpy.typing as npt
 
 from ...errors import FiduciaError, UsageError
 from ...structures import Record
-from ...images.pixels import write_image
+from ...images import write_image
 from .official import Array, box_fault, boxes_outside, collect, load_mat, need, points_far_from_box, shaped
 from ..source import DatasetSpec, Fault, datasets, existing_root
 

@@ -23,7 +23,7 @@ from ...registry import did_you_mean
 from ...errors import FiduciaError, UsageError
 from ...structures import Record
 from ...files import write_atomic
-from ...images.pixels import write_image
+from ...images import write_image
 from ..source import DatasetSpec, datasets
 from .brush import Image, Placing
 from .paint import paint

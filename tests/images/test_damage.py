@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 import pytest
 
-from fiducia.images.pixels import read_image
+from fiducia.images import read_image
 from fiducia.images.remarks import decode_quietly
 from fiducia.errors import FiduciaError
 

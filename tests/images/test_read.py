@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageOps
 
-from fiducia.images.pixels import crop, crop_patch, cut_patch, read_image, reduction, write_image
+from fiducia.images import crop, crop_patch, cut_patch, read_image, reduction, write_image
 from fiducia.files import write_atomic
 from fiducia.geometry import affine_compose, box_to_crop, similarity_matrix
 from fiducia.errors import FiduciaError, UsageError

@@ -1,0 +1,221 @@
+"""PNG (W3C PNG, third edition): chunks and compressed data checked here, rows unfiltered by libpng through OpenCV.
+
+libpng inside OpenCV prints its warnings on the process's standard error, and leaves rows that never came as memory was.
+So the data are inflated here, with the exact length known and the checksum tested, and what OpenCV gets is a plain PNG
+of the verified rows, stored without compression: header, rows, end. No other chunk reaches it.
+"""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from dataclasses import dataclass, field
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from ..exif import exif_orientation
+from .base import CUT, DAMAGED, DecodeError, Header, HeaderError, Pixels
+
+__all__ = ["decode", "parse"]
+
+SIGNATURE = b"\x89PNG\r\n\x1a\n"
+_MOST_CHUNKS = 200_000
+_MOST_PROFILE = 4 << 20
+# OpenCV decodes no side longer than this.
+_LONGEST = 1 << 20
+_CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
+_DEPTHS = {0: (1, 2, 4, 8, 16), 2: (8, 16), 3: (1, 2, 4, 8), 4: (8, 16), 6: (8, 16)}
+# Adam7: first column and row of each pass, and its steps.
+_PASSES = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2))
+
+
+@dataclass
+class _Chunks:
+    """What the chunks hold, as far as it is used."""
+
+    depth: int
+    colour: int
+    interlaced: bool
+    data: list[memoryview] = field(default_factory=list)
+    palette: bytes = b""
+    transparent: bytes = b""
+    icc: bytes = b""
+    orientation: int = 1
+    frames: int = 1
+
+
+def parse(data: bytes) -> Header:
+    """Walk the chunks, checksums included, to IEND.
+
+    Raises:
+        HeaderError: cut short, damaged, or a header outside the specification.
+    """
+    if data[12:16] != b"IHDR":
+        raise HeaderError(DAMAGED.format("a PNG that does not start with its header"))
+    width, height, depth, colour, compression, filters, interlace = struct.unpack_from(">IIBBBBB", data, 16)
+    if depth not in _DEPTHS.get(colour, ()) or compression or filters or interlace > 1:
+        raise HeaderError(DAMAGED.format(f"a PNG header of type {colour}, {depth} bits"))
+    if max(width, height) > _LONGEST:
+        raise HeaderError(f"is {width} x {height} pixels; expected sides of at most {_LONGEST}; shrink it")
+    chunks = _Chunks(depth, colour, bool(interlace))
+    at, view = 8, memoryview(data)
+    for _ in range(_MOST_CHUNKS):
+        if at + 12 > len(data):
+            raise HeaderError(CUT.format("a PNG without its end chunk"))
+        (length,) = struct.unpack_from(">I", data, at)
+        kind, end = data[at + 4 : at + 8], at + 8 + length
+        if end + 4 > len(data):
+            raise HeaderError(CUT.format(f"a PNG that ends inside {kind!r}"))
+        if zlib.crc32(view[at + 4 : end]) != struct.unpack_from(">I", data, end)[0]:
+            raise HeaderError(DAMAGED.format(f"PNG chunk {kind!r} fails its checksum"))
+        if kind == b"IEND":
+            break
+        _chunk(chunks, kind, view[at + 8 : end])
+        at = end + 4
+    else:
+        raise HeaderError(DAMAGED.format(f"a PNG of more than {_MOST_CHUNKS} chunks"))
+    if not chunks.data:
+        raise HeaderError(CUT.format("a PNG without pixel data"))
+    if colour == 3 and not 3 <= len(chunks.palette) <= 768:
+        raise HeaderError(DAMAGED.format("a PNG without its palette"))
+    return Header(
+        "PNG", width, height, 16 if depth == 16 else 8, chunks.orientation, chunks.icc, chunks.frames, detail=chunks
+    )
+
+
+def _chunk(chunks: _Chunks, kind: bytes, body: memoryview) -> None:
+    if kind == b"IDAT":
+        chunks.data.append(body)
+    elif kind == b"PLTE" and not chunks.data:
+        chunks.palette = bytes(body[: len(body) // 3 * 3])
+    elif kind == b"tRNS" and not chunks.data:
+        chunks.transparent = bytes(body)
+    elif kind == b"eXIf":
+        chunks.orientation = exif_orientation(bytes(body[:65536]))
+    elif kind == b"acTL" and len(body) >= 4:
+        (chunks.frames,) = struct.unpack_from(">I", body)
+    elif kind == b"iCCP":
+        packed = bytes(body).partition(b"\0")[2][1:]
+        try:
+            chunks.icc = zlib.decompressobj().decompress(packed, _MOST_PROFILE)
+        except zlib.error:
+            # The pixels do not depend on it; a damaged profile counts as none.
+            chunks.icc = b""
+
+
+def decode(data: bytes, header: Header) -> Pixels:
+    """Decode to grey (and alpha), RGB or RGBA, uint8 or uint16.
+
+    Raises:
+        DecodeError: the compressed data are damaged, too short or too long, or a row has an unknown filter.
+    """
+    chunks: _Chunks = header.detail
+    depth, colour = chunks.depth, chunks.colour
+    # The rows keep their bytes and get the simplest type of the same size: palette numbers become grey, grey and alpha
+    # of 8 bits one grey of 16, of 16 bits RGBA of 8.
+    plain_depth, plain_colour = {(3, depth): (depth, 0), (4, 8): (16, 0), (4, 16): (8, 6)}.get(
+        (colour, depth), (depth, colour)
+    )
+    rows = _inflate(chunks, header.width, header.height)
+    plain = _store(rows, header, plain_depth, plain_colour, chunks.interlaced)
+    del rows
+    pixels = cv2.imdecode(np.frombuffer(plain, np.uint8), cv2.IMREAD_UNCHANGED)
+    if pixels is None or pixels.shape[:2] != (header.height, header.width):
+        raise DecodeError(DAMAGED.format("PNG rows that cannot be decoded"))
+    if pixels.ndim == 3:
+        order = cv2.COLOR_BGRA2RGBA if pixels.shape[2] == 4 else cv2.COLOR_BGR2RGB
+        pixels = cv2.cvtColor(pixels, order, dst=pixels)
+    if colour == 3:
+        return _look_up(chunks, pixels)
+    if colour == 4:
+        return _grey_alpha(pixels, depth)
+    return _key(chunks, pixels) if chunks.transparent and colour != 6 else pixels
+
+
+def _passes(chunks: _Chunks, width: int, height: int) -> list[tuple[int, int]]:
+    """Return (bytes a row, rows) of each pass of the picture; a row's first byte is its filter."""
+    bits = chunks.depth * _CHANNELS[chunks.colour]
+    if not chunks.interlaced:
+        return [(1 + (width * bits + 7) // 8, height)]
+    sizes = [(-(-(width - x) // dx), -(-(height - y) // dy)) for x, y, dx, dy in _PASSES]
+    return [(1 + (w * bits + 7) // 8, h) for w, h in sizes if w > 0 and h > 0]
+
+
+def _inflate(chunks: _Chunks, width: int, height: int) -> bytes:
+    """Return the filtered rows: exactly as many as there must be, their checksum and filters tested."""
+    passes = _passes(chunks, width, height)
+    expected = sum(row * count for row, count in passes)
+    packed = b"".join(chunks.data) if len(chunks.data) > 1 else chunks.data[0]
+    stream = zlib.decompressobj()
+    try:
+        rows = stream.decompress(packed, expected + 1)
+    except zlib.error as error:
+        raise DecodeError(DAMAGED.format(f"PNG: {error}")) from None
+    if len(rows) > expected or stream.unused_data:
+        raise DecodeError(DAMAGED.format("a PNG of more data than its size needs"))
+    if len(rows) < expected or not stream.eof:
+        raise DecodeError(CUT.format(f"{len(rows)} of {expected} bytes of PNG rows"))
+    at = 0
+    for row, count in passes:
+        if np.frombuffer(rows, np.uint8, row * count, at)[::row].max() > 4:
+            raise DecodeError(DAMAGED.format("a PNG row of an unknown filter"))
+        at += row * count
+    return rows
+
+
+def _store(rows: bytes, header: Header, depth: int, colour: int, interlaced: bool) -> bytes:
+    """Return a PNG of these rows in stored blocks (RFC 1951, section 3.2.4)."""
+    view, size = memoryview(rows), len(rows)
+    parts: list[bytes | memoryview] = [b"IDAT\x78\x01"]
+    for at in range(0, size, 65535):
+        part = view[at : at + 65535]
+        parts += [struct.pack("<BHH", at + 65535 >= size, len(part), len(part) ^ 0xFFFF), part]
+    parts.append(struct.pack(">I", zlib.adler32(rows)))
+    ihdr = b"IHDR" + struct.pack(">IIBBBBB", header.width, header.height, depth, colour, 0, 0, interlaced)
+    checksum = 0
+    for part in parts:
+        checksum = zlib.crc32(part, checksum)
+    length = sum(map(len, parts)) - 4
+    head = [SIGNATURE, struct.pack(">I", 13), ihdr, struct.pack(">II", zlib.crc32(ihdr), length)]
+    end = struct.pack(">II4sI", checksum, 0, b"IEND", zlib.crc32(b"IEND"))
+    return b"".join([*head, *parts, end])
+
+
+def _look_up(chunks: _Chunks, pixels: Pixels) -> Pixels:
+    """Return RGB, or RGBA, of palette numbers."""
+    if chunks.depth < 8:
+        # libpng stretches grey of few bits to 8.
+        pixels = pixels // (255 // ((1 << chunks.depth) - 1))
+    table = np.frombuffer(chunks.palette, np.uint8).reshape(-1, 3)
+    if int(pixels.max()) >= len(table):
+        raise DecodeError(DAMAGED.format("a PNG with colours outside its palette"))
+    if chunks.transparent:
+        alpha = np.full(len(table), 255, np.uint8)
+        given = np.frombuffer(chunks.transparent, np.uint8)[: len(table)]
+        alpha[: len(given)] = given
+        table = np.column_stack([table, alpha])
+    return np.take(table, pixels, axis=0)
+
+
+def _grey_alpha(pixels: Pixels, depth: int) -> Pixels:
+    """Return ``(H, W, 2)`` of grey and alpha that were read as one channel of 16 bits, or as four of 8."""
+    if depth == 8:
+        return np.stack([(pixels >> 8).astype(np.uint8), (pixels & 255).astype(np.uint8)], axis=2)
+    deep: npt.NDArray[np.uint16] = np.ascontiguousarray(pixels).view(">u2").astype(np.uint16)
+    return deep
+
+
+def _key(chunks: _Chunks, pixels: Pixels) -> Pixels:
+    """Add an alpha channel in which the one transparent colour of the file is 0."""
+    count = _CHANNELS[chunks.colour]
+    if len(chunks.transparent) < 2 * count:
+        return pixels
+    key = np.array(struct.unpack_from(f">{count}H", chunks.transparent))
+    if chunks.depth < 8:
+        key = key * (255 // ((1 << chunks.depth) - 1))
+    channels = pixels.reshape(*pixels.shape[:2], count)
+    opaque = (channels != key.astype(np.int64)).any(axis=2)
+    alpha = opaque.astype(pixels.dtype) * np.iinfo(pixels.dtype).max
+    return np.concatenate([channels, alpha[..., None].astype(pixels.dtype)], axis=2)
