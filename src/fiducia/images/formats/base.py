@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -48,9 +48,9 @@ class Header:
     height: int
     bits: int = 8
     orientation: int = 1
-    icc: bytes = b""
+    icc: bytes = field(default=b"", repr=False)
     frames: int = 1
-    detail: Any = None
+    detail: Any = field(default=None, repr=False)
 
 
 def unsupported(what: str) -> HeaderError:

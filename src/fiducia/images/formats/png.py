@@ -8,7 +8,6 @@ of the verified rows, stored without compression: header, rows, end. No other ch
 from __future__ import annotations
 
 import struct
-import zlib
 from dataclasses import dataclass, field
 
 import cv2
@@ -16,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..exif import exif_orientation
+from ..inflate import InflateError, crc32, inflate
 from .base import CUT, DAMAGED, DecodeError, Header, HeaderError, Pixels
 
 __all__ = ["decode", "parse"]
@@ -25,6 +25,8 @@ _MOST_CHUNKS = 200_000
 _MOST_PROFILE = 4 << 20
 # OpenCV decodes no side longer than this.
 _LONGEST = 1 << 20
+# Saves a copy in OpenCV; older versions lack it.
+_AS_RGB: int | None = getattr(cv2, "IMREAD_COLOR_RGB", None)
 _CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
 _DEPTHS = {0: (1, 2, 4, 8, 16), 2: (8, 16), 3: (1, 2, 4, 8), 4: (8, 16), 6: (8, 16)}
 # Adam7: first column and row of each pass, and its steps.
@@ -68,7 +70,7 @@ def parse(data: bytes) -> Header:
         kind, end = data[at + 4 : at + 8], at + 8 + length
         if end + 4 > len(data):
             raise HeaderError(CUT.format(f"a PNG that ends inside {kind!r}"))
-        if zlib.crc32(view[at + 4 : end]) != struct.unpack_from(">I", data, end)[0]:
+        if crc32(view[at + 4 : end]) != struct.unpack_from(">I", data, end)[0]:
             raise HeaderError(DAMAGED.format(f"PNG chunk {kind!r} fails its checksum"))
         if kind == b"IEND":
             break
@@ -99,8 +101,8 @@ def _chunk(chunks: _Chunks, kind: bytes, body: memoryview) -> None:
     elif kind == b"iCCP":
         packed = bytes(body).partition(b"\0")[2][1:]
         try:
-            chunks.icc = zlib.decompressobj().decompress(packed, _MOST_PROFILE)
-        except zlib.error:
+            chunks.icc = inflate(packed, _MOST_PROFILE).data
+        except InflateError:
             # The pixels do not depend on it; a damaged profile counts as none.
             chunks.icc = b""
 
@@ -118,13 +120,14 @@ def decode(data: bytes, header: Header) -> Pixels:
     plain_depth, plain_colour = {(3, depth): (depth, 0), (4, 8): (16, 0), (4, 16): (8, 6)}.get(
         (colour, depth), (depth, colour)
     )
-    rows = _inflate(chunks, header.width, header.height)
-    plain = _store(rows, header, plain_depth, plain_colour, chunks.interlaced)
+    rows, checksum = _inflate(chunks, header.width, header.height)
+    plain = _store(rows, checksum, header, plain_depth, plain_colour, chunks.interlaced)
     del rows
-    pixels = cv2.imdecode(np.frombuffer(plain, np.uint8), cv2.IMREAD_UNCHANGED)
+    in_order = (plain_colour, plain_depth) == (2, 8) and _AS_RGB is not None
+    pixels = cv2.imdecode(np.frombuffer(plain, np.uint8), _AS_RGB if in_order else cv2.IMREAD_UNCHANGED)
     if pixels is None or pixels.shape[:2] != (header.height, header.width):
         raise DecodeError(DAMAGED.format("PNG rows that cannot be decoded"))
-    if pixels.ndim == 3:
+    if pixels.ndim == 3 and not in_order:
         order = cv2.COLOR_BGRA2RGBA if pixels.shape[2] == 4 else cv2.COLOR_BGR2RGB
         pixels = cv2.cvtColor(pixels, order, dst=pixels)
     if colour == 3:
@@ -143,44 +146,47 @@ def _passes(chunks: _Chunks, width: int, height: int) -> list[tuple[int, int]]:
     return [(1 + (w * bits + 7) // 8, h) for w, h in sizes if w > 0 and h > 0]
 
 
-def _inflate(chunks: _Chunks, width: int, height: int) -> bytes:
-    """Return the filtered rows: exactly as many as there must be, their checksum and filters tested."""
+def _inflate(chunks: _Chunks, width: int, height: int) -> tuple[bytes, bytes]:
+    """Return the filtered rows, exactly as many as there must be, and their checksum; it and the filters were tested."""
     passes = _passes(chunks, width, height)
     expected = sum(row * count for row, count in passes)
-    packed = b"".join(chunks.data) if len(chunks.data) > 1 else chunks.data[0]
-    stream = zlib.decompressobj()
+    packed = b"".join(chunks.data)
     try:
-        rows = stream.decompress(packed, expected + 1)
-    except zlib.error as error:
+        rows, ended, rest = inflate(packed, expected)
+    except InflateError as error:
         raise DecodeError(DAMAGED.format(f"PNG: {error}")) from None
-    if len(rows) > expected or stream.unused_data:
+    if len(rows) > expected or rest:
         raise DecodeError(DAMAGED.format("a PNG of more data than its size needs"))
-    if len(rows) < expected or not stream.eof:
+    if len(rows) < expected or not ended:
         raise DecodeError(CUT.format(f"{len(rows)} of {expected} bytes of PNG rows"))
     at = 0
     for row, count in passes:
         if np.frombuffer(rows, np.uint8, row * count, at)[::row].max() > 4:
             raise DecodeError(DAMAGED.format("a PNG row of an unknown filter"))
         at += row * count
-    return rows
+    # The data end with the stream, and the stream with its checksum.
+    return rows, packed[-4:]
 
 
-def _store(rows: bytes, header: Header, depth: int, colour: int, interlaced: bool) -> bytes:
-    """Return a PNG of these rows in stored blocks (RFC 1951, section 3.2.4)."""
-    view, size = memoryview(rows), len(rows)
-    parts: list[bytes | memoryview] = [b"IDAT\x78\x01"]
-    for at in range(0, size, 65535):
-        part = view[at : at + 65535]
-        parts += [struct.pack("<BHH", at + 65535 >= size, len(part), len(part) ^ 0xFFFF), part]
-    parts.append(struct.pack(">I", zlib.adler32(rows)))
+def _store(rows: bytes, checksum: bytes, header: Header, depth: int, colour: int, interlaced: bool) -> bytes:
+    """Return a PNG of these rows, with this Adler-32, in stored blocks (RFC 1951, section 3.2.4)."""
     ihdr = b"IHDR" + struct.pack(">IIBBBBB", header.width, header.height, depth, colour, 0, 0, interlaced)
-    checksum = 0
-    for part in parts:
-        checksum = zlib.crc32(part, checksum)
-    length = sum(map(len, parts)) - 4
-    head = [SIGNATURE, struct.pack(">I", 13), ihdr, struct.pack(">II", zlib.crc32(ihdr), length)]
-    end = struct.pack(">II4sI", checksum, 0, b"IEND", zlib.crc32(b"IEND"))
-    return b"".join([*head, *parts, end])
+    out: list[bytes | memoryview] = [SIGNATURE, struct.pack(">I", 13), ihdr, struct.pack(">I", crc32(ihdr))]
+    view, size = memoryview(rows), len(rows)
+    # Several chunks rather than one: libpng's buffer stays in the cache.
+    for start in range(0, size, 4 * 65535):
+        stop = min(start + 4 * 65535, size)
+        chunk: list[bytes | memoryview] = [b"IDAT" if start else b"IDAT\x78\x01"]
+        for at in range(start, stop, 65535):
+            part = view[at : min(at + 65535, stop)]
+            chunk += [struct.pack("<BHH", at + 65535 >= size, len(part), len(part) ^ 0xFFFF), part]
+        if stop == size:
+            chunk.append(checksum)
+        check = 0
+        for part in chunk:
+            check = crc32(part, check)
+        out += [struct.pack(">I", sum(map(len, chunk)) - 4), *chunk, struct.pack(">I", check)]
+    return b"".join([*out, struct.pack(">I4sI", 0, b"IEND", crc32(b"IEND"))])
 
 
 def _look_up(chunks: _Chunks, pixels: Pixels) -> Pixels:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import struct
-import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
 from ..colour import cmyk_to_rgb, over_white, to_8_bits
+from ..inflate import InflateError, inflate
 from ..lzw import LzwError, decode_lzw
 from . import jpeg
 from .base import CUT, DAMAGED, DecodeError, Header, HeaderError, Pixels, unsupported
@@ -128,12 +128,11 @@ def _unpack(piece: bytes, expected: int, layout: Layout, runs: list[int]) -> byt
     elif layout.compression == 32773:
         rows = _packbits(piece, expected, runs)
     else:
-        stream = zlib.decompressobj()
         try:
-            rows = stream.decompress(piece, expected + 1)
-        except zlib.error as error:
+            rows, ended, _ = inflate(piece, expected)
+        except InflateError as error:
             raise DecodeError(DAMAGED.format(f"TIFF: {error}")) from None
-        if len(rows) <= expected and not stream.eof:
+        if len(rows) <= expected and not ended:
             raise DecodeError(CUT.format("a TIFF strip or tile that ends early"))
     if len(rows) < expected:
         raise DecodeError(CUT.format(f"{len(rows)} of {expected} bytes of a TIFF strip or tile"))
