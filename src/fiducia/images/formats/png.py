@@ -46,6 +46,8 @@ class _Chunks:
     icc: bytes = b""
     orientation: int = 1
     frames: int = 1
+    size: tuple[int, int] = (0, 0)
+    closed: bool = False
 
 
 def parse(data: bytes) -> Header:
@@ -88,16 +90,32 @@ def parse(data: bytes) -> Header:
 
 
 def _chunk(chunks: _Chunks, kind: bytes, body: memoryview) -> None:
+    if kind != b"IDAT" and chunks.data:
+        chunks.closed = True
+    if not kind.isalpha() or (kind[0] < 97 and kind not in (b"IHDR", b"IDAT", b"PLTE")):
+        raise HeaderError(DAMAGED.format(f"an unknown PNG chunk {kind!r}"))
     if kind == b"IDAT":
+        if chunks.closed:
+            raise HeaderError(DAMAGED.format("PNG pixel data with other chunks between them"))
         chunks.data.append(body)
-    elif kind == b"PLTE" and not chunks.data:
-        chunks.palette = bytes(body[: len(body) // 3 * 3])
+    elif kind == b"PLTE":
+        if chunks.data or chunks.palette or len(body) % 3:
+            raise HeaderError(DAMAGED.format("a wrong PNG palette"))
+        chunks.palette = bytes(body)
     elif kind == b"tRNS" and not chunks.data:
         chunks.transparent = bytes(body)
     elif kind == b"eXIf":
         chunks.orientation = exif_orientation(bytes(body[:65536]))
+    elif kind == b"IHDR":
+        if chunks.size != (0, 0):
+            raise HeaderError(DAMAGED.format("a PNG of two headers"))
+        chunks.size = struct.unpack_from(">II", body)
     elif kind == b"acTL" and len(body) >= 4:
         (chunks.frames,) = struct.unpack_from(">I", body)
+    elif kind == b"fcTL" and not chunks.data:
+        # The picture is the first frame too, so it must be of one size with it.
+        if len(body) != 26 or struct.unpack_from(">IIII", body, 4) != (*chunks.size, 0, 0):
+            raise HeaderError(DAMAGED.format("an animated PNG whose first frame has another size"))
     elif kind == b"iCCP":
         packed = bytes(body).partition(b"\0")[2][1:]
         try:

@@ -12,8 +12,8 @@ __all__ = ["decode", "parse"]
 
 # White space and comments, then a number that fits; a longer one is no number of pixels.
 _NUMBER = rb"(?:\s|#[^\n]{0,1000}\n){1,1000}?(\d{1,10})(?!\d)"
-_BITMAP = re.compile(rb"P[14]" + _NUMBER * 2)
-_MAP = re.compile(rb"P[2356]" + _NUMBER * 3)
+_BITMAP = re.compile(rb"P[14]" + _NUMBER * 2 + rb"(?=\s)")
+_MAP = re.compile(rb"P[2356]" + _NUMBER * 3 + rb"(?=\s)")
 _MOST_TEXT = 16_000_000
 
 

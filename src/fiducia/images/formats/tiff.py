@@ -73,8 +73,12 @@ class _Directory:
 
     def value(self, tag: int, otherwise: int) -> int:
         """Return a tag's first number."""
+        if tag not in self.entries:
+            return otherwise
         found = self.values(tag)
-        return found[0] if found else otherwise
+        if len(found) != 1:
+            raise HeaderError(DAMAGED.format(f"TIFF tag {tag} of {len(found)} values"))
+        return found[0]
 
 
 def _directory(data: bytes, order: str, big: bool, at: int) -> _Directory:
@@ -138,12 +142,16 @@ def _layout(tags: _Directory, width: int, height: int) -> Layout:
         name = _COMPRESSIONS.get(compression, f"number {compression}")
         raise unsupported(f"a TIFF of compression {name}")
     samples, planar = tags.value(277, 1), tags.value(284, 1)
+    if any(len(tags.values(tag)) not in (0, 1, samples) for tag in (258, 339)):
+        raise HeaderError(DAMAGED.format("TIFF tags that contradict each other"))
     bits, kinds = set(tags.values(258)) or {1}, set(tags.values(339)) or {1}
     colours = _PHOTOMETRIC.get(photometric)
     if colours is None or (photometric == 6 and compression != 7) or (photometric == 5 and compression == 7):
         raise unsupported(f"a TIFF of colour space {photometric} with compression {compression}")
-    if not colours <= samples <= colours + _MOST_EXTRA or planar not in (1, 2):
-        raise unsupported(f"a TIFF of {samples} channels")
+    extra = tags.values(338)
+    known = set(extra) <= {0, 1, 2} and len(extra) <= _MOST_EXTRA
+    if samples != colours + len(extra) or not known or planar not in (1, 2):
+        raise unsupported(f"a TIFF of {samples} channels in colour space {photometric}, {len(extra)} of them extra")
     kind, depth = min(kinds), min(bits)
     whole = kind in (1, 4) and depth in ((1, 2, 4, 8) if samples == 1 else (8,)) + ((16,) if photometric != 3 else ())
     floats = kind == 3 and depth in (16, 32, 64) and photometric in (0, 1, 2)
@@ -157,7 +165,7 @@ def _layout(tags: _Directory, width: int, height: int) -> Layout:
     if tiled:
         box = (tags.value(322, 0), tags.value(323, 0))
     else:
-        box = (width, min(tags.value(278, height) or height, height))
+        box = (width, min(tags.value(278, height), height))
     return Layout(
         order=tags.order,
         compression=compression,
@@ -173,7 +181,7 @@ def _layout(tags: _Directory, width: int, height: int) -> Layout:
         tiled=tiled,
         offsets=tags.values(324 if tiled else 273, MOST_PIECES),
         sizes=tags.values(325 if tiled else 279, MOST_PIECES),
-        extra=(tags.values(338) or [0])[0] if samples > colours else 0,
+        extra=extra[0] if extra else 0,
         palette=tags.values(320, 768),
         tables=tags.raw(347, 65536) if 347 in tags.entries else b"",
     )
