@@ -115,7 +115,11 @@ def run(name: str, seed: str, first: int, last: int) -> list[dict[str, Any]]:
         process.wait()
         if first < last:
             outcome = "hang" if over else "crash"
-            text = f"over {SECONDS:g} s" if over else f"status {process.returncode}: {errors.decode(errors='replace')[-300:]}"
+            text = (
+                f"over {SECONDS:g} s"
+                if over
+                else f"status {process.returncode}: {errors.decode(errors='replace')[-300:]}"
+            )
             answers.append({"number": first, "name": "?", "outcome": outcome, "text": text, "peak": 0})
             first += 1
         process.stdout.close()
@@ -135,7 +139,9 @@ def report(name: str, seed: str, answers: list[dict[str, Any]], seconds: float) 
         key = answer["name"] + answer["text"][-80:]
         if key not in shown and len(shown) < 40:
             shown.add(key)
-            print(f"  {seed} 1 {name} --first {answer['number']}: {answer['outcome']}: {answer['name']}: {answer['text']}")
+            print(
+                f"  {seed} 1 {name} --first {answer['number']}: {answer['outcome']}: {answer['name']}: {answer['text']}"
+            )
     return len(wrong)
 
 

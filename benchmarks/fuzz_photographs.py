@@ -188,7 +188,9 @@ def hostile(draw: random.Random) -> tuple[str, bytes]:
         return name, bytes(gif)
     if name == "pnm header":
         digits = b"9" * draw.choice((1, 4, 5, 10, 5000))
-        return name, draw.choice((b"P2", b"P5", b"P6", b"P1")) + b"\n" + digits + b" " + digits + b"\n255\n" + bytes(many)
+        return name, draw.choice((b"P2", b"P5", b"P6", b"P1")) + b"\n" + digits + b" " + digits + b"\n255\n" + bytes(
+            many
+        )
     if name == "pnm spaces":
         return name, b"P2" + b" " * many + b"#" + b"x" * many + b"\n2 2 255 1 2 3 4"
     if name == "bmp runs":
@@ -201,7 +203,9 @@ def hostile(draw: random.Random) -> tuple[str, bytes]:
         return name, b"RIFF" + struct.pack("<I", len(webp) - 8 + len(more)) + webp[8:] + more
     if name == "lzw clears":
         return name, _lzw_tiff(b"\x80\x20" * many)
-    start = draw.choice((b"%PDF-1.7", b"<svg>", b"<html>", b"\0\0\0\x20ftypisom", b"\x1aE\xdf\xa3", b"{}", b"", b"\0" * many))
+    start = draw.choice(
+        (b"%PDF-1.7", b"<svg>", b"<html>", b"\0\0\0\x20ftypisom", b"\x1aE\xdf\xa3", b"{}", b"", b"\0" * many)
+    )
     return "no photograph", start + draw.randbytes(draw.choice((0, 10, 1000)))
 
 
@@ -250,7 +254,22 @@ def judge(data: bytes, image: Any) -> str:
     return ""
 
 
-HARMLESS = ("iCCP", "tEXt", "zTXt", "iTXt", "eXIf", "tIME", "pHYs", "gAMA", "cHRM", "sRGB", "bKGD", "sBIT", "sPLT", "hIST")
+HARMLESS = (
+    "iCCP",
+    "tEXt",
+    "zTXt",
+    "iTXt",
+    "eXIf",
+    "tIME",
+    "pHYs",
+    "gAMA",
+    "cHRM",
+    "sRGB",
+    "bKGD",
+    "sBIT",
+    "sPLT",
+    "hIST",
+)
 HARMLESS += ("oFFs", "pCAL", "sCAL", "acTL", "fcTL", "fdAT", "cICP", "mDCV", "cLLI")
 
 

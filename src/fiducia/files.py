@@ -52,9 +52,9 @@ def read_bytes(path: str | os.PathLike[str], limit: int, what: str = "a file") -
     """
     name = os.fspath(path)
     try:
-        _refuse_special(name, os.stat(name).st_mode, what)
+        _refuse_special(name, Path(name).stat().st_mode, what)
         flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0) | getattr(os, "O_BINARY", 0)
-        with open(os.open(name, flags), "rb", buffering=0) as file:
+        with os.fdopen(os.open(name, flags), "rb", buffering=0) as file:
             found = os.fstat(file.fileno())
             _refuse_special(name, found.st_mode, what)
             if stat.S_ISFIFO(found.st_mode):
@@ -94,7 +94,8 @@ def _reason(error: OSError | ValueError) -> str:
 
 
 def _read_plain(file: io.FileIO, most: int, size: int) -> bytes:
-    parts, left = [], most
+    parts: list[bytes] = []
+    left = most
     while left > 0:
         # The size is asked for at once; what follows shows the end, or that the file grew.
         part = file.read(min(left, max(size, 1 << 16)))
@@ -108,7 +109,8 @@ def _read_plain(file: io.FileIO, most: int, size: int) -> bytes:
 
 def _read_pipe(name: str, descriptor: int, limit: int) -> bytes:
     """Read a pipe to its end; a writer may be slow, but not silent."""
-    parts, size = [], 0
+    parts: list[bytes] = []
+    size = 0
     waiting = select.poll()
     waiting.register(descriptor, select.POLLIN)
     while size <= limit:
@@ -151,9 +153,9 @@ def open_output(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
     try:
         descriptor = _standing(name)
         if descriptor is None:
-            yield from _write_beside(os.path.realpath(name))
+            yield from _write_beside(Path(os.path.realpath(name)))
             return
-        with open(descriptor, "wb", buffering=1 << 16) as file:
+        with os.fdopen(descriptor, "wb", buffering=1 << 16) as file:
             yield file
     except (OSError, ValueError) as error:
         if isinstance(error, UnicodeError) or (isinstance(error, ValueError) and "null" not in str(error)):
@@ -162,22 +164,21 @@ def open_output(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
         raise FiduciaError(f"{name}: cannot be written ({reason}); choose another place") from None
 
 
-def _write_beside(real: str) -> Iterator[BinaryIO]:
+def _write_beside(real: Path) -> Iterator[BinaryIO]:
     """Yield a file beside ``real``; rename it there when all is written, and keep the old one's permissions."""
-    folder = os.path.dirname(real)
-    os.makedirs(folder, exist_ok=True)
-    beside = os.path.join(folder, f".fiducia-{os.getpid()}-{secrets.token_hex(4)}.tmp")
+    real.parent.mkdir(parents=True, exist_ok=True)
+    beside = real.with_name(f".fiducia-{os.getpid()}-{secrets.token_hex(4)}.tmp")
     try:
-        with open(beside, "xb") as file:
+        with beside.open("xb") as file:
             with contextlib.suppress(OSError):
-                os.chmod(beside, stat.S_IMODE(os.stat(real).st_mode))
+                beside.chmod(stat.S_IMODE(real.stat().st_mode))
             yield file
             file.flush()
             os.fsync(file.fileno())
-        os.replace(beside, real)
+        beside.replace(real)
     except BaseException:
         with contextlib.suppress(OSError):
-            os.unlink(beside)
+            beside.unlink()
         raise
 
 
@@ -190,7 +191,7 @@ def _standing(name: str) -> int | None:
             stream.flush()
         return os.dup(number)
     try:
-        mode = os.stat(name).st_mode
+        mode = Path(name).stat().st_mode
     except FileNotFoundError:
         return None
     if stat.S_ISREG(mode):
@@ -226,7 +227,7 @@ def _descriptor(name: str) -> int | None:
             owner = name.split("/")[2]
             return int(found.group(1)) if not owner.isdigit() or int(owner) == os.getpid() else None
         try:
-            name = os.path.normpath(os.path.join(os.path.dirname(name), os.readlink(name)))
+            name = os.path.normpath(Path(name).parent / Path(name).readlink())
         except (OSError, ValueError):
             return None
     return None
@@ -242,10 +243,11 @@ def require_writable(path: str | os.PathLike[str]) -> None:
     if _descriptor(name) is not None:
         return
     whole = Path(os.path.realpath(name))
+    mode: int | None = None
     try:
-        mode = os.stat(name).st_mode
+        mode = Path(name).stat().st_mode
     except FileNotFoundError:
-        mode = None
+        pass
     except (OSError, ValueError) as error:
         raise UsageError(f"{name}: nothing can be written there ({_reason(error)}); choose another place") from None
     if mode is not None and stat.S_ISDIR(mode):

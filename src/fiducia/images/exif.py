@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from typing import Any
 
 import cv2
 import numpy as np
@@ -39,9 +40,10 @@ def exif_orientation(exif: bytes) -> int:
 
 def upright(image: npt.NDArray[np.uint8], orientation: int) -> npt.NDArray[np.uint8]:
     """Turn and mirror pixels ``(H, W, C)`` so that a picture of this EXIF orientation stands upright; contiguous."""
+    turned: Any = image
     if orientation in (5, 6, 7, 8):
-        image = cv2.transpose(image)
+        turned = cv2.transpose(turned)
     flip = {2: 1, 3: -1, 4: 0, 6: 1, 7: -1, 8: 0}.get(orientation)
     if flip is not None:
-        image = cv2.flip(image, flip)
-    return np.ascontiguousarray(image)
+        turned = cv2.flip(turned, flip)
+    return np.ascontiguousarray(turned)

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+import importlib
 from typing import Any, NamedTuple
 
-try:
-    from zlib_ng import zlib_ng as _zlib
-except ImportError:  # No build for this machine: the standard library gives the same bytes.
-    import zlib as _zlib
+__all__ = ["InflateError", "Inflated", "crc32", "inflate"]
 
-__all__ = ["InflateError", "Inflated", "adler32", "crc32", "inflate"]
+try:
+    _zlib: Any = importlib.import_module("zlib_ng.zlib_ng")
+except ImportError:  # No build for this machine: the standard library gives the same bytes.
+    _zlib = importlib.import_module("zlib")
 
 InflateError: type[Exception] = _zlib.error
 crc32: Any = _zlib.crc32
-adler32: Any = _zlib.adler32
 
 
 class Inflated(NamedTuple):

@@ -15,7 +15,7 @@ _CLEAR, _END, _FIRST = 256, 257, 258
 # Twelve bits number 4096 strings; the width grows one code early.
 _LONGEST = 4095 - _FIRST + 1
 _NUMBER = np.arange(_LONGEST)
-_WIDTH = 9 + sum((_NUMBER + _FIRST - 1 >= (1 << bits) - 1).astype(np.int64) for bits in (9, 10, 11))
+_WIDTH = 9 + np.searchsorted([511, 1023, 2047], _NUMBER + _FIRST - 1, side="right")
 _OFFSET = np.concatenate([[0], np.cumsum(_WIDTH)[:-1]])
 _BATCH_BYTES = 1 << 21
 _LONG_STRING = 8

@@ -24,7 +24,12 @@ SUFFIXES = frozenset(
 )
 """What counts as a photograph inside a folder; a file that is named itself is tried whatever its suffix."""
 
-_KINDS = ((stat.S_ISFIFO, "a pipe"), (stat.S_ISSOCK, "a socket"), (stat.S_ISCHR, "a device"), (stat.S_ISBLK, "a device"))
+_KINDS = (
+    (stat.S_ISFIFO, "a pipe"),
+    (stat.S_ISSOCK, "a socket"),
+    (stat.S_ISCHR, "a device"),
+    (stat.S_ISBLK, "a device"),
+)
 
 
 def open_photo(source: Any, *, max_pixels: int = MAX_PIXELS) -> Photo:
@@ -101,8 +106,9 @@ def expand(inputs: Iterable[str | Path], out: Path) -> tuple[list[str], list[tup
     """
     photos: dict[str, str] = {}
     complaints: list[tuple[str, str]] = []
-    for entry in map(os.fspath, inputs):
-        if not os.path.isdir(entry):
+    for given in inputs:
+        entry = os.fspath(given)
+        if not _is_folder(entry):
             photos.setdefault(_identity(entry), entry)
             continue
         inside: list[Path] = []
@@ -136,9 +142,9 @@ def _search(root: str, out: str) -> Iterator[tuple[str, str]]:
     seen: set[tuple[int, int]] = set()
     for folder, folders, names in os.walk(root, followlinks=True, onerror=failed.append):
         try:
-            found = os.stat(folder)
-        except OSError as error:
-            failed.append(error)
+            found = Path(folder).stat()
+        except OSError as lost:
+            failed.append(lost)
             folders.clear()
             continue
         if (found.st_dev, found.st_ino) in seen or (results and _within(os.path.realpath(folder), results)):
@@ -147,9 +153,9 @@ def _search(root: str, out: str) -> Iterator[tuple[str, str]]:
         seen.add((found.st_dev, found.st_ino))
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for name in names:
-            if not name.startswith(".") and os.path.splitext(name)[1].lower() in SUFFIXES:
-                path = os.path.join(folder, name)
-                yield path, _not_plain(path)
+            path = Path(folder, name)
+            if not name.startswith(".") and path.suffix.lower() in SUFFIXES:
+                yield str(path), _not_plain(path)
     for error in failed:
         yield str(error.filename or root), f"cannot be searched ({error.strerror or error}); check its permissions"
 
@@ -158,10 +164,18 @@ def _within(path: str, folder: str) -> bool:
     return path == folder or path.startswith(folder.rstrip(os.sep) + os.sep)
 
 
-def _not_plain(path: str) -> str:
+def _is_folder(path: str) -> bool:
+    try:
+        return stat.S_ISDIR(Path(path).stat().st_mode)
+    except (OSError, ValueError):
+        # Whatever is wrong with it is told when it is read.
+        return False
+
+
+def _not_plain(path: Path) -> str:
     """Return what a directory entry is when it is no plain file, or nothing."""
     try:
-        mode = os.stat(path).st_mode
+        mode = path.stat().st_mode
     except OSError as error:
         return f"is no photograph ({error.strerror or error})"
     kind = next((name for test, name in _KINDS if test(mode)), "")

@@ -11,6 +11,9 @@ from .base import CUT, DAMAGED, DecodeError, Header, HeaderError, Pixels, as_arr
 
 __all__ = ["decode", "parse"]
 
+# Pillow unpacks run lengths in Python.
+_MOST_RUNS = 8_000_000
+
 
 def parse(data: bytes) -> Header:
     """Read Windows and OS/2 headers; uncompressed pixels must all be there.
@@ -32,7 +35,9 @@ def parse(data: bytes) -> Header:
     needed = offset + (width * depth + 31) // 32 * 4 * height
     if compression not in (1, 2) and len(data) < needed:
         raise HeaderError(CUT.format(f"{len(data)} of {needed} bytes of BMP"))
-    return Header("BMP", width, height, detail=compression in (1, 2))
+    if compression in (1, 2) and len(data) > _MOST_RUNS:
+        raise unsupported("a BMP of more than 8 MB of run lengths")
+    return Header("BMP", width, height)
 
 
 def decode(data: bytes, header: Header) -> Pixels:

@@ -10,7 +10,6 @@ import re
 import struct
 from dataclasses import dataclass, field
 
-import cv2
 import numpy as np
 import simplejpeg
 
@@ -146,9 +145,7 @@ def _header(walk: _Walk) -> Header:
         kind = "progressive JPEG" if walk.progressive else "JPEG"
         raise HeaderError(CUT.format(f"a {kind} that lacks its last scans"))
     icc = b"".join(walk.profile[i] for i in sorted(walk.profile))
-    return Header(
-        "JPEG", *walk.size, orientation=walk.orientation, icc=icc, detail=(walk.components, walk.adobe)
-    )
+    return Header("JPEG", *walk.size, orientation=walk.orientation, icc=icc, detail=(walk.components, walk.adobe))
 
 
 def decode(data: bytes, header: Header) -> Pixels:
@@ -161,7 +158,7 @@ def decode(data: bytes, header: Header) -> Pixels:
     pixels = decode_stream(data, {1: "GRAY", 3: "RGB", 4: "CMYK"}[components])
     if components == 4:
         # Adobe stores CMYK inverted: 255 is no ink.
-        pixels = cmyk_to_rgb(pixels if adobe else cv2.bitwise_not(pixels))
+        pixels = cmyk_to_rgb(pixels if adobe else ~pixels)
     return pixels
 
 
@@ -172,7 +169,7 @@ def decode_stream(data: bytes, colours: str) -> Pixels:
         DecodeError: the decoder met an error, or had any warning.
     """
     try:
-        pixels = simplejpeg.decode_jpeg(data, colours, strict=True)
+        pixels: Pixels = simplejpeg.decode_jpeg(data, colours, strict=True)
     except ValueError as error:
         text = str(error).split(": ", 1)[-1] if str(error).startswith("tj") else str(error)
         if "subsampling" in text:

@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import struct
 from dataclasses import dataclass, field
+from typing import Any
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
+from ..colour import over_white
 from ..exif import exif_orientation
 from ..inflate import InflateError, crc32, inflate
 from .base import CUT, DAMAGED, DecodeError, Header, HeaderError, Pixels
@@ -26,7 +28,7 @@ _MOST_PROFILE = 4 << 20
 # OpenCV decodes no side longer than this.
 _LONGEST = 1 << 20
 # Saves a copy in OpenCV; older versions lack it.
-_AS_RGB: int | None = getattr(cv2, "IMREAD_COLOR_RGB", None)
+_AS_RGB: int = getattr(cv2, "IMREAD_COLOR_RGB", cv2.IMREAD_UNCHANGED)
 _CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
 _DEPTHS = {0: (1, 2, 4, 8, 16), 2: (8, 16), 3: (1, 2, 4, 8), 4: (8, 16), 6: (8, 16)}
 # Adam7: first column and row of each pass, and its steps.
@@ -141,11 +143,11 @@ def decode(data: bytes, header: Header) -> Pixels:
     rows, checksum = _inflate(chunks, header.width, header.height)
     plain = _store(rows, checksum, header, plain_depth, plain_colour, chunks.interlaced)
     del rows
-    in_order = (plain_colour, plain_depth) == (2, 8) and _AS_RGB is not None
-    pixels = cv2.imdecode(np.frombuffer(plain, np.uint8), _AS_RGB if in_order else cv2.IMREAD_UNCHANGED)
+    flags = _AS_RGB if (plain_colour, plain_depth) == (2, 8) else cv2.IMREAD_UNCHANGED
+    pixels: Any = cv2.imdecode(np.frombuffer(plain, np.uint8), flags)
     if pixels is None or pixels.shape[:2] != (header.height, header.width):
         raise DecodeError(DAMAGED.format("PNG rows that cannot be decoded"))
-    if pixels.ndim == 3 and not in_order:
+    if pixels.ndim == 3 and flags == cv2.IMREAD_UNCHANGED:
         order = cv2.COLOR_BGRA2RGBA if pixels.shape[2] == 4 else cv2.COLOR_BGR2RGB
         pixels = cv2.cvtColor(pixels, order, dst=pixels)
     if colour == 3:
@@ -201,26 +203,25 @@ def _store(rows: bytes, checksum: bytes, header: Header, depth: int, colour: int
         if stop == size:
             chunk.append(checksum)
         check = 0
-        for part in chunk:
-            check = crc32(part, check)
+        for piece in chunk:
+            check = crc32(piece, check)
         out += [struct.pack(">I", sum(map(len, chunk)) - 4), *chunk, struct.pack(">I", check)]
     return b"".join([*out, struct.pack(">I4sI", 0, b"IEND", crc32(b"IEND"))])
 
 
 def _look_up(chunks: _Chunks, pixels: Pixels) -> Pixels:
-    """Return RGB, or RGBA, of palette numbers."""
-    if chunks.depth < 8:
-        # libpng stretches grey of few bits to 8.
-        pixels = pixels // (255 // ((1 << chunks.depth) - 1))
-    table = np.frombuffer(chunks.palette, np.uint8).reshape(-1, 3)
-    if int(pixels.max()) >= len(table):
+    """Return RGB of palette numbers; colours that let through what is behind them are laid over white."""
+    table = np.zeros((256, 3), np.uint8)
+    colours = np.frombuffer(chunks.palette, np.uint8).reshape(-1, 3)
+    # libpng stretches grey of few bits to 8.
+    step = 255 // ((1 << chunks.depth) - 1)
+    if int(pixels.max()) // step >= len(colours):
         raise DecodeError(DAMAGED.format("a PNG with colours outside its palette"))
-    if chunks.transparent:
-        alpha = np.full(len(table), 255, np.uint8)
-        given = np.frombuffer(chunks.transparent, np.uint8)[: len(table)]
-        alpha[: len(given)] = given
-        table = np.column_stack([table, alpha])
-    return np.take(table, pixels, axis=0)
+    alpha = np.full((len(colours), 1), 255, np.uint8)
+    given = np.frombuffer(chunks.transparent, np.uint8)[: len(colours)]
+    alpha[: len(given), 0] = given
+    table[: len(colours) * step : step] = over_white(np.concatenate([colours, alpha], axis=1)[None])[0]
+    return cv2.merge([cv2.LUT(pixels, np.ascontiguousarray(table[:, i])) for i in range(3)])
 
 
 def _grey_alpha(pixels: Pixels, depth: int) -> Pixels:
@@ -232,14 +233,13 @@ def _grey_alpha(pixels: Pixels, depth: int) -> Pixels:
 
 
 def _key(chunks: _Chunks, pixels: Pixels) -> Pixels:
-    """Add an alpha channel in which the one transparent colour of the file is 0."""
+    """Make the one transparent colour of the file white."""
     count = _CHANNELS[chunks.colour]
-    if len(chunks.transparent) < 2 * count:
-        return pixels
-    key = np.array(struct.unpack_from(f">{count}H", chunks.transparent))
-    if chunks.depth < 8:
-        key = key * (255 // ((1 << chunks.depth) - 1))
-    channels = pixels.reshape(*pixels.shape[:2], count)
-    opaque = (channels != key.astype(np.int64)).any(axis=2)
-    alpha = opaque.astype(pixels.dtype) * np.iinfo(pixels.dtype).max
-    return np.concatenate([channels, alpha[..., None].astype(pixels.dtype)], axis=2)
+    if len(chunks.transparent) >= 2 * count:
+        key = np.array(struct.unpack_from(f">{count}H", chunks.transparent), np.float64)
+        if chunks.depth < 8:
+            key *= 255 // ((1 << chunks.depth) - 1)
+        for top in range(0, len(pixels), 256):
+            rows = pixels[top : top + 256]
+            rows[cv2.inRange(rows, key, key) > 0] = np.iinfo(pixels.dtype).max
+    return pixels

@@ -59,7 +59,9 @@ def decode(data: bytes, header: Header) -> Pixels:
     width, height = header.width, header.height
     if kind == 4:
         packed = np.frombuffer(data, np.uint8, row * height, start).reshape(height, row)
-        return (1 - np.unpackbits(packed, axis=1, count=width)) * np.uint8(255)
+        # A set bit is black.
+        white: Pixels = (np.unpackbits(packed, axis=1, count=width) ^ 1) * np.uint8(255)
+        return white
     count = width * height * channels
     if kind in (5, 6):
         values = np.frombuffer(data, ">u2" if largest > 255 else np.uint8, count, start)

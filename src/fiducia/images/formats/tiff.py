@@ -55,7 +55,8 @@ class _Directory:
         """
         if tag not in self.entries:
             return []
-        return np.frombuffer(self.raw(tag, most), self.order + _TYPES[self.entries[tag][0]]).astype(np.int64).tolist()
+        stored = np.frombuffer(self.raw(tag, most), self.order + _TYPES[self.entries[tag][0]])
+        return [int(value) for value in stored]
 
     def raw(self, tag: int, most: int) -> bytes:
         """Return a tag's bytes."""
@@ -86,7 +87,8 @@ def _directory(data: bytes, order: str, big: bool, at: int) -> _Directory:
     if count > _MOST_TAGS:
         raise HeaderError(DAMAGED.format(f"a TIFF directory of {count} tags"))
     at += 8 if big else 2
-    step, entries = (20 if big else 12), {}
+    step = 20 if big else 12
+    entries: dict[int, tuple[int, int, int]] = {}
     for i in range(count):
         tag, kind, number = struct.unpack_from(order + ("HHQ" if big else "HHI"), data, at + step * i)
         entries.setdefault(tag, (kind, number, at + step * i + (12 if big else 8)))

@@ -234,5 +234,5 @@ def _look_up(numbers: Pixels, layout: Layout) -> Pixels:
         raise HeaderError(DAMAGED.format("a TIFF without its palette"))
     table = np.array(layout.palette[: 3 * count], np.uint16).reshape(3, count).T
     # Some old writers store 8 bits.
-    table = table.astype(np.uint8) if table.max() < 256 else to_8_bits(np.ascontiguousarray(table))
-    return np.take(table, numbers, axis=0)
+    colours: Pixels = table.astype(np.uint8) if table.max() < 256 else to_8_bits(np.ascontiguousarray(table))
+    return np.take(colours, numbers, axis=0)
