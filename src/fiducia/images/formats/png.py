@@ -58,6 +58,8 @@ def parse(data: bytes) -> Header:
     Raises:
         HeaderError: cut short, damaged, or a header outside the specification.
     """
+    if len(data) < 33:
+        raise HeaderError(CUT.format("a PNG that ends inside its header"))
     if data[12:16] != b"IHDR":
         raise HeaderError(DAMAGED.format("a PNG that does not start with its header"))
     width, height, depth, colour, compression, filters, interlace = struct.unpack_from(">IIBBBBB", data, 16)

@@ -233,6 +233,6 @@ def _look_up(numbers: Pixels, layout: Layout) -> Pixels:
     if len(layout.palette) < 3 * count:
         raise HeaderError(DAMAGED.format("a TIFF without its palette"))
     table = np.array(layout.palette[: 3 * count], np.uint16).reshape(3, count).T
-    # Some old writers store 8 bits.
-    colours: Pixels = table.astype(np.uint8) if table.max() < 256 else to_8_bits(np.ascontiguousarray(table))
+    # Of 16 bits the upper 8 count, however a writer filled the lower ones. Some old writers store 8 bits.
+    colours = (table if table.max() < 256 else table >> 8).astype(np.uint8)
     return np.take(colours, numbers, axis=0)
