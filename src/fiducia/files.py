@@ -149,21 +149,35 @@ def open_output(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
     Raises:
         FiduciaError: the place cannot be written, the disk is full, or the reader of a pipe went away.
     """
-    name = os.fspath(path)
+    name, inside = os.fspath(path), False
     try:
-        descriptor = _standing(name)
-        if descriptor is None:
-            yield from _write_beside(Path(os.path.realpath(name)))
-            return
+        with _place(name) as file:
+            inside = True
+            yield file
+            inside = False
+    except (OSError, ValueError) as error:
+        # Errors of the caller's own, such as of another file that is opened meanwhile, are not those of this place.
+        if inside and (not isinstance(error, OSError) or error.filename is not None):
+            raise
+        raise FiduciaError(f"{name}: cannot be written ({_plainly(error)}); choose another place") from None
+
+
+def _plainly(error: OSError | ValueError) -> str:
+    return _REASONS.get(getattr(error, "errno", 0) or 0) or getattr(error, "strerror", None) or str(error)
+
+
+@contextlib.contextmanager
+def _place(name: str) -> Iterator[BinaryIO]:
+    descriptor = _standing(name)
+    if descriptor is None:
+        with _write_beside(Path(os.path.realpath(name))) as file:
+            yield file
+    else:
         with os.fdopen(descriptor, "wb", buffering=1 << 16) as file:
             yield file
-    except (OSError, ValueError) as error:
-        if isinstance(error, UnicodeError) or (isinstance(error, ValueError) and "null" not in str(error)):
-            raise
-        reason = _REASONS.get(getattr(error, "errno", 0) or 0) or getattr(error, "strerror", None) or error
-        raise FiduciaError(f"{name}: cannot be written ({reason}); choose another place") from None
 
 
+@contextlib.contextmanager
 def _write_beside(real: Path) -> Iterator[BinaryIO]:
     """Yield a file beside ``real``; rename it there when all is written, and keep the old one's permissions."""
     real.parent.mkdir(parents=True, exist_ok=True)
@@ -242,9 +256,9 @@ def require_writable(path: str | os.PathLike[str]) -> None:
     name = os.fspath(path)
     if _descriptor(name) is not None:
         return
-    whole = Path(os.path.realpath(name))
     mode: int | None = None
     try:
+        whole = Path(os.path.realpath(name))
         mode = Path(name).stat().st_mode
     except FileNotFoundError:
         pass
@@ -292,5 +306,4 @@ def write_stdout(text: str) -> None:
         while left:
             left = left[raw.write(left) or 0 :]
     except (OSError, ValueError) as error:
-        reason = _REASONS.get(getattr(error, "errno", 0) or 0) or getattr(error, "strerror", None) or error
-        raise FiduciaError(f"standard output: cannot be written ({reason})") from None
+        raise FiduciaError(f"standard output: cannot be written ({_plainly(error)})") from None

@@ -106,5 +106,7 @@ def test_grey_and_cmyk() -> None:
     assert read_photo(encode(Image.fromarray(PHOTO).convert("L"), "JPEG", icc_profile=grey)).remarks == ()
     inks = bytearray(wide_profile())
     inks[16:20] = b"CMYK"
-    photo = read_photo(encode(Image.fromarray(PHOTO).convert("CMYK"), "JPEG", icc_profile=bytes(inks)), convert_colours=True)
+    photo = read_photo(
+        encode(Image.fromarray(PHOTO).convert("CMYK"), "JPEG", icc_profile=bytes(inks)), convert_colours=True
+    )
     assert "is not applied" in photo.remarks[0]

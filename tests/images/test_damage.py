@@ -123,8 +123,7 @@ def test_no_damage_ends_in_anything_but_an_image_or_a_fiducia_error(start: str, 
         damaged[data.draw(st.integers(0, limit - 1))] = data.draw(st.integers(0, 255))
     try:
         image = read_image(bytes(damaged))
-    except FiduciaError as error:
-        assert "\n" not in str(error)
+    except FiduciaError:
         return
     assert image.dtype == np.uint8
     assert image.ndim == 3

@@ -13,7 +13,23 @@ from PIL import Image
 from fiducia.errors import FiduciaError
 from fiducia.images import read_image, read_photo
 
-TYPES = [(0, 1), (0, 2), (0, 4), (0, 8), (0, 16), (2, 8), (2, 16), (3, 1), (3, 2), (3, 4), (3, 8), (4, 8), (4, 16), (6, 8), (6, 16)]
+TYPES = [
+    (0, 1),
+    (0, 2),
+    (0, 4),
+    (0, 8),
+    (0, 16),
+    (2, 8),
+    (2, 16),
+    (3, 1),
+    (3, 2),
+    (3, 4),
+    (3, 8),
+    (4, 8),
+    (4, 16),
+    (6, 8),
+    (6, 16),
+]
 CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
 PASSES = [(0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2)]
 
@@ -40,7 +56,9 @@ def packed(values: np.ndarray, depth: int, kind: int) -> bytes:
     return b"".join(rows)
 
 
-def png(values: np.ndarray, depth: int, colour: int, *, interlaced: bool = False, kind: int = 0, more: bytes = b"") -> bytes:
+def png(
+    values: np.ndarray, depth: int, colour: int, *, interlaced: bool = False, kind: int = 0, more: bytes = b""
+) -> bytes:
     height, width = values.shape[:2]
     parts = [values[y::dy, x::dx] for x, y, dx, dy in PASSES] if interlaced else [values]
     data = zlib.compress(b"".join(packed(part, depth, kind) for part in parts if part.size))

@@ -29,7 +29,9 @@ def test_every_kind_of_file_decodes_as_pillow_decodes_it(name: str) -> None:
     np.testing.assert_allclose(image.astype(int), with_pillow(FILES[name]), atol=0 if name in EXACT else 1)
 
 
-@pytest.mark.parametrize("name", ["jpeg", "jpeg progressive", "jpeg grey", "jpeg restart markers", "png", "tiff", "bmp"])
+@pytest.mark.parametrize(
+    "name", ["jpeg", "jpeg progressive", "jpeg grey", "jpeg restart markers", "png", "tiff", "bmp"]
+)
 def test_pixels_are_those_of_opencv(name: str) -> None:
     expected = cv2.imdecode(np.frombuffer(FILES[name], np.uint8), cv2.IMREAD_COLOR)[..., ::-1]
     np.testing.assert_array_equal(read_image(FILES[name]), expected)
@@ -83,7 +85,9 @@ def test_exif_orientation_of_a_jpeg_is_applied_as_pillow_and_opencv_do(orientati
     np.testing.assert_array_equal(read_image(data), expected)
 
 
-@pytest.mark.parametrize("body", [b"", b"Exif\0\0", b"MM\0*" + bytes(4), b"II*\0\xff\xff\xff\xff", b"II*\0\x08\0\0\0\xff\xff"])
+@pytest.mark.parametrize(
+    "body", [b"", b"Exif\0\0", b"MM\0*" + bytes(4), b"II*\0\xff\xff\xff\xff", b"II*\0\x08\0\0\0\xff\xff"]
+)
 def test_a_damaged_exif_block_says_nothing(body: bytes) -> None:
     whole = FILES["jpeg"]
     segment = b"\xff\xe1" + struct.pack(">H", len(body) + 8) + b"Exif\0\0" + body

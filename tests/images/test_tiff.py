@@ -190,7 +190,7 @@ def test_strips_and_tiles_of_jpeg(shared: bool) -> None:
         data = tiff({**tags, 322: [64], 323: [64]}, tiles)
         found = np.concatenate([read_image(tile) for tile in tiles], axis=1)
     np.testing.assert_array_equal(read_image(data), found)
-    with pytest.raises(FiduciaError, match="TIFF|JPEG"):
+    with pytest.raises(FiduciaError, match=r"TIFF|JPEG"):
         read_image(data.replace(b"\xff\xda", b"\xff\xd9", 1))
 
 
@@ -257,7 +257,7 @@ def test_a_directory_that_points_nowhere_or_to_everything_is_refused() -> None:
         b"II*\0\x08\0\0\0" + struct.pack("<H", 64_750) + entries,
         b"II+\0\x08\0\0\0" + struct.pack("<QQ", 16, 1 << 62),
     ):
-        with pytest.raises(FiduciaError, match="damaged|cut short"):
+        with pytest.raises(FiduciaError, match=r"damaged|cut short"):
             read_image(data)
 
 
@@ -305,5 +305,5 @@ def test_lzw_by_hand() -> None:
             decode_lzw(damaged, 9)
     with pytest.raises(LzwError, match="clear codes"):
         decode_lzw(codes(*[256, 97] * 40_000), 40_000)
-    with pytest.raises(LzwError, match="more codes than its table holds|stands for nothing"):
+    with pytest.raises(LzwError, match=r"more codes than its table holds|stands for nothing"):
         decode_lzw(codes(256, *[97] * 5000), 9000)
