@@ -145,6 +145,7 @@ FRAME = struct.pack(">IIIIIHHBB", 0, 30, 20, 0, 0, 1, 1, 0, 0)
         (of_data(zlib.compress(ROWS[:900]), ANIMATED + chunk(b"fcTL", FRAME)), "cut short"),
         (of_data(zlib.compress(ROWS), chunk(b"ABCD", b"")), "unknown PNG chunk"),
         (of_data(zlib.compress(ROWS), chunk(b"a\x07bc", b"")), "unknown PNG chunk"),
+        (of_data(zlib.compress(ROWS), chunk(b"abcd", b"")), "unknown PNG chunk"),
         (of_data(zlib.compress(ROWS), chunk(b"IHDR", GOOD[16:29])), "two headers"),
         (GOOD.replace(b"IDAT", b"IDAX", 1), "checksum"),
         (GOOD[:8] + chunk(b"IHDR", struct.pack(">IIBBBBB", 9, 9, 4, 2, 0, 0, 0)) + GOOD[33:], "type 2, 4 bits"),

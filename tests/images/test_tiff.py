@@ -227,7 +227,9 @@ BASE: dict[int, list[int] | bytes] = {256: [9], 257: [9], 258: [8], 259: [1], 26
         ({277: [2], 338: [7], 258: [8, 8]}, "2 channels"),
         ({278: [0]}, "no size"),
         ({273: [10**6]}, "beyond the end"),
-        ({273: []}, "0 of 1"),
+        ({273: []}, "tag 273 without numbers"),
+        ({273: [8, 8]}, "2 places and 1 sizes of 1"),
+        ({262: b"\1"}, "tag 262 without numbers"),
         ({279: [80]}, "80 of 81 bytes"),
         ({279: [10**6]}, "beyond the end"),
         ({322: [1 << 20], 323: [1 << 20], 324: [8], 325: [81]}, "do not fit"),
@@ -239,8 +241,8 @@ BASE: dict[int, list[int] | bytes] = {256: [9], 257: [9], 258: [8], 259: [1], 26
         ({317: [3]}, "predictor 3"),
         ({339: [2]}, "signed"),
         ({256: [60_000], 257: [60_000]}, "60000 x 60000"),
-        ({257: [10**6]}, "cut short"),
-        ({278: [1], 257: [10**7]}, "do not fit|cut short"),
+        ({257: [10**6]}, "cut short|damaged"),
+        ({278: [1], 257: [10**7]}, "do not fit|cut short|of 1"),
     ],
 )
 def test_what_is_not_read_or_contradicts_itself_is_told(tags: dict[int, list[int] | bytes], says: str) -> None:

@@ -96,7 +96,8 @@ def parse(data: bytes) -> Header:
 def _chunk(chunks: _Chunks, kind: bytes, body: memoryview) -> None:
     if kind != b"IDAT" and chunks.data:
         chunks.closed = True
-    if not kind.isalpha() or (kind[0] < 97 and kind not in (b"IHDR", b"IDAT", b"PLTE")):
+    # A capital says: critical, or, in the third place, of this version.
+    if not kind.isalpha() or kind[2] > 90 or (kind[0] < 97 and kind not in (b"IHDR", b"IDAT", b"PLTE")):
         raise HeaderError(DAMAGED.format(f"an unknown PNG chunk {kind!r}"))
     if kind == b"IDAT":
         if chunks.closed:

@@ -55,6 +55,8 @@ class _Directory:
         """
         if tag not in self.entries:
             return []
+        if self.entries[tag][0] == 7 or self.entries[tag][1] == 0:
+            raise HeaderError(DAMAGED.format(f"TIFF tag {tag} without numbers"))
         stored = np.frombuffer(self.raw(tag, most), self.order + _TYPES[self.entries[tag][0]])
         return [int(value) for value in stored]
 

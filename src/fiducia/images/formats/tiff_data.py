@@ -84,8 +84,9 @@ def _assemble(data: bytes, width: int, height: int, layout: Layout) -> Pixels:
     row = (wide * depth * layout.bits + 7) // 8
     if not sizes and layout.compression == 1:
         sizes = [row * min(high, height - top * high) for _ in range(planes) for top in range(down)]
-    if min(len(layout.offsets), len(sizes)) < pieces:
-        raise HeaderError(CUT.format(f"{min(len(layout.offsets), len(sizes))} of {pieces} TIFF strips or tiles"))
+    if (len(layout.offsets), len(sizes)) != (pieces, pieces):
+        found = f"{len(layout.offsets)} places and {len(sizes)} sizes of {pieces} TIFF strips or tiles"
+        raise HeaderError(DAMAGED.format(found))
     if layout.compression == 5 and (row * high * pieces > _MOST_LZW or pieces > _MOST_LZW_PIECES):
         raise unsupported("a TIFF of more than 100 MB of LZW pixels")
     out: Pixels = np.empty((height, width, layout.samples), _stored_type(layout).newbyteorder("="))
