@@ -15,11 +15,11 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from ..images import crop
+from ..errors import FiduciaError, UsageError
 from ..geometry import box_iou, box_to_crop
+from ..images import crop
 from ..registry import Registry, did_you_mean
 from ..structures import Detection, Detector
-from ..errors import FiduciaError, UsageError
 from .boxes import BoxesFile
 
 Image = npt.NDArray[np.uint8]
@@ -49,7 +49,7 @@ TO_LANDMARK_BOX: dict[str, tuple[float, float, float, float]] = {
 """Detector → median (shift of the centre in x and y as a share of the box's width and height, factor on its width and
 on its height) that turns its box into the tight box of the 68 landmarks, on training photographs of 300-W."""
 
-detectors: Registry[Callable[[str], Detector]] = Registry("detector")
+detectors: Registry[Callable[[str], Detector]] = Registry("detector", "fiducia.detectors")
 """Name → builder, called with what follows the colon in ``NAME:FILE`` (an empty string where nothing does)."""
 
 

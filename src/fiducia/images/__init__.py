@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .crop import Patch, bent_patch, crop, crop_patch, cut_patch, reduction
+from .crop import Patch, crop, crop_patch, cut_patch, reduction
 from .headers import Header, HeaderError, read_header
 from .read import MAX_PIXELS, Image, Photo, read_image, read_photo
 from .write import write_image
@@ -14,7 +14,6 @@ __all__ = [
     "Image",
     "Patch",
     "Photo",
-    "bent_patch",
     "crop",
     "crop_patch",
     "cut_patch",

@@ -6,9 +6,7 @@ Whoever crops a face (training, evaluation, detection) does it by :func:`crop`, 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
 from typing import Any, cast
 
 import cv2
@@ -19,7 +17,7 @@ from ..geometry import affine_apply, affine_compose, affine_invert
 
 Image = npt.NDArray[np.uint8]
 
-__all__ = ["Patch", "bent_patch", "crop", "crop_patch", "cut_patch", "reduction"]
+__all__ = ["Patch", "crop", "crop_patch", "cut_patch", "reduction"]
 
 _INTERPOLATION = {"bilinear": cv2.INTER_LINEAR, "nearest": cv2.INTER_NEAREST}
 
@@ -122,56 +120,6 @@ def crop_patch(patch: Patch, to_crop: npt.ArrayLike, size: int, *, interpolation
         borderValue=(0, 0, 0),
     )
     return cast(Image, warped)
-
-
-def bent_patch(
-    patch: Patch,
-    to_crop: npt.ArrayLike,
-    size: int,
-    read_at: Callable[[npt.NDArray[np.float64]], npt.NDArray[np.float64]],
-    *,
-    interpolation: str = "bilinear",
-) -> Image:
-    """Resample a patch to a crop through a smooth map of the photograph, in one go.
-
-    Args:
-        patch: as in :func:`crop_patch`.
-        to_crop: ``(2, 3)``, bent photograph → crop.
-        size: side of the crop in pixels.
-        interpolation: ``"bilinear"`` or ``"nearest"``.
-        read_at: photograph pixels ``(..., 2)`` of the bent photograph → those of the real one. It is asked at every fourth
-            pixel and interpolated, which is exact enough for waves longer than half a crop (0.03 pixels at 256).
-
-    Returns:
-        uint8 ``(size, size, 3)``.
-    """
-    if patch.image.size == 0:
-        return np.zeros((size, size, 3), np.uint8)
-    between = _between(size)
-    ends = np.linspace(0.0, size - 1.0, between.shape[1])
-    nodes = np.stack(np.meshgrid(ends, ends), axis=-1)
-    photo = read_at(affine_apply(affine_invert(to_crop), nodes))
-    grid = (photo + 0.5) / patch.factor - 0.5
-    # OpenCV samples at 32nds of a pixel; rounded here, in the photograph's frame, they are the same whatever the patch's extent.
-    x, y = (np.rint(32 * (between @ grid[..., axis] @ between.T)) / 32 for axis in (0, 1))
-    bent = cv2.remap(
-        patch.image,
-        (x - patch.x).astype(np.float32),
-        (y - patch.y).astype(np.float32),
-        _INTERPOLATION[interpolation],
-        borderMode=cv2.BORDER_CONSTANT,
-        borderValue=(0, 0, 0),
-    )
-    return cast(Image, bent)
-
-
-@cache
-def _between(size: int) -> npt.NDArray[np.float64]:
-    """Return ``(size, n)``: the linear interpolation from n points with both ends, some four pixels apart, to every pixel."""
-    n = max(2, size // 4 + 1)
-    place = np.linspace(0.0, n - 1.0, size)[:, None]
-    weights: npt.NDArray[np.float64] = np.maximum(0.0, 1.0 - np.abs(place - np.arange(n)))
-    return weights
 
 
 def crop(image: Image, to_crop: npt.ArrayLike, size: int, *, interpolation: str = "bilinear") -> Image:
