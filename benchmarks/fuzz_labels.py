@@ -335,7 +335,7 @@ def place(folder: Path) -> None:
     """Put into an empty folder what the label files name: photographs, and whole files beside the damaged one."""
     import numpy as np
 
-    from fiducia.images.pixels import write_image
+    from fiducia.images import write_image
 
     for name in ("a.png", "faces/a.png", "results/a.png", "WFLW_images/a.png", "test/images/a.png"):
         path = folder / name

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from fiducia.geometry import affine_apply, box_to_crop, tight_box
-from fiducia.images.pixels import crop, read_image
+from fiducia.images import crop, read_image
 from fiducia.recipes.files import load_recipe
 from fiducia.runtimes.flip import FlipTest
 from fiducia.runtimes.opening import open_runtime

@@ -21,7 +21,7 @@ import numpy.typing as npt
 
 from fiducia.evaluation.sweep import DIRECTIONS
 from fiducia.geometry import affine_apply, affine_compose, affine_invert, box_to_crop, similarity_matrix, tight_box
-from fiducia.images.pixels import crop, read_image
+from fiducia.images import crop, read_image
 from fiducia.metrics.errors import nme, normalizer, point_errors
 from fiducia.recipes.files import load_recipe
 from fiducia.runtimes.opening import open_runtime

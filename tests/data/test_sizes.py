@@ -19,7 +19,7 @@ from fiducia.data.formats.cvat import write_cvat
 from fiducia.data.sizes import PhotoSize, orient, photo_size, proportional, rescale
 from fiducia.data.source import load_records
 from fiducia.errors import FiduciaError
-from fiducia.images.pixels import read_image
+from fiducia.images import read_image
 from fiducia.structures import Record
 
 FACE = np.array([[20.0, 20], [40, 20], [30, 30], [22, 38], [38, 38]])

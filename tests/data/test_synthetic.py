@@ -17,7 +17,7 @@ from fiducia.data.synthetic.look import sample_look
 from fiducia.data.synthetic.shape import SELECTIONS, FaceShape, build_head, sample_shape, spline
 from fiducia.data.synthetic.source import synthetic_face
 from fiducia.errors import FiduciaError, UsageError
-from fiducia.images.pixels import read_image
+from fiducia.images import read_image
 from fiducia.schemes.sets import convert, get_scheme
 
 SCHEMES = ["ibug68", "wflw98", "cofw29", "aflw19", "lapa106", "five"]

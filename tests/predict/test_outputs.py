@@ -10,7 +10,7 @@ from dot_faces import DotRuntime, a_face, draw_dots
 
 from fiducia.data.formats.pts import read_pts
 from fiducia.errors import UsageError
-from fiducia.images.pixels import read_image, write_image
+from fiducia.images import read_image, write_image
 from fiducia.predict.detect import Report, detect_paths
 from fiducia.predict.inputs import Photo
 from fiducia.predict.outputs import Origin

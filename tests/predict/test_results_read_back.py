@@ -16,7 +16,7 @@ from fiducia.data.formats.coco import write_coco
 from fiducia.data.formats.folder import write_folder
 from fiducia.data.source import load_records
 from fiducia.errors import UsageError
-from fiducia.images.pixels import write_image
+from fiducia.images import write_image
 from fiducia.predict.detect import detect_paths
 from fiducia.predict.inputs import Photo
 from fiducia.predict.outputs import Origin

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from ..errors import FiduciaError
 from ..geometry import affine_apply, affine_compose, affine_invert, box_to_crop, square_box, tight_box
-from ..images.pixels import Patch, crop_patch, reduction
+from ..images import Patch, crop_patch, reduction
 from ..recipes.sections import AugmentConfig, DataConfig
 from ..schemes.sets import Scheme, require_mirror
 from ..structures import Record, Sample
@@ -53,7 +53,7 @@ class EvalViews:
         self.data = data
 
     def reach(self, record: Record) -> tuple[Array, int]:
-        """Return the box of the photograph that the crop covers, and its :func:`~fiducia.images.pixels.reduction`."""
+        """Return the box of the photograph that the crop covers, and its :func:`~fiducia.images.reduction`."""
         to_crop = plain_crop(record, self.data)
         return _covered(to_crop, self.data.side, 1.0), reduction(to_crop)
 

@@ -76,7 +76,7 @@ def preview(
 ) -> None:
     """Draw the faces as training sees them: rows are faces, columns epochs, with FiFA's shrinking squares."""
     from ..errors import UsageError
-    from ..images.pixels import write_image
+    from ..images import write_image
     from ..inspect.previews import preview as run
     from ..recipes.files import load_recipe
 

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import FiduciaError, UsageError
-from ..images.pixels import read_image
+from ..images import read_image
 from ..schemes.sets import get_scheme, is_none
 from ..structures import Record
 from .doubts import doubts

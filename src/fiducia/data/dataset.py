@@ -14,7 +14,7 @@ import torch
 from torch.utils.data import Dataset, Sampler
 
 from ..errors import UsageError
-from ..images.pixels import Patch, cut_patch, read_image
+from ..images import Patch, cut_patch, read_image
 from ..structures import Batch, Record, Sample
 
 __all__ = ["EpochSampler", "FaceDataset", "Views", "collate"]

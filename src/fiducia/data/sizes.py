@@ -40,7 +40,7 @@ class PhotoSize:
 
     @property
     def shown(self) -> Size:
-        """Width and height once the EXIF orientation is applied, as :func:`fiducia.images.pixels.read_image` does."""
+        """Width and height once the EXIF orientation is applied, as :func:`fiducia.images.read_image` does."""
         return self.stored[::-1] if self.orientation in _SWAPPED else self.stored
 
 
