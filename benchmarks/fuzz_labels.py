@@ -115,7 +115,9 @@ def _label_studio(rng: random.Random) -> bytes:
     for _ in range(rng.randint(1, 2)):
         size = {"original_width": 60, "original_height": 50}
         box = {"x": 20.0, "y": 20.0, "width": 50.0, "height": 60.0, "rectanglelabels": ["face"]}
-        regions: list[Any] = [{"id": "b", "type": "rectanglelabels", **size, "value": box, "meta": {"tags": {"id": "f"}}}]
+        regions: list[Any] = [
+            {"id": "b", "type": "rectanglelabels", **size, "value": box, "meta": {"tags": {"id": "f"}}}
+        ]
         for name, (x, y) in zip(FIVE, PLACES, strict=True):
             value = {"x": x / 0.6, "y": y / 0.5, "keypointlabels": [name]}
             regions.append({"type": "keypointlabels", "parentID": "b", **size, "value": value})
