@@ -180,7 +180,7 @@ def _cache() -> Path:
 def _digest() -> str:
     """Return 12 hex digits that change with the drawing code and the libraries that it draws with."""
     total = hashlib.sha256(f"{cv2.__version__} {np.__version__}".encode())
-    for path in sorted(Path(__file__).parent.glob("synthetic*.py")):
+    for path in sorted(Path(__file__).parent.glob("*.py")):
         total.update(path.read_bytes())
     return total.hexdigest()[:12]
 
