@@ -30,7 +30,8 @@ def main() -> None:
     parser.add_argument("--recipe", default="fifa_tiny", help="whose held-out faces are taken")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
-    _, records, _ = split_records(load_recipe(options.recipe, [f"data.source={json.dumps(options.data)}"]).data)
+    faces = split_records(load_recipe(options.recipe, [f"data.source={json.dumps(options.data)}"]).data)
+    records = faces.validation
     records = [record for record in records if np.isfinite(record.xy).all()]
     runtime, card = open_runtime(options.weights, "torch")
     flip = FlipTest(runtime)

@@ -144,7 +144,8 @@ def main() -> None:
     parser.add_argument("--runtime", default="torch")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
-    _, records, scheme = split_records(load_recipe(options.recipe, [f"data.source={json.dumps(options.data)}"]).data)
+    faces = split_records(load_recipe(options.recipe, [f"data.source={json.dumps(options.data)}"]).data)
+    records, scheme = faces.validation, faces.scheme
     records = [record for record in records if np.isfinite(record.xy).all()]
     weights = options.weights or ["fifa_tiny"]
     tables = {name: measure(name, records, options.runtime) for name in weights}
