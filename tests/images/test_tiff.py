@@ -282,7 +282,9 @@ def test_lzw_gives_what_was_compressed(data: bytes) -> None:
     packed = lzw(data) if len(data) < 65_000 else b""
     if packed:
         assert decode_lzw(packed, len(data)) == data
-        assert decode_lzw(packed, len(data) // 2) == data[: len(data) // 2]
+        assert decode_lzw(packed, len(data) // 2, len(data)) == data[: len(data) // 2]
+        with pytest.raises(LzwError, match="more than"):
+            decode_lzw(packed, len(data) - 1)
         with pytest.raises(LzwError, match=f"{len(data)} of {len(data) + 1} bytes"):
             decode_lzw(packed, len(data) + 1)
     else:
@@ -309,3 +311,17 @@ def test_lzw_by_hand() -> None:
         decode_lzw(codes(*[256, 97] * 40_000), 40_000)
     with pytest.raises(LzwError, match=r"more codes than its table holds|stands for nothing"):
         decode_lzw(codes(256, *[97] * 5000), 9000)
+
+
+@pytest.mark.parametrize("compression", [5, 8, 32773])
+def test_strips_of_more_bytes_than_they_need_are_refused_unless_they_were_filled_up(compression: int) -> None:
+    values = np.random.default_rng(0).integers(0, 256, (8, 41)).astype(np.uint8)
+    pack = PACKERS[compression]
+    tags: dict[int, list[int] | bytes] = {256: [41], 257: [8], 258: [8], 259: [compression], 262: [1], 278: [5]}
+    first, last = values[:5].tobytes(), values[5:].tobytes()
+    for filled in (last, last + bytes(2 * 41)):
+        image = read_image(tiff(tags, [pack(first), pack(filled)]))
+        np.testing.assert_array_equal(image[..., 0], values)
+    for pieces in ([first + b"x", last], [first, last + b"x"], [first, last + bytes(3 * 41)], [first[:-1], last]):
+        with pytest.raises(FiduciaError, match="damaged|cut short"):
+            read_image(tiff(tags, [pack(piece) for piece in pieces]))

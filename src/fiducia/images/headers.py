@@ -58,8 +58,7 @@ def find_format(data: bytes) -> Format:
     if data[4:8] == b"ftyp" and data[8:12] in heif.HEIC_BRANDS | heif.AVIF_BRANDS:
         return _HEIF
     raise HeaderError(
-        f"is no image that can be read ({kind_of_file(data)}; expected JPEG, PNG, WebP, BMP, TIFF, GIF, PNM, HEIC or "
-        "AVIF); convert it"
+        f"is no image that can be read ({kind_of_file(data)}; expected a photograph such as JPEG, PNG, TIFF or WebP); convert it"
     )
 
 

@@ -29,16 +29,23 @@ class LzwError(ValueError):
     """The data are damaged or end too early."""
 
 
-def decode_lzw(data: bytes, expected: int) -> bytearray:
-    """Return the first ``expected`` bytes.
+def decode_lzw(data: bytes, expected: int, most: int | None = None) -> bytearray:
+    """Return the ``expected`` bytes of a strip.
+
+    Args:
+        data: the compressed strip.
+        expected: how many bytes are needed.
+        most: how many a strip that was filled up may give; none else is right.
 
     Raises:
-        LzwError: a code that stands for nothing yet, far too many clear codes, or too few bytes.
+        LzwError: a code that stands for nothing yet, far too many clear codes, too few bytes, or bytes left over.
     """
+    most = expected if most is None else most
     padded = np.frombuffer(data + b"\0\0\0", np.uint8)
-    out, bits, at, wanted, done = bytearray(expected), 8 * len(data), 0, 1, False
+    # One byte more shows that there are too many.
+    out, bits, at, wanted, done = bytearray(most + 1), 8 * len(data), 0, 1, False
     filled, clears = 0, 16 + bits // _BITS_A_CLEAR
-    while filled < expected and not done:
+    while filled <= most and not done:
         runs: list[Codes] = []
         while len(runs) < wanted and not done:
             run, at, done = _run(padded, at, bits)
@@ -49,11 +56,13 @@ def decode_lzw(data: bytes, expected: int) -> bytearray:
                 runs.append(run)
         if runs:
             start = filled
-            filled = _expand(runs, out, filled, expected)
+            filled = _expand(runs, out, filled, most + 1)
             wanted = max(1, min(32, _BATCH_BYTES * len(runs) // max(filled - start, 1)))
     if filled < expected:
         raise LzwError(f"{filled} of {expected} bytes")
-    return out
+    if filled not in (expected, most):
+        raise LzwError(f"more than {expected} bytes")
+    return out[:expected]
 
 
 def _run(padded: npt.NDArray[np.uint8], at: int, bits: int) -> tuple[Codes, int, bool]:

@@ -13,7 +13,7 @@ from ..errors import FiduciaError, UsageError
 from ..files import write_atomic
 from ..schemes.sets import Scheme
 from ..structures import Face
-from .inputs import Photo, expand, open_photo
+from .inputs import Photo, expand, identity, open_photo
 from .outputs import Origin, Result, Writer, check_formats, result_table, writers
 from .streamed import Journal
 
@@ -97,7 +97,7 @@ def detect_paths(
     for source, message in complaints:
         report.failed.append((source, message))
         say(source, None, message)
-    originals = {Path(source).resolve() for source in sources}
+    originals = {identity(source) for source in sources}
     made = origin or Origin()
     scheme = predictor.runtime.scheme
     facts = {"weights": [made.weights, made.sha256], "scheme": scheme.name, "formats": list(formats)}
@@ -134,14 +134,14 @@ def detect_paths(
     return report
 
 
-def _write(result: Result, chosen: Sequence[Writer], stems: frozenset[str], originals: set[Path]) -> list[Path]:
+def _write(result: Result, chosen: Sequence[Writer], stems: frozenset[str], originals: set[str]) -> list[Path]:
     """Write one photograph's own files and return them, the picture first; nothing is written over an input."""
     files: dict[Path, bytes] = {}
     for writer in chosen:
         files |= writer.files(result, stems)
     targets = sorted(files, key=lambda path: path.suffix != ".png")
     for target in targets:
-        if target.resolve() in originals:
+        if identity(str(target)) in originals:
             raise FiduciaError(f"{result.source}: its result {target} would replace an input; choose another --out")
     for target in targets:
         write_atomic(target, files[target])

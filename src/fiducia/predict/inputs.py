@@ -16,7 +16,7 @@ from ..images import MAX_PIXELS, Photo, read_photo
 from ..images.colour import to_rgb
 from ..images.formats.base import as_array
 
-__all__ = ["SUFFIXES", "Photo", "expand", "open_photo"]
+__all__ = ["SUFFIXES", "Photo", "expand", "identity", "open_photo"]
 
 SUFFIXES = frozenset(
     {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".tif", ".tiff", ".webp", ".gif", ".pbm", ".pgm", ".ppm", ".pnm"}
@@ -109,7 +109,7 @@ def expand(inputs: Iterable[str | Path], out: Path) -> tuple[list[str], list[tup
     for given in inputs:
         entry = os.fspath(given)
         if not _is_folder(entry):
-            photos.setdefault(_identity(entry), entry)
+            photos.setdefault(identity(entry), entry)
             continue
         inside: list[Path] = []
         before = len(complaints)
@@ -119,15 +119,15 @@ def expand(inputs: Iterable[str | Path], out: Path) -> tuple[list[str], list[tup
             else:
                 inside.append(Path(path))
         for photo in sorted(inside):
-            photos.setdefault(_identity(str(photo)), str(photo))
+            photos.setdefault(identity(str(photo)), str(photo))
         if not inside and len(complaints) == before:
             text = "a folder without photographs; expected files such as .jpg or .png in it"
             complaints.append((entry, f"{entry}: {text}"))
     return list(photos.values()), complaints
 
 
-def _identity(path: str) -> str:
-    """Return what two names of one file share."""
+def identity(path: str) -> str:
+    """Return what all names of one file share; any text has one, even a loop of links or a name that is too long."""
     try:
         return os.path.realpath(path)
     except (OSError, ValueError):

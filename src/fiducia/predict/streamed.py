@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import FiduciaError, UsageError
+from ..files import open_output
 
 __all__ = ["JOURNAL", "Journal", "write_parts"]
 
@@ -88,18 +89,9 @@ def write_parts(path: Path, parts: Iterable[str]) -> None:
     Raises:
         FiduciaError: the place cannot be written.
     """
-    beside = path.with_name(f".{path.name}.part")
-    try:
-        with beside.open("w", encoding="utf-8", errors="surrogateescape", newline="") as file:
-            for part in parts:
-                file.write(part)
-        beside.replace(path)
-    except OSError as error:
-        beside.unlink(missing_ok=True)
-        raise FiduciaError(f"{path}: cannot be written ({error.strerror or error}); choose another place") from None
-    except BaseException:
-        beside.unlink(missing_ok=True)
-        raise
+    with open_output(path) as file:
+        for part in parts:
+            file.write(part.encode("utf-8", "surrogateescape"))
 
 
 def _line(table: dict[str, Any]) -> bytes:

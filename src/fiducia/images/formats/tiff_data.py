@@ -102,7 +102,8 @@ def _assemble(data: bytes, width: int, height: int, layout: Layout) -> Pixels:
         if layout.compression == 7:
             block = _jpeg(piece, rows, wide, depth, layout)
         else:
-            block = _rows(_unpack(piece, row * rows, layout, runs), rows, wide, depth, layout)
+            raw = _unpack(piece, row * rows, row * high, layout, runs)
+            block = _rows(raw, rows, wide, depth, layout)
         target = out[top : top + rows, left : left + wide]
         last = plane + depth
         target[..., plane:last] = block[: target.shape[0], : target.shape[1]]
@@ -113,38 +114,41 @@ def _stored_type(layout: Layout) -> np.dtype:
     return np.dtype(layout.order + ("f" if layout.floats else "u") + str(max(layout.bits, 8) // 8))
 
 
-def _unpack(piece: bytes, expected: int, layout: Layout, runs: list[int]) -> bytes | bytearray:
-    """Return exactly the expected bytes of one strip or tile."""
+def _unpack(piece: bytes, expected: int, whole: int, layout: Layout, runs: list[int]) -> bytes | bytearray:
+    """Return the expected bytes of one strip or tile.
+
+    The data must end there: damage makes them longer as often as shorter. But writers may fill up the last strip, so that it
+    gives the ``whole`` bytes of any other.
+    """
     if layout.reversed_bits:
         piece = piece.translate(_REVERSED)
     if layout.compression == 1:
-        rows: bytes | bytearray = piece
+        rows: bytes | bytearray = piece[:expected]
     elif layout.compression == 5:
         if piece[:1] == b"\0" and piece[1:2] in (b"\1", b"\3"):
             raise unsupported("a TIFF of old-style LZW")
         try:
-            rows = decode_lzw(piece, expected)
+            rows = decode_lzw(piece, expected, whole)
         except LzwError as error:
             raise DecodeError(DAMAGED.format(f"TIFF LZW: {error}")) from None
     elif layout.compression == 32773:
-        rows = _packbits(piece, expected, runs)
+        rows = _packbits(piece, expected, whole, runs)
     else:
         try:
-            rows, ended, _ = inflate(piece, expected)
+            rows, ended, _ = inflate(piece, whole)
         except InflateError as error:
             raise DecodeError(DAMAGED.format(f"TIFF: {error}")) from None
-        if len(rows) <= expected and not ended:
-            raise DecodeError(CUT.format("a TIFF strip or tile that ends early"))
+        if not ended or len(rows) not in (expected, whole):
+            raise DecodeError(DAMAGED.format("a TIFF strip or tile of another length than its size needs"))
     if len(rows) < expected:
         raise DecodeError(CUT.format(f"{len(rows)} of {expected} bytes of a TIFF strip or tile"))
-    # Writers may fill up the last strip.
     return rows[:expected]
 
 
-def _packbits(piece: bytes, expected: int, runs: list[int]) -> bytearray:
+def _packbits(piece: bytes, expected: int, whole: int, runs: list[int]) -> bytearray:
     """Unpack runs of bytes (TIFF 6.0, section 9)."""
     out, at = bytearray(), 0
-    while len(out) < expected and at < len(piece):
+    while at < len(piece) and len(out) <= whole:
         count = piece[at]
         runs[0] -= 1
         if runs[0] < 0:
@@ -157,6 +161,11 @@ def _packbits(piece: bytes, expected: int, runs: list[int]) -> bytearray:
             at += 2
         else:
             at += 1
+        if len(out) == expected and len(piece) - at <= 1:
+            # A byte may follow that makes the length even.
+            break
+    if len(out) > expected and len(out) != whole:
+        raise DecodeError(DAMAGED.format("a TIFF strip or tile of more bytes than its size needs"))
     return out
 
 
