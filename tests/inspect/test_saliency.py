@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 from fiducia.commands.data import app
 from fiducia.errors import UsageError
 from fiducia.heatmaps.decode import heatmap_decoders
-from fiducia.images.pixels import read_image
+from fiducia.images import read_image
 from fiducia.inspect.saliency import focus, grad_cam, saliency
 from fiducia.models import LandmarkModel
 from fiducia.recipes.files import load_recipe

@@ -16,7 +16,7 @@ from fiducia.cli import app
 from fiducia.errors import UsageError
 from fiducia.exporting.graphs import export
 from fiducia.geometry import box_to_crop
-from fiducia.images.pixels import crop, read_image
+from fiducia.images import crop, read_image
 from fiducia.models import LandmarkModel, build_model, models, register
 from fiducia.runtimes.onnx_runtime import OnnxRuntime
 from fiducia.schemes.sets import Scheme

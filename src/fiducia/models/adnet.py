@@ -60,7 +60,8 @@ class ADNet(LandmarkModel):
 
     def forward(self, images: Tensor) -> ModelOutput:
         """Crops ``(B, 3, S, S)`` → points and maps of all stacks."""
-        return self.network(images)
+        output: ModelOutput = self.network(images)
+        return output
 
     def decode(self, output: ModelOutput, method: str | None = None) -> Prediction:
         """Return the last stack's points; see :meth:`.parts.edge_point.EdgePointNetwork.decode`."""

@@ -89,6 +89,10 @@ class HRNet(LandmarkModel):
         """Mean squared error of all cells."""
         return {"heatmap": {"kind": "heatmap_mse", "weight": 1.0}}
 
+    def encoder(self) -> nn.Module:
+        """The trunk takes ImageNet weights, under the published names."""
+        return self.trunk
+
     def parameter_groups(self) -> dict[str, list[nn.Parameter]]:
         """The trunk, for which there are ImageNet weights, is the backbone."""
         return split_parameters(self, backbone=("trunk.",))
