@@ -139,6 +139,23 @@ def test_two_gloo_processes_take_the_steps_of_one(tmp_path: Path) -> None:
         assert float(rows[0][i]) == pytest.approx(float(rows[1][i]), rel=1e-4, abs=1e-4), name
 
 
+@pytest.mark.slow
+def test_two_processes_train_with_heads_that_no_loss_uses_and_an_odd_number_of_faces(tmp_path: Path) -> None:
+    sets = ["train.epochs=2", "train.devices=2", "data.limit=23", "model.options.head={aux=true}", "augment.views=1"]
+    sets += ["loss.similarity.weight=0", "loss.coord.kind=coord"]
+    subprocess.run(
+        command(tmp_path / "run", *sets),
+        check=True,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        timeout=300,
+    )
+    columns, *rows = [line.split(",") for line in (tmp_path / "run" / "metrics.csv").read_text().splitlines()]
+    values = [[float(row[i]) for i, name in enumerate(columns) if name.startswith(("train_", "val_"))] for row in rows]
+    assert len(values) == 2
+    assert np.isfinite(values).all()
+
+
 def test_workers_change_nothing(finished: Path, tmp_path: Path) -> None:
     train(load_recipe("smoke", [*SMALL, "train.epochs=4", "train.workers=2"]), tmp_path / "workers")
     assert same(weights(finished), weights(tmp_path / "workers"))
