@@ -17,6 +17,7 @@ from ..losses.targets import HeatmapTargets
 from ..models.base import LandmarkModel
 from ..models.build import build_model
 from ..models.registry import find_preset
+from ..models.shapes import without_memory
 from ..recipes.sections import LossConfig, Recipe
 from ..registry import did_you_mean
 from ..schemes.sets import Scheme, SchemeError, get_scheme
@@ -119,7 +120,7 @@ def completed(recipe: Recipe) -> Recipe:
         raise UsageError(f"data.scheme: {error}") from error
     schedules.get(recipe.optim.schedule, "optim.schedule: ")
     extras(recipe.augment.extra)
-    with torch.device("meta"):
+    with without_memory():
         model = build_network(recipe, scheme)
         objective = build_objective(recipe, scheme, model)
     build_optimizer(model, objective.parameters(), recipe.optim)

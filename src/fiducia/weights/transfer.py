@@ -12,6 +12,7 @@ import torch
 from ..errors import FiduciaError, UsageError
 from ..models.base import LandmarkModel
 from ..models.ensemble import member_state
+from ..models.shapes import without_memory
 from .card import WeightCard
 from .store import read_weights, save_weights
 
@@ -49,7 +50,7 @@ def init_from(
     new = sorted(set(own) - set(fits))
     heads: set[str] = set()
     if twin is not None and card.num_points != model.num_points:
-        with torch.device("meta"):
+        with without_memory():
             other = twin(card.num_points).state_dict()
         heads = {k for k in own if k not in other or other[k].shape != own[k].shape}
     strange = [k for k in new if k not in heads and not k.startswith(model.fresh or ("\0",))]
