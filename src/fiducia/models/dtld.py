@@ -23,12 +23,16 @@ __all__ = ["DTLD"]
     "dtld",
     size=256,
     about="DTLD (CVPR 2022), a reconstruction: landmark queries and deformable decoders on a ResNet-18",
+    test_options={"layers": 2, "width": 32, "heads": 4, "hidden": 32},
+    test_size=64,
 )
 @register(
     "dtld_plus",
     size=256,
     options={"parallel": True},
     about="DTLD+ (CVPR 2022), a reconstruction: DTLD whose decoders refine the image features too",
+    test_options={"layers": 2, "width": 32, "heads": 4, "hidden": 32},
+    test_size=64,
 )
 class DTLD(LandmarkModel):
     """A reconstruction of DTLD: landmarks as queries that look at an image pyramid round where they think they are.

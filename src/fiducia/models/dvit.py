@@ -23,6 +23,8 @@ __all__ = ["DViT"]
     "dvit",
     size=256,
     about="D-ViT (WACV 2025), a reconstruction: cascaded blocks that attend among places and among channels",
+    test_options={"blocks": 2, "channels": 16, "width": 32, "heads": 2},
+    test_size=64,
 )
 class DViT(LandmarkModel):
     """A reconstruction of D-ViT: a cascade of blocks, each with heatmaps and points of its own.
