@@ -115,7 +115,10 @@ def home(name: str) -> str:
 def api_pages() -> dict[str, str]:
     """Return path → Markdown of every page, and of their table of contents."""
     pages = {f"reference/api/{slug}.md": _page(topic) for slug, topic in TOPICS.items()}
-    lines = [f"* [{topic.title}]({slug}.md): {', '.join(f'`{name}`' for name in topic.public)}" for slug, topic in TOPICS.items()]
+    lines = [
+        f"* [{topic.title}]({slug}.md): {', '.join(f'`{name}`' for name in topic.public)}"
+        for slug, topic in TOPICS.items()
+    ]
     head = "# Python API\n\nGenerated from the docstrings. These names are importable from `fiducia`:\n\n"
     return {"reference/api/index.md": head + "\n".join(lines) + "\n", **pages}
 

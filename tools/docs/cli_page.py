@@ -16,7 +16,7 @@ HEAD = """# Command line
 
 Generated from the commands. `fiducia COMMAND --help` prints the same.
 
-Exit status: 0 = done; 1 = an input failed, and the other inputs are done; 2 = wrong use. Errors are one line each on standard error.
+Exit status: 0 = done; 1 = an input failed, the others are done; 2 = wrong use. Errors are one line each on standard error.
 
 """
 
@@ -47,7 +47,11 @@ def cli_page() -> str:
 
 def _section(words: str, command: Any) -> str:
     rows = [_row(parameter) for parameter in command.params if parameter.name != "help"]
-    usage = [words, *(p.metavar or p.name.upper() for p in command.params if p.param_type_name == "argument"), "[OPTIONS]"]
+    usage = [
+        words,
+        *(p.metavar or p.name.upper() for p in command.params if p.param_type_name == "argument"),
+        "[OPTIONS]",
+    ]
     text = "\n\n".join(" ".join(part.split()) for part in (command.help or "").strip().split("\n\n"))
     return f"## {words}\n\n```sh\n{' '.join(usage)}\n```\n\n{text}\n\n{table(('', 'default', ''), rows)}"
 

@@ -30,7 +30,9 @@ def recipe_rows() -> list[tuple[str, Row]]:
     example = Recipe.model_validate({"loss": {"NAME": LossConfig()}})
     rows = [(row[0].rpartition(".")[0], row) for row in explained_rows(example)]
     for section, model in (("augment.extra", ExtraConfig(kind="NAME")), ("optim.rules", GroupRule(match="PATTERN"))):
-        rows += [(section, (f"{section}.{name}", value, allowed, what)) for name, value, allowed, what in _inside(model)]
+        rows += [
+            (section, (f"{section}.{name}", value, allowed, what)) for name, value, allowed, what in _inside(model)
+        ]
     return rows
 
 

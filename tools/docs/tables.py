@@ -22,8 +22,9 @@ def code(text: str) -> str:
 
 
 def cell(text: str) -> str:
-    """Return text that does not end a table's cell."""
-    return text.replace("|", "\\|").replace("\n", " ")
+    """Return text that does not end a table's cell; bars in code need no escape."""
+    parts = text.replace("\n", " ").split("`")
+    return "`".join(part if i % 2 else part.replace("|", "\\|") for i, part in enumerate(parts))
 
 
 def table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
