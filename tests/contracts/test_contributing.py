@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -16,6 +17,7 @@ import torch
 import fiducia
 from fiducia import plugins
 from fiducia.augment.registry import augmentations
+from fiducia.cli import main
 from fiducia.data import source
 from fiducia.detectors import detectors
 from fiducia.heatmaps.decode import decoders
@@ -26,7 +28,7 @@ from fiducia.predict import outputs
 from fiducia.recipes.files import parse_recipe
 from fiducia.recipes.sections import Recipe
 from fiducia.runtimes.registry import runtimes
-from fiducia.training.optim import schedules
+from fiducia.training.optim import learning_rate_factor, schedules
 from fiducia.weights.converters import converters
 
 ROOT = Path(__file__).parents[2]
@@ -215,18 +217,11 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     (tmp_path / "plugin.py").write_text(PLUGIN)
     (tmp_path / "added.toml").write_text(SCHEME)
     for i in range(4):
-        fiducia_image = np.full((48, 48, 3), 40 * i, np.uint8)
-        write_png(tmp_path / f"{i}.png", fiducia_image)
+        cv2.imwrite(str(tmp_path / f"{i}.png"), np.full((48, 48, 3), 40 * i, np.uint8))
     fiducia.load_plugin(tmp_path / "plugin.py")
     yield tmp_path
     for name in [name for name, module in sys.modules.items() if is_plugin(module, tmp_path)]:
         del sys.modules[name]
-
-
-def write_png(path: Path, image: np.ndarray) -> None:
-    import cv2
-
-    cv2.imwrite(str(path), image)
 
 
 def is_plugin(module: Any, folder: Path) -> bool:
@@ -275,17 +270,15 @@ def test_a_run_trains_with_every_part_that_a_recipe_names(folder: Path) -> None:
     counted = calls(folder)
     for part in ("network", "loss", "distance", "data set", "augmentation", "schedule", "decoder"):
         assert counted[part] > 0, part
-    # The decoder gives the middle of every crop, so the error is known: every point's distance from it over the eyes'.
-    assert history[0]["val_nme"] > 0
-    assert history[0]["train_maps"] > 0
-    card = fiducia.load(folder / "run", detector=None).runtime
-    assert card.scheme.names == ("a", "b", "c")
+    # The decoder gives the middle of every crop: two points are sqrt(200) pixels from it, one 10, and the eyes 20 apart.
+    assert history[0]["val_nme"] == pytest.approx(100 * (2 * 200**0.5 + 10) / 3 / 20, rel=1e-4)
+    # The maps of a network that has learned nothing are near 0, and the loss is their squared distance from 2.
+    assert 1 < history[0]["train_maps"] < 9
+    assert fiducia.load(folder / "run", detector=None).runtime.scheme.names == ("a", "b", "c")
     assert (folder / "run" / "plugins" / "plugin.py").read_text() == PLUGIN
 
 
 def test_a_schedule_sets_the_rate(folder: Path) -> None:
-    from fiducia.training.optim import learning_rate_factor
-
     assert learning_rate_factor(3, 10, recipe(folder).optim) == 0.25
 
 
@@ -307,8 +300,6 @@ def test_an_annotation_format_is_read_and_converted(folder: Path) -> None:
 
 @pytest.mark.skipif(not hasattr(source, "label_writers"), reason="formats of labels are not written by name yet")
 def test_an_annotation_format_is_written_by_name(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from fiducia.cli import main
-
     writers = source.label_writers
     writers.discover()
     monkeypatch.setattr(writers, "_items", dict(writers._items))
