@@ -44,6 +44,12 @@ class Record:
         box: float64 ``(4,)`` the data set's own box of the face, or None where it has none.
         scheme: the landmark set's name, e.g. ``"ibug68"``.
         tags: free facts such as ``{"part": "lfpw/testset", "pose": True}``; subsets are chosen by them.
+
+    Example:
+        >>> xy = np.array([[30.0, 40.0], [70.0, 40.0], [50.0, 60.0], [35.0, 80.0], [np.nan, np.nan]])
+        >>> visible = np.array([2, 2, 2, 1, 0], np.int8)  # the fourth point is occluded, the last one is not labelled
+        >>> Record(image=Path("photo.jpg"), xy=xy, visible=visible, scheme="five").id
+        'photo.jpg'
     """
 
     image: Path
@@ -95,6 +101,21 @@ class Batch:
         mirrored: bool ``(B, V)``: the view is a mirror image.
         tags: B mappings, the faces' own tags, for losses that ask for them (pose, occlusion).
         index: int64 ``(B,)`` places in the data set.
+
+    Example:
+        >>> import torch
+        >>> b, v, k = 8, 2, 68
+        >>> batch = Batch(
+        ...     images=torch.zeros(b, v, 3, 128, 128, dtype=torch.uint8),
+        ...     xy=torch.zeros(b, v, k, 2),
+        ...     visible=torch.full((b, v, k), 2, dtype=torch.int8),
+        ...     mask=torch.ones(b, v, k, dtype=torch.bool),
+        ...     to_image=torch.eye(2, 3, dtype=torch.float64).expand(b, v, 2, 3),
+        ...     mirrored=torch.zeros(b, v, dtype=torch.bool),
+        ...     index=torch.arange(b),
+        ... )
+        >>> batch.views
+        2
     """
 
     images: Tensor
@@ -132,6 +153,12 @@ class ModelOutput:
         maps: any other named outputs, each a list of stages: ``edges``, ``boundary``, ``offsets``, ``visibility``, ...
         features: ``(B, C, h, w)`` just before the head, for the similarity losses; None where there are none.
         parts: the outputs of an ensemble's members.
+
+    Example:
+        >>> import torch
+        >>> output = ModelOutput(heatmaps=[torch.zeros(2, 68, 64, 64)], features=torch.zeros(2, 32, 64, 64))
+        >>> sorted(output.gives())
+        ['features', 'heatmaps', 'logits']
     """
 
     heatmaps: list[Tensor] = field(default_factory=list)
@@ -161,6 +188,14 @@ class Prediction:
         points: float32 ``(B, K, 2)`` crop pixels.
         confidence: float32 ``(B, K)`` in [0, 1]; 1 where a network has no way to tell.
         spread: float32 ``(B, K, 2, 2)`` covariance of each point in squared crop pixels, or None.
+
+    Example:
+        >>> import torch, fiducia
+        >>> model = fiducia.create_model("fifa_tiny", num_points=5).eval()
+        >>> with torch.inference_mode():
+        ...     prediction = model.decode(model(torch.zeros(2, 3, model.size, model.size)))
+        >>> prediction.points.shape, prediction.confidence.shape
+        (torch.Size([2, 5, 2]), torch.Size([2, 5]))
     """
 
     points: Tensor
@@ -179,6 +214,13 @@ class Face:
         scheme: the landmark set, with names, regions and edges.
         score: the detector's own score; 1 for a box that the user gave.
         id: the face's number in the photograph, largest face first; a track's number in a video.
+
+    Example:
+        >>> from fiducia import get_scheme
+        >>> xy, confidence = np.zeros((68, 2), np.float32), np.ones(68, np.float32)
+        >>> face = Face(xy=xy, confidence=confidence, box=np.array([0, 0, 9, 9], np.float32), scheme=get_scheme("ibug68"))
+        >>> face.region("left_eye").shape
+        (6, 2)
     """
 
     xy: npt.NDArray[np.float32]
@@ -200,7 +242,12 @@ class Face:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Detection:
-    """A face's box, before there are points: ``box`` float64 ``(4,)`` in photograph pixels, ``score`` higher = surer."""
+    """A face's box, before there are points: ``box`` float64 ``(4,)`` in photograph pixels, ``score`` higher = surer.
+
+    Example:
+        >>> Detection(box=np.array([10.0, 20.0, 110.0, 130.0]), score=0.9).score
+        0.9
+    """
 
     box: npt.NDArray[np.float64]
     score: float = 1.0

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import typer
-from tables import code, one_line, table
+from markdown_table import code, one_line, table
 
 from fiducia.cli import app
 

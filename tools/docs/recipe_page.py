@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from itertools import groupby
 
-from tables import code, table
+from markdown_table import code, table
 
 from fiducia.recipes.explain import Row, explained_rows
 from fiducia.recipes.sections import ExtraConfig, GroupRule, LossConfig, Recipe

@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from tables import code, one_line, table
+from markdown_table import code, one_line, table
 
 from fiducia.augment.registry import augmentations
 from fiducia.data.source import datasets

@@ -77,6 +77,12 @@ class DatasetSpec:
 datasets: Registry[DatasetSpec] = Registry(
     "data set", "fiducia.data.readers", "fiducia.data.formats", "fiducia.data.synthetic"
 )
+"""Name → :class:`DatasetSpec`, for ``NAME:ROOT``.
+
+Example:
+    >>> datasets["wflw"].counts["test"]
+    2500
+"""
 
 
 def find_dataset(source: str) -> tuple[DatasetSpec, str]:
@@ -107,6 +113,13 @@ def load_records(source: str, split: str, scheme: str | None = None) -> list[Rec
     Raises:
         UsageError: unknown data set, split or landmark set, or one that the points cannot be converted to.
         FiduciaError: files that are missing or unreadable, or faces of several landmark sets.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     records = load_records(f"synthetic:4@{folder}", "train", scheme="five")
+        >>> len(records), records[0].xy.shape
+        (4, (5, 2))
     """
     spec, root = find_dataset(source)
     if spec.splits and split not in spec.splits:

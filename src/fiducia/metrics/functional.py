@@ -37,7 +37,7 @@ def nme(
     Example:
         >>> import numpy as np
         >>> truth = np.array([[0.0, 0.0], [100.0, 0.0], [50.0, 60.0], [20.0, 90.0], [80.0, 90.0]])
-        >>> round(nme(truth + [3.0, 4.0], truth, scheme="five"), 6)
+        >>> round(nme(truth + [3.0, 4.0], truth, scheme="five", normalizer="ip"), 6)
         0.05
     """
     p, t = (np.asarray(a, dtype=np.float64) for a in (preds, target))

@@ -43,9 +43,12 @@ class Predictor:
         min_face: faces whose box has a longer side below this, in photograph pixels, are passed over.
 
     Example:
-        >>> predictor = load()  # doctest: +SKIP
-        >>> for face in predictor("photo.jpg"):  # doctest: +SKIP
-        ...     print(face.box, face.region("left_eye"))
+        >>> from fiducia.data.synthetic.source import synthetic_face
+        >>> image, truth, _ = synthetic_face(7)
+        >>> predictor = load(detector=None, device="cpu")
+        >>> (face,) = predictor(image, boxes=[[*truth.min(0), *truth.max(0)]])
+        >>> face.region("left_eye").shape
+        (6, 2)
     """
 
     def __init__(
@@ -211,6 +214,12 @@ def load(
     Raises:
         UsageError: a name that does not exist here.
         FiduciaError: damaged weights.
+
+    Example:
+        >>> import numpy as np
+        >>> predictor = load("fifa_tiny", device="cpu")
+        >>> predictor(np.zeros((120, 160, 3), np.uint8))  # an array, bytes, a PIL image or a path; here without a face
+        []
     """
     load_saved_plugins(weights)
     get_runtime(runtime)

@@ -281,7 +281,12 @@ class TrainConfig(_Section):
 
 
 class Recipe(_Section):
-    """A whole training run."""
+    """A whole training run.
+
+    Example:
+        >>> Recipe().train.epochs, Recipe(name="mine").augment.fifa.n
+        (250, 5)
+    """
 
     name: str = "run"
     """Name of the run in model cards, reports and ledgers; the recipe's file name by default."""

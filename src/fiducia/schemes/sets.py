@@ -60,6 +60,11 @@ class Scheme:
 
     Raises:
         SchemeError: an index out of range or used twice, or a mirror that is not its own inverse.
+
+    Example:
+        >>> pair = Scheme("pair", names=("right", "left"), regions={"all": (0, 1)}, mirror=(1, 0), edges=((0, 1),))
+        >>> pair.num_points, pair.region("all")
+        (2, (0, 1))
     """
 
     name: str
@@ -154,6 +159,11 @@ def get_scheme(name: str | Path) -> Scheme:
 
     Raises:
         SchemeError: there is neither such a name nor such a file, or the file is not a scheme.
+
+    Example:
+        >>> scheme = get_scheme("ibug68")
+        >>> scheme.num_points, scheme.names[30], scheme.inter_ocular
+        (68, 'nose_tip', (36, 45))
     """
     if str(name) in TABLES:
         return _builtin(str(name))

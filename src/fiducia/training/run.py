@@ -62,8 +62,12 @@ def train(
         Interrupted: ``stop`` was asked.
 
     Example:
-        >>> import fiducia  # doctest: +SKIP
-        >>> fiducia.train(fiducia.load_recipe("smoke"), "runs/smoke")  # doctest: +SKIP
+        >>> import tempfile, fiducia
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     tiny = [f"data.source=synthetic:4@{folder}", "data.size=64", "data.val_fraction=0.25", "train.epochs=1"]
+        ...     done = fiducia.train(fiducia.load_recipe("smoke", tiny), f"{folder}/run")
+        >>> len(done.history), "val_nme" in done.history[0]
+        (1, True)
     """
     out = Path(out)
     recipe = completed(recipe)
