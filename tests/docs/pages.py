@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
 import sys
 from functools import cache
+from importlib import import_module
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
@@ -30,3 +32,22 @@ def generated() -> dict[str, str]:
     from registry_page import registry_page
 
     return {"cli.md": cli_page(), "recipe.md": recipe_page(), "registries.md": registry_page()}
+
+
+@cache
+def docstrings() -> dict[str, str]:
+    """Return path → docstrings of every name on the API pages, those of its public methods too."""
+    from api_pages import TOPICS, home
+
+    import fiducia
+
+    paths = [home(name).rpartition(".")[::2] for topic in TOPICS.values() for name in topic.public]
+    paths += [(f"fiducia.{m}", n) for topic in TOPICS.values() for m, _, n in [p.partition(":") for p in topic.parts]]
+    found = {}
+    for module, name in paths:
+        owner = import_module(module)
+        value = getattr(owner if hasattr(owner, name) else fiducia, name)
+        inner = [one for key, one in vars(value).items() if key[0] != "_"] if inspect.isclass(value) else []
+        texts = [inspect.getdoc(one) for one in (value, *inner) if callable(one) or inspect.ismodule(one)]
+        found[f"{module}.{name}"] = "\n\n".join(text for text in texts if text)
+    return found

@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from .pages import ROOT, generated, written
+from .pages import ROOT, docstrings, generated, written
 
 REPLACED = {
     r"looks? at (?:the mirrored crop|every (?:crop|face) mirrored) too": "flip test-time augmentation",
@@ -36,16 +36,27 @@ def without_the_table(text: str) -> str:
     return "\n".join(line for line in lines[:start] if "*committee*" not in line)
 
 
-@pytest.mark.parametrize("page", [*map(str, [p.relative_to(ROOT) for p in written()]), *generated()])
-def test_a_page_says_it_plainly(page: str) -> None:
-    text = generated().get(page) or (ROOT / page).read_text(encoding="utf-8")
-    flat = " ".join(without_the_table(text).split())
-    found = [
+def replaced(text: str) -> list[str]:
+    """Return the phrases that a text should not have, each with what to write."""
+    flat = " ".join(text.split())
+    return [
         f"{match.group(0)!r}: write {instead!r}"
         for phrase, instead in REPLACED.items()
         for match in re.finditer(phrase, flat, re.IGNORECASE)
     ]
-    assert not found, f"{page}: " + "; ".join(found)
+
+
+@pytest.mark.parametrize("page", [*map(str, [p.relative_to(ROOT) for p in written()]), *generated()])
+def test_a_page_says_it_plainly(page: str) -> None:
+    text = generated().get(page) or (ROOT / page).read_text(encoding="utf-8")
+    assert not replaced(without_the_table(text)), page
+
+
+def test_docstrings_of_the_api_say_it_plainly() -> None:
+    texts = docstrings()
+    assert len(texts) > 50
+    found = {name: phrases for name, text in texts.items() if (phrases := replaced(text))}
+    assert not found
 
 
 def test_the_phrases_of_the_table_are_looked_for() -> None:

@@ -53,7 +53,7 @@ def register(
     """Return a decorator that registers a network class, or a function that builds one.
 
     Args:
-        name: for recipes and cards.
+        name: for recipes and model cards.
         size: side of its usual input in pixels.
         about: one line; the first line of the target's docstring where empty.
         renamed: option names of earlier versions.
