@@ -16,7 +16,7 @@ class FlipTest:
     """A runtime round another one, at twice its time.
 
     Points are averaged and not heatmaps (HRNet averages those), so that any runtime will do, an exported graph too. With the
-    expectation decode it comes to the same: 3.469 against 3.471 % NME for an earlier ``fifa_tiny`` (run 4 of docs/weights.md) on
+    expectation decode it comes to the same: 3.469 against 3.471 % NME for an earlier ``fifa_tiny`` (run 4 of docs/experiments/weights-diary.md) on
     its 157 held-out faces of 300-W.
 
     Args:
