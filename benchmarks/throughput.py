@@ -27,7 +27,7 @@ RUNTIMES = ("torch", "openvino float32", "openvino bfloat16")
 
 def child(name: str, weights: str, batches: list[int], seconds: float) -> dict[str, Any]:
     """Measure one runtime in this process."""
-    from fiducia.runtimes.torch_runtime import open_runtime
+    from fiducia.runtimes.opening import open_runtime
 
     runtime, _ = open_runtime(weights, name.partition(" ")[0], "cpu")
     rng = np.random.default_rng(0)

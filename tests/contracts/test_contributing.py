@@ -24,7 +24,7 @@ from fiducia.heatmaps.decode import decoders
 from fiducia.losses.distances import distances
 from fiducia.losses.registry import losses
 from fiducia.models.registry import models
-from fiducia.predict import outputs
+from fiducia.predict.outputs import writers
 from fiducia.recipes.files import parse_recipe
 from fiducia.recipes.sections import Recipe
 from fiducia.runtimes.registry import runtimes
@@ -58,9 +58,11 @@ REGISTRIES = (
     runtimes,
     schedules,
     converters,
+    source.label_writers,
+    writers,
 )
 
-PLUGIN = '''
+PLUGIN = r'''
 from collections import Counter
 from pathlib import Path
 
@@ -70,10 +72,11 @@ from torch import nn
 
 import fiducia
 from fiducia.augment.registry import augmentations
-from fiducia.data.source import DatasetSpec
+from fiducia.data.source import DatasetSpec, label_writers
 from fiducia.heatmaps.decode import register as register_decoder
 from fiducia.losses.distances import distances
 from fiducia.models import LandmarkModel
+from fiducia.predict.outputs import writers
 from fiducia.runtimes.registry import register as register_runtime
 from fiducia.runtimes.torch_runtime import TorchRuntime
 from fiducia.training.optim import schedules
@@ -84,7 +87,7 @@ HERE = Path(__file__).parent
 
 
 @fiducia.models.register("added", size=32)
-class Added(LandmarkModel):
+class Network(LandmarkModel):
     """One convolution to heatmaps."""
 
     decoders = ("added", "argmax")
@@ -169,6 +172,29 @@ def read_lines(root, split, scheme):
 
 
 fiducia.datasets.add("lines", DatasetSpec(name="lines", summary="a line a face", splits=("all",), read=read_lines))
+
+
+@label_writers.register("lines")
+def write_lines(path, records):
+    """Write what read_lines reads."""
+    CALLS["label writer"] += 1
+    Path(path).write_text("".join(f"{r.image} {' '.join(map(str, r.xy.ravel()))}\n" for r in records))
+
+
+class Added:
+    """A file for each image, and one for all."""
+
+    def reserved(self):
+        return ("all.added",)
+
+    def files(self, result, stems):
+        return {result.folder / f"{result.stem}.added": f"{len(result.faces)} face".encode()}
+
+    def close(self, folder, scheme, origin, tables):
+        (folder / "all.added").write_text(scheme.name)
+
+
+writers.add("added", Added())
 
 
 class Middle:
@@ -298,15 +324,13 @@ def test_an_annotation_format_is_read_and_converted(folder: Path) -> None:
     assert [record.xy.tolist() for record in records] == [[[1, 2], [3, 4], [5, 6]], [[7, 8], [9, 10], [11, 12]]]
 
 
-@pytest.mark.skipif(not hasattr(source, "label_writers"), reason="formats of labels are not written by name yet")
-def test_an_annotation_format_is_written_by_name(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    writers = source.label_writers
-    writers.discover()
-    monkeypatch.setattr(writers, "_items", dict(writers._items))
-    writers.add("lines", lambda path, records: Path(path).write_text("\n".join(r.image.name for r in records)))
+def test_an_annotation_format_is_written_by_name(folder: Path) -> None:
+    out = folder / "out.lines"
     with pytest.raises(SystemExit, match="0"):
-        main(["data", "convert", "added:", "--to", "lines", "--out", str(folder / "out.lines")])
-    assert (folder / "out.lines").read_text().split() == ["0.png", "1.png", "2.png", "3.png"]
+        main(["data", "convert", "added:", "--to", "lines", "--split", "train", "--out", str(out)])
+    assert calls(folder)["label writer"] == 1
+    again = fiducia.load_records(f"lines:{out}", "all")
+    assert [r.xy.tolist() for r in again] == [r.xy.tolist() for r in fiducia.load_records("added:", "train")]
 
 
 def test_a_landmark_scheme_is_a_file(folder: Path) -> None:
@@ -323,6 +347,10 @@ def test_a_converter_gives_weights_that_load(folder: Path) -> None:
     assert torch.equal(model.state_dict()["maps.weight"], published["head.weight"])
 
 
-@pytest.mark.skipif(not hasattr(outputs, "writers"), reason="output formats are not written by name yet")
 def test_an_output_format_is_written_by_name(folder: Path) -> None:
-    assert "json" in outputs.writers
+    fiducia.train(recipe(folder), folder / "run")
+    words = ["detect", str(folder / "1.png"), "--weights", str(folder / "run"), "--detector", "added"]
+    with pytest.raises(SystemExit, match="0"):
+        main([*words, "--format", "added", "--out", str(folder / "out")])
+    assert (folder / "out" / "1.added").read_text() == "1 face"
+    assert (folder / "out" / "all.added").read_text() == "added3"

@@ -23,7 +23,8 @@ from fiducia.errors import FiduciaError, UsageError
 from fiducia.metrics.compare import paired_bootstrap
 from fiducia.models import build_model
 from fiducia.reproduce import run as module
-from fiducia.reproduce.ledger import read_run, table_ledger, write_ledger
+from fiducia.reproduce.ledger import read_run, table_ledger
+from fiducia.reproduce.ledger_files import write_ledger
 from fiducia.reproduce.rows import SCALES, TABLES, Row, Table, load_table, row_recipe
 from fiducia.reproduce.run import Order, reproduce
 

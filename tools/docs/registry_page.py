@@ -9,12 +9,13 @@ from typing import Any
 from markdown_table import code, one_line, table
 
 from fiducia.augment.registry import augmentations
-from fiducia.data.source import datasets
+from fiducia.data.source import datasets, label_writers
 from fiducia.detectors import detectors
 from fiducia.heatmaps.decode import decoders
 from fiducia.losses.distances import distances
 from fiducia.losses.registry import losses
 from fiducia.models.registry import models
+from fiducia.predict.outputs import writers
 from fiducia.runtimes.registry import runtimes
 from fiducia.schemes.sets import get_scheme, scheme_names
 from fiducia.training.optim import schedules
@@ -57,6 +58,8 @@ def registry_page() -> str:
             ("name", "landmark sets", "splits", "faces", ""),
             _datasets(),
         ),
+        _part("Annotation formats", "`--to` of `fiducia data convert`.", ("name", ""), _plain(label_writers)),
+        _part("Output formats", "`--format` of `fiducia detect`.", ("name", ""), _writers()),
         _part("Detectors", "`--detector` on the command line.", ("name", ""), _plain(detectors)),
         _part("Runtimes", "`--runtime` on the command line.", ("name", "reads", ""), _runtimes()),
         _part(
@@ -105,6 +108,10 @@ def _datasets() -> Iterable[tuple[str, str, str, str, str]]:
         spec = datasets[name]
         faces = ", ".join(f"{split} {spec.counts[split]:,}" for split in spec.splits if split in spec.counts)
         yield code(name), ", ".join(spec.schemes) or "any", ", ".join(map(code, spec.splits)), faces, spec.summary
+
+
+def _writers() -> Iterable[tuple[str, str]]:
+    return ((code(name), one_line(type(writers[name]).__doc__)) for name in writers)
 
 
 def _runtimes() -> Iterable[tuple[str, str, str]]:

@@ -1,4 +1,4 @@
-"""``fiducia data check|preview|convert|suspects``: check, draw and convert data sets, and find wrong labels."""
+"""``fiducia data check|preview|convert|relabel|suspects``: check, draw, convert and relabel data sets, find wrong labels."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .options import PluginOption, ThreadsOption
 
 __all__ = ["app"]
 
-app = typer.Typer(no_args_is_help=True, help="Check, preview and convert data sets, and find wrong labels.")
+app = typer.Typer(no_args_is_help=True, help="Check, preview, convert and relabel data sets, and find wrong labels.")
 
 Source = Annotated[str, typer.Argument(metavar="NAME:ROOT", help="Data set, e.g. 300w:/data/300w or coco:faces.json.")]
 
@@ -39,7 +39,7 @@ def check(
         task = bar.add_task("images", total=None)
         report = run(source, scheme, on_progress=lambda done, total: bar.update(task, completed=done, total=total))
     typer.echo(json.dumps(report.to_json(), indent=2) if as_json else "\n".join(report.lines()))
-    for line in report.broken:
+    for line in report.examples(broken=True):
         sys.stderr.write(f"fiducia: {line}\n")
     if not report.ok:
         raise typer.Exit(1)
@@ -73,7 +73,7 @@ def preview(
 ) -> None:
     """Draw faces as training sees them, with FiFA's squares: one row per face, one column per epoch."""
     from ..errors import UsageError
-    from ..images.pixels import write_image
+    from ..images import write_image
     from ..inspect.previews import preview as run
     from ..recipes.files import load_recipe
 
@@ -110,7 +110,7 @@ def preview(
 @app.command()
 def convert(
     source: Source,
-    to: Annotated[str, typer.Option(help="Output format: coco, csv, cvat or pts.")],
+    to: Annotated[str, typer.Option(help="Output format: coco, csv, cvat, labelstudio or pts.")],
     out: Annotated[Path, typer.Option(help="Output file (.json, .csv, .xml), or directory for .pts files.")],
     split: Annotated[str | None, typer.Option(help="Split or part [default: the first split, or all].")] = None,
     scheme: Annotated[
@@ -119,21 +119,15 @@ def convert(
     threads: ThreadsOption = None,
     plugin: PluginOption = None,
 ) -> None:
-    """Convert annotations to COCO keypoint JSON, CSV, CVAT XML, or .pts files with copies of the images."""
-    from ..data.formats.coco import write_coco
-    from ..data.formats.csv_table import write_csv
-    from ..data.formats.cvat import write_cvat
-    from ..data.formats.folder import write_folder
-    from ..data.source import find_dataset, load_records
-    from ..errors import UsageError
-    from ..registry import did_you_mean
+    """Convert annotations to another format, such as COCO, CSV, CVAT, Label Studio or .pts files."""
+    from ..data.source import find_dataset, label_writers, load_records
 
-    writers = {"coco": write_coco, "csv": write_csv, "cvat": write_cvat, "pts": write_folder}
-    if to not in writers:
-        raise UsageError(f"--to {to}: no such format{did_you_mean(to, list(writers))}")
+    write = label_writers.get(to, "--to: ")
     splits = find_dataset(source)[0].splits
     records = load_records(source, split or (splits[0] if splits else "all"), scheme)
-    writers[to](out, records)
+    for line in records.remarks:
+        sys.stderr.write(f"fiducia: {line}\n")
+    write(out, records)
     typer.echo(f"{out}: {len(records):,} faces")
 
 
@@ -179,3 +173,55 @@ def suspects(
         typer.echo(str(path))
     for rank, one in enumerate(found[: min(top, 10)], start=1):
         typer.echo(f"{rank:>3}  {one.record.id}  {one.score:.1f} times the usual: {' and '.join(one.points)}")
+
+
+@app.command()
+def relabel(
+    source: Source,
+    out: Annotated[Path, typer.Option(help="Output file or directory: a new data set.")],
+    weights: Annotated[
+        list[str],
+        typer.Option(help="Weights of the networks whose predictions are averaged, with flip test-time augmentation."),
+    ],
+    share: Annotated[
+        float, typer.Option(min=0.0, max=1.0, help="How far labels move: 0 = not at all, 1 = onto the predictions.")
+    ] = 0.5,
+    style: Annotated[
+        str | None, typer.Option(help="First move all labels to the style of this part of the data set.")
+    ] = None,
+    gain: Annotated[float, typer.Option(min=0.0, max=3.0, help="Factor on the difference in style.")] = 1.0,
+    holdout: Annotated[
+        float,
+        typer.Option(
+            min=0.0, max=0.99, help="Share of faces whose labels do not change; use the val_fraction of the recipe."
+        ),
+    ] = 0.0,
+    seed: Annotated[int, typer.Option(help="Seed that chooses these faces; use the val_seed of the recipe.")] = 0,
+    to: Annotated[str, typer.Option(help="Output format.")] = "coco",
+    split: Annotated[str, typer.Option(help="Split or part of the data set.")] = "train",
+    scheme: Annotated[str | None, typer.Option(help="Landmark scheme of your own data: a name or TOML file.")] = None,
+    box_source: Annotated[str, typer.Option(help="Boxes for the crops: landmarks or dataset.")] = "landmarks",
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
+    threads: ThreadsOption = None,
+    plugin: PluginOption = None,
+) -> None:
+    """Move labels towards the predictions of trained networks, and write them as a new data set."""
+    from .relabel import relabel_data
+
+    lines = relabel_data(
+        source,
+        out,
+        weights,
+        to=to,
+        split=split,
+        scheme=scheme,
+        share=share,
+        style=style,
+        gain=gain,
+        holdout=holdout,
+        seed=seed,
+        box_source=box_source,
+        device=device,
+    )
+    for line in lines:
+        typer.echo(line)

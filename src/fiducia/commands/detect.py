@@ -39,7 +39,8 @@ def detect(
     plugin: PluginOption = None,
 ) -> None:
     """Detect faces and their landmarks in images. Write JSON, annotated images, .pts, CSV or COCO files."""
-    from ..predict.outputs import check_formats, detect_paths
+    from ..predict.detect import detect_paths
+    from ..predict.outputs import check_formats
     from ..predict.predictor import load
 
     formats = tuple(part.strip() for part in format_.split(","))

@@ -39,6 +39,18 @@ def _cell(value: Any) -> str:
     return f"{value:,}" if isinstance(value, int) else str(value)
 
 
+def _model_row(row: dict[str, Any]) -> dict[str, Any]:
+    """Return a network's row for the terminal; a family of networks has no counts."""
+    measured = row["params"] is not None
+    return {
+        "name": row["name"] if measured else f"{row['name']}NAME",
+        "params": f"{row['params'] / 1e6:.2f} M" if measured else "",
+        "gmac": f"{row['gmac']:.3g}" if measured else "",
+        "input": row["input"],
+        "about": row["about"],
+    }
+
+
 @app.command()
 def models(
     as_json: JsonOption = False,
@@ -51,7 +63,7 @@ def models(
 
     rows = describe_models(points)
     if not as_json:
-        rows = [{**r, "params": f"{r['params'] / 1e6:.2f} M", "gmac": f"{r['gmac']:.3g}"} for r in rows]
+        rows = [_model_row(row) for row in rows]
     _show(rows, as_json)
 
 

@@ -41,7 +41,7 @@ def reproduce(
 ) -> None:
     """Train and evaluate the rows of a table of the paper. Finished runs are kept."""
     from ..errors import FiduciaError, UsageError
-    from ..reproduce.ledger import write_ledger
+    from ..reproduce.ledger_files import write_ledger
     from ..reproduce.rows import BUDGETS, load_table
     from ..reproduce.run import Order
     from ..reproduce.run import reproduce as run

@@ -30,6 +30,7 @@ def info(
     if as_json:
         typer.echo(json.dumps(card, indent=2))
         return
+    card.pop("scheme_table")
     for key, value in card.items():
         if value not in (None, "", [], {}):
             shown = value if isinstance(value, str) else json.dumps(value)
@@ -109,13 +110,28 @@ def join(
 
 @app.command()
 def convert(
-    source: Annotated[Path, typer.Argument(help="ViT state dict with CLIP, FaRL or timm keys, .safetensors or .pth.")],
-    out: Annotated[Path, typer.Option(help="Output file, *.safetensors, with timm's parameter names.")],
+    source: Annotated[Path, typer.Argument(help="Published checkpoint: .pth of tensors, or .safetensors.")],
+    target: Annotated[Path | None, typer.Argument(metavar="[OUT]", help="Output file, *.safetensors.")] = None,
+    kind: Annotated[
+        str,
+        typer.Option(
+            "--from", metavar="KIND", help="Kind of checkpoint: hrnet, adnet, fan, farl, ..., or vit for an encoder."
+        ),
+    ] = "vit",
+    out: Annotated[Path | None, typer.Option(help="Output file, as an option.")] = None,
     threads: ThreadsOption = None,
     plugin: PluginOption = None,
 ) -> None:
-    """Convert the state dict of a backbone to safetensors with timm's names. No code in the file is executed."""
-    from ..weights.backbone import convert_backbone
+    """Convert a published checkpoint to a weight file with a model card. No code in the checkpoint is executed."""
+    from ..errors import UsageError
+    from ..weights.convert import convert_checkpoint
 
-    count = convert_backbone(source, out)
-    typer.echo(f"{out}: {count} tensors")
+    if (target is None) == (out is None):
+        raise UsageError("name the file to write once: fiducia weights convert --from KIND FILE OUT")
+    place = target or out
+    assert place is not None
+    card, count = convert_checkpoint(kind, source, place)
+    what = (
+        f"{card.model}, {card.num_points} points ({card.scheme}), {card.size} px" if card is not None else "an encoder"
+    )
+    typer.echo(f"{place}: {what}, {count} tensors")

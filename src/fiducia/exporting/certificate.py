@@ -17,9 +17,9 @@ import torch
 from .._version import __version__
 from ..files import write_atomic
 from ..geometry import affine_apply, affine_invert, box_to_crop, tight_box
-from ..images.pixels import crop, read_image
+from ..images import crop, read_image
 from ..metrics.figures import score
-from ..schemes.sets import Scheme
+from ..schemes.sets import Scheme, get_scheme
 from ..structures import Record, Runtime
 from ..weights.card import WeightCard
 
@@ -81,7 +81,7 @@ def certify(
     crops, to_crop = _crops(faces, card.size, card.scale, card.box_source)
     points = [_points(which, crops) for which in (before, after)]
     truth = None
-    if faces[0].scheme == scheme.name:
+    if get_scheme(faces[0].scheme).names == scheme.names:
         truth = np.stack([face.xy for face in faces])
     figures = compare(points[0], points[1], to_crop, truth, scheme)
     figure, limit = LIMITS[precision]

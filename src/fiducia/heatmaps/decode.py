@@ -39,8 +39,8 @@ class Decoder:
         read: from maps ``(B, K, h, w)`` to points ``(B, K, 2)`` in map cells; it must be traceable by ``torch.export``.
         within: how far off it may be at most, in cells along one axis, on an ideal map of sigma 1.4 to 1.7 cells whose peak is
             six cells or more from the border; a contract test holds it to that.
-        takes: ``values``: maps in [0, 1], ideally a Gaussian with peak 1; ``raw``: the network's final maps before any
-            activation, ideally the logarithm of a Gaussian.
+        takes: ``values``: maps in [0, 1], ideally a Gaussian with peak 1, though linear maps may lie below 0 and above 1;
+            ``raw``: the network's final maps before any activation, ideally the logarithm of a Gaussian.
         about: one line.
     """
 
@@ -105,13 +105,17 @@ def decode_maps(maps: Tensor, method: str, *, size: int, linear: bool = False, s
         was trained on; the spread where it was asked for.
     """
     maps = maps.float()
-    values = maps.clamp(0.0, 1.0) if linear else torch.sigmoid(maps)
+    # Linear maps are read as they stand: clamped to [0, 1] a peak above 1 would be a plateau, and the side on which it falls
+    # less below 0 could not be told.
+    values = maps if linear else torch.sigmoid(maps)
     decoder = decoders[method]
     cells, confidence = decoder(maps if decoder.takes == "raw" else values), values.flatten(2).amax(-1)
-    weights = None if not spread else maps.flatten(2).softmax(-1).view_as(maps) if decoder.takes == "raw" else values
+    weights = None
+    if spread:
+        weights = maps.flatten(2).softmax(-1).view_as(maps) if decoder.takes == "raw" else values.clamp(min=0.0)
     return Prediction(
         points=to_crop_pixels(cells, maps.shape[-1], size),
-        confidence=confidence,
+        confidence=confidence.clamp(0.0, 1.0),
         spread=None if weights is None else map_spread(weights, size),
     )
 

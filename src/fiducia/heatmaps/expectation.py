@@ -12,7 +12,11 @@ __all__ = ["expectation", "integral"]
 
 @register("expectation", within=0.05)
 def expectation(p: Tensor) -> Tensor:
-    """Mean position, weighted by the map's values (FaRL, training and test); losses train through it."""
+    """Mean position, weighted by the map's values (FaRL, training and test); losses train through it.
+
+    A value below 0, of a map that is regressed directly, counts as 0.
+    """
+    p = p.clamp(min=0.0)
     h, w = p.shape[-2:]
     columns = torch.arange(w, dtype=p.dtype, device=p.device)
     rows = torch.arange(h, dtype=p.dtype, device=p.device)

@@ -18,6 +18,6 @@ def quarter(p: Tensor) -> Tensor:
     near = window(p, 1, x, y)
     step = torch.stack([near[..., 1, 2] - near[..., 1, 0], near[..., 2, 1] - near[..., 0, 1]], dim=-1)
     h, w = p.shape[-2:]
-    # At the border there is no neighbour to compare with, and the published code takes no step either.
-    inner = torch.stack([(x > 0) & (x < w - 1), (y > 0) & (y < h - 1)], dim=-1)
-    return torch.stack([x, y], dim=-1).to(p.dtype) + 0.25 * step.sign() * inner
+    # A peak on the border lacks a neighbour; the published code then takes no step, in x or in y.
+    inner = (x > 0) & (x < w - 1) & (y > 0) & (y < h - 1)
+    return torch.stack([x, y], dim=-1).to(p.dtype) + 0.25 * step.sign() * inner[..., None]

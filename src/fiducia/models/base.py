@@ -119,7 +119,8 @@ class LandmarkModel(nn.Module, ABC):
 
         Confidence is the largest value of the map, in [0, 1]; ``spread`` is the covariance of the map's mass.
         """
-        return decode_maps(output.heatmaps[-1], self.check_method(method), size=self.size, linear=output.linear)
+        maps, name = output.heatmaps[-1], self.check_method(method)
+        return decode_maps(maps, name, size=self.size, linear=output.linear, spread=True)
 
     def decode_points(self, output: ModelOutput, confidence: Tensor | None = None) -> Prediction:
         """Return the final points as they are; confidence is 1 where none is given."""

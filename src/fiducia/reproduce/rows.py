@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict
 
 from ..errors import UsageError
 from ..metrics.published import system
-from ..models.build import models
+from ..models.registry import models
 from ..recipes.files import load_recipe, table_file
 from ..recipes.sections import Recipe
 from ..registry import did_you_mean

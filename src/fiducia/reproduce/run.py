@@ -23,7 +23,8 @@ from ..recipes.files import load_recipe
 from ..recipes.sections import Recipe
 from ..training.faces import split_records
 from ..training.run import train
-from .ledger import RESULT, read_run, write_ledger
+from .ledger import RESULT, read_run
+from .ledger_files import write_ledger
 from .rows import BUDGETS, SCALES, Row, Table, load_table, row_recipe
 
 __all__ = ["Order", "Run", "plan", "reproduce"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from ..models.registry import merge_options, models
+from ..models.registry import find_preset, merge_options
 from ..recipes.sections import Recipe
 from ..schemes.sets import Scheme
 from ..weights.card import WeightCard
@@ -27,7 +27,7 @@ def run_card(
         date: ISO date.
     """
     data = recipe.data
-    preset = models[recipe.model.name]
+    preset = find_preset(recipe.model.name)
     return WeightCard(
         name=recipe.name,
         model=recipe.model.name,

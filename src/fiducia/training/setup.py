@@ -16,7 +16,7 @@ from ..losses.registry import losses
 from ..losses.targets import HeatmapTargets
 from ..models.base import LandmarkModel
 from ..models.build import build_model
-from ..models.registry import models
+from ..models.registry import find_preset
 from ..recipes.sections import LossConfig, Recipe
 from ..registry import did_you_mean
 from ..schemes.sets import Scheme, SchemeError, get_scheme
@@ -32,7 +32,7 @@ def resolve(recipe: Recipe) -> Recipe:
     Raises:
         UsageError: an unknown network.
     """
-    size = recipe.data.size or models.get(recipe.model.name, "model.name: ").size
+    size = recipe.data.size or find_preset(recipe.model.name).size
     return recipe.model_copy(update={"data": recipe.data.model_copy(update={"size": size})})
 
 

@@ -1,4 +1,4 @@
-"""Pre-trained ViTs from local files: CLIP, FaRL and timm keys, safetensors or weights-only ``.pth``."""
+"""Pre-trained encoders from local files: ViTs under CLIP's, FaRL's or timm's names, and ResNets; safetensors or plain ``.pth``."""
 
 from __future__ import annotations
 
@@ -63,6 +63,10 @@ def read_state(path: Path) -> dict[str, Tensor]:
         if isinstance(found, dict) and isinstance(found.get(key), dict):
             found = found[key]
     tensors = {k: v for k, v in found.items() if isinstance(v, Tensor)} if isinstance(found, dict) else {}
+    if not tensors and isinstance(found, dict):
+        # A file of several networks, such as PFLD's: the key of each goes before the names of its tensors.
+        parts = {part: inner for part, inner in found.items() if isinstance(inner, dict)}
+        tensors = {f"{p}.{k}": v for p, inner in parts.items() for k, v in inner.items() if isinstance(v, Tensor)}
     if not tensors:
         raise FiduciaError(f"{path}: no tensors in it; expected a state dict")
     return tensors
@@ -88,32 +92,41 @@ def to_timm_names(state: dict[str, Tensor]) -> dict[str, Tensor]:
 
 
 def load_backbone(model: LandmarkModel, path: Path) -> int:
-    """Load a pre-trained ViT into a network's encoder; the position embedding is resized to its grid.
+    """Load pre-trained weights into a network's encoder.
+
+    A ViT takes CLIP's, FaRL's and timm's names, and its position embedding is resized to its grid. Any other encoder takes its
+    own names, which are torchvision's for ResNets and timm's for timm's; more tensors, such as a classifier's, are ignored.
 
     Returns:
-        how many tensors were loaded: all of the ViT's.
+        how many tensors were loaded: all of the encoder's.
 
     Raises:
-        UsageError: the network has no ViT with a patch embedding to load into.
+        UsageError: the network has no encoder to load into.
         FiduciaError: unreadable, or of another width, depth or patch.
     """
-    vit = model.encoder()
-    if not isinstance(vit, ViT):
+    encoder = model.encoder()
+    if encoder is None:
         raise UsageError(
-            "model.backbone_weights: this network has no ViT with a patch embedding; take fifa_base or vit_base"
+            "model.backbone_weights: this network has no ViT with a patch embedding and no other encoder to load into; take "
+            "fifa_base, vit_base or farl"
         )
-    state = to_timm_names(read_state(path))
-    if "pos_embed" in state:
-        state["pos_embed"] = resize_position(state["pos_embed"], vit.grid, vit.prefix)
-    own = vit.state_dict()
+    state = read_state(path)
+    if isinstance(encoder, ViT):
+        state, names = to_timm_names(state), "a ViT with timm's, CLIP's or FaRL's parameter names"
+        if "pos_embed" in state:
+            state["pos_embed"] = resize_position(state["pos_embed"], encoder.grid, encoder.prefix)
+    else:
+        state = {name.removeprefix("module."): tensor for name, tensor in state.items()}
+        names = "the encoder's own parameter names, as torchvision or timm writes them"
+    own = {name: tensor for name, tensor in encoder.state_dict().items() if not name.endswith("num_batches_tracked")}
     for name, tensor in own.items():
         if name not in state:
-            raise FiduciaError(f"{path}: lacks {name}; expected a ViT with timm's, CLIP's or FaRL's parameter names")
+            raise FiduciaError(f"{path}: lacks {name}; expected {names}")
         if state[name].shape != tensor.shape:
             raise FiduciaError(
                 f"{path}: {name} is {tuple(state[name].shape)}, the network's is {tuple(tensor.shape)}; set model.options to match"
             )
-    vit.load_state_dict({name: state[name] for name in own})
+    encoder.load_state_dict({name: state[name] for name in own}, strict=False)
     return len(own)
 
 

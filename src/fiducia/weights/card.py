@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from ..errors import FiduciaError
 from ..models.build import upgrade_options
-from ..models.registry import models
+from ..models.registry import find_preset
 from ..schemes.sets import Scheme, SchemeError, get_scheme, scheme_from_table, scheme_names
 
 __all__ = ["FORMAT", "WeightCard", "card_scheme"]
@@ -96,7 +96,7 @@ class WeightCard(BaseModel):
     def upgraded(self) -> WeightCard:
         """Return the card in this version's form: network options of format 1 become groups, a committee an ensemble."""
         name = self.network
-        options = upgrade_options(models.get(name, f"{self.name}: "), self.options)
+        options = upgrade_options(find_preset(name, f"{self.name}: "), self.options)
         members = options.get("members")
         if isinstance(members, list):
             options["members"] = [_upgraded_member(member) for member in members]
@@ -104,7 +104,7 @@ class WeightCard(BaseModel):
 
 
 def _upgraded_member(member: dict[str, Any]) -> dict[str, Any]:
-    entry = models.get(str(member.get("model", "")), "a member of an ensemble: ")
+    entry = find_preset(str(member.get("model", "")), "a member of an ensemble: ")
     head: dict[str, Any] = {key: member[key] for key in ("model", "size") if key in member}
     return {**head, **upgrade_options(entry, {k: v for k, v in member.items() if k not in head})}
 

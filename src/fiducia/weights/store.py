@@ -16,7 +16,7 @@ from ..errors import FiduciaError, UsageError
 from ..files import write_atomic
 from ..models.base import LandmarkModel
 from ..models.build import build_model
-from ..models.registry import models
+from ..models.registry import is_registered, models
 from ..registry import did_you_mean
 from .card import WeightCard, card_scheme
 from .places import SHIPPED, find_weights, load_saved_plugins, shipped_names
@@ -124,7 +124,7 @@ def read_weights(name: str | Path) -> tuple[dict[str, Tensor], WeightCard]:
     state, card = _read(path)
     load_saved_plugins(name)
     for network in card.networks:
-        if network not in models:
+        if not is_registered(network):
             cure = (
                 f"; it comes from the plugin {', '.join(card.plugins)}: give --plugin FILE.py" if card.plugins else ""
             )

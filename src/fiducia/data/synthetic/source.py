@@ -21,7 +21,7 @@ import numpy.typing as npt
 
 from ...errors import FiduciaError, UsageError
 from ...files import write_atomic
-from ...images.pixels import write_image
+from ...images import write_image
 from ...registry import did_you_mean
 from ...structures import Record
 from ..source import DatasetSpec, datasets
@@ -180,7 +180,7 @@ def _cache() -> Path:
 def _digest() -> str:
     """Return 12 hex digits that change with the drawing code and the libraries that it draws with."""
     total = hashlib.sha256(f"{cv2.__version__} {np.__version__}".encode())
-    for path in sorted(Path(__file__).parent.glob("synthetic*.py")):
+    for path in sorted(Path(__file__).parent.glob("*.py")):
         total.update(path.read_bytes())
     return total.hexdigest()[:12]
 

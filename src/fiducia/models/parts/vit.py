@@ -36,10 +36,6 @@ class Attention(nn.Module):
             mixed = F.scaled_dot_product_attention(q, k, v)
         return self.proj(mixed.transpose(1, 2).reshape(b, n, d))
 
-    def macs(self, x: Tensor) -> int:
-        """Return the multiply-adds of the two products that no layer owns: queries by keys, weights by values."""
-        return 2 * x.shape[0] * x.shape[1] ** 2 * x.shape[2]
-
 
 class Mlp(nn.Module):
     """Two linear layers round an activation."""
