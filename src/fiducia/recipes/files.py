@@ -68,6 +68,11 @@ def load_recipe(name: str | Path, overrides: Iterable[str] = ()) -> Recipe:
 
     Raises:
         UsageError: unreadable file, unknown key (with the nearest known one), or a value of the wrong kind.
+
+    Example:
+        >>> recipe = load_recipe("fifa_tiny", ["train.epochs=60", "loss.similarity.weight=0.01"])
+        >>> recipe.train.epochs, recipe.loss["similarity"].weight
+        (60, 0.01)
     """
     path = find_recipe(name)
     table = _read(path)
