@@ -1,0 +1,84 @@
+"""What the detectors share: boxes to the landmark box, doubles, the order of faces, scores as probabilities."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ..errors import FiduciaError
+from ..geometry import box_iou
+from ..structures import Detection
+
+Array = npt.NDArray[np.float64]
+Image = npt.NDArray[np.uint8]
+
+__all__ = ["MIN_SCORE", "best_first", "check_image", "keep_surest", "probability", "suppress", "to_landmark_box"]
+
+MIN_SCORE = 0.5
+"""Faces that are less likely than this are left out, unless the user says otherwise. ``docs/detect.md`` says what it costs."""
+
+
+def check_image(image: Any) -> Image:
+    """Return an image that a detector can use.
+
+    Raises:
+        FiduciaError: not uint8, or not of the shape ``(H, W, 3)`` with at least one pixel.
+    """
+    array = np.asarray(image)
+    if array.dtype != np.uint8 or array.ndim != 3 or array.shape[2] != 3 or array.size == 0:
+        raise FiduciaError(f"a detector takes a uint8 RGB image (H, W, 3); found {array.dtype} {array.shape}")
+    return array
+
+
+def to_landmark_box(box: npt.ArrayLike, relation: Sequence[float]) -> Array:
+    """Move and scale a detector's box ``(4,)`` towards the tight box of the landmarks; the same frame comes back.
+
+    Args:
+        box: x1 y1 x2 y2.
+        relation: shift of the centre in x and y as a share of the box's width and height, factor on its width and on
+            its height.
+    """
+    x1, y1, x2, y2 = np.asarray(box, dtype=np.float64)
+    dx, dy, fw, fh = relation
+    w, h = x2 - x1, y2 - y1
+    cx, cy = (x1 + x2) / 2 + dx * w, (y1 + y2) / 2 + dy * h
+    return np.array([cx - fw * w / 2, cy - fh * h / 2, cx + fw * w / 2, cy + fh * h / 2])
+
+
+def probability(score: npt.ArrayLike, slope: float, offset: float) -> Array:
+    """Return logistic calibration ``1 / (1 + exp(-(slope * score + offset)))``, in (0, 1) (Platt 1999)."""
+    return 1.0 / (1.0 + np.exp(-(slope * np.asarray(score, dtype=np.float64) + offset)))
+
+
+def keep_surest(boxes: npt.ArrayLike, scores: npt.ArrayLike, overlap: float) -> npt.NDArray[np.intp]:
+    """Return the places of the boxes ``(N, 4)`` that no surer box overlaps by an IoU above ``overlap``, surest first."""
+    table = np.asarray(boxes, dtype=np.float64).reshape(-1, 4)
+    order = np.argsort(-np.asarray(scores, dtype=np.float64), kind="stable")
+    kept: list[int] = []
+    while len(order):
+        first, order = order[0], order[1:]
+        kept.append(int(first))
+        order = order[box_iou(table[first], table[order])[0] <= overlap]
+    return np.array(kept, dtype=np.intp)
+
+
+def suppress(found: Sequence[Detection], overlap: float = 0.45) -> list[Detection]:
+    """Drop every box that overlaps a surer one by an IoU above ``overlap``; the rest comes back best first."""
+    kept = keep_surest([d.box for d in found], [d.score for d in found], overlap)
+    return best_first([found[i] for i in kept])
+
+
+def best_first(found: Sequence[Detection]) -> list[Detection]:
+    """Order faces: the surest first, by scores rounded to hundredths; among equals the one with the largest box.
+
+    Rounding lets size decide between faces that are all but certain, as most are.
+    """
+    return sorted(found, key=lambda d: (-round(d.score, 2), -_area(d.box)))
+
+
+def _area(box: Array) -> float:
+    return math.prod(float(side) for side in box[2:] - box[:2])
