@@ -13,7 +13,7 @@ from ..structures import Detection
 from .base import MIN_SCORE, Image, check_image
 from .candidates import Candidates
 from .registry import detectors, no_file
-from .turned import TURNED, Upright
+from .turned import LIKELY, TURNED, Upright
 from .views import Pyramid
 from .yunet import OVERLAP, YuNet
 from .yunet_file import YuNetFile, shipped_file
@@ -45,8 +45,8 @@ class AutoDetector:
     """Looks small first, and again where that is not enough.
 
     1. The photograph at a longest side of 320 pixels: about 5 ms. If a face is found and none is small, that is all.
-    2. Else at 640, at 1,280, and (where small faces were seen) up to 4,096 in tiles, until no face is small in the view.
-    3. Nothing found: once at 160, then on copies turned by 90, 180 and 270 degrees.
+    2. Else at 640; and where small faces were seen at 1,280 and 4,096, in tiles, until no face is small in the view.
+    3. No likely face: once at 160, then copies turned by 90, 180 and 270 degrees, then at 1,280.
     4. A doubtful face is looked at on its own in four turns (:mod:`fiducia.detectors.turned`). YuNet sees many a face
        that lies on its side or upside down, but lays the five points out as if it were upright; the right turn has the
        higher score. If one is found turned, the photograph is looked at in that turn too.
@@ -71,44 +71,56 @@ class AutoDetector:
         Raises:
             FiduciaError: another kind of array.
         """
+        return self.candidates(image).detections(*self._network.file.calibration, self.min_score)
+
+    def candidates(self, image: Image) -> Candidates:
+        """Return all faces, the unlikely ones too, with the network's own scores; the calibration is fitted to these."""
         pyramid = Pyramid(check_image(image))
         height, width = image.shape[:2]
         found = self._sizes(pyramid, 0).inside(width, height)
-        if not (found.score >= FOUND).any():
+        if not _any(found, LIKELY):
             found = self._turned_copies(pyramid, found)
         found, turns = self._upright(pyramid, found)
+        if not _any(found, FOUND) and ENLARGE_BLIND * pyramid.longest >= pyramid.side_for(SIZES[2]):
+            found = Candidates.join([found, *self._look(pyramid, pyramid.side_for(SIZES[2]), 0)], OVERLAP)
         for turn in turns:
             found = Candidates.join([found, self._sizes(pyramid, turn)], OVERLAP)
         found = self._upright.refine(pyramid, _one_way_up(found))
-        return found.inside(width, height).detections(*self._network.file.calibration, self.min_score)
+        return found.inside(width, height)
 
     def _sizes(self, pyramid: Pyramid, turn: int) -> Candidates:
-        """Look at one size after another until no face is small."""
+        """Look at one size after another until faces are found and none is small; at two sizes where there is no face."""
         found = Candidates.none()
         side = 0.0
-        for size in SIZES:
-            limit = ENLARGE_FIRST if side == 0 else ENLARGE if (found.score >= SEEN).any() else ENLARGE_BLIND
+        for number, size in enumerate(SIZES):
+            limit = ENLARGE_FIRST if number == 0 else ENLARGE if _any(found, SEEN) else ENLARGE_BLIND
             longest = min(pyramid.side_for(size), limit * pyramid.longest)
-            if longest < GAIN * side or (size > TILE and not len(found)):
+            if longest < GAIN * side:
                 break
             side = longest
-            views = pyramid.tiles(side, TILE, turn)
-            found = Candidates.join([found, *(self._network(view) for view in views)], OVERLAP)
+            found = Candidates.join([found, *self._look(pyramid, side, turn)], OVERLAP)
             there = found.take(found.score >= SEEN)
             smallest = math.sqrt(float(there.sides.prod(axis=1).min(initial=np.inf))) * side / pyramid.longest
-            if smallest >= SMALL and (there.score >= FOUND).any():
+            if smallest >= SMALL and (number > 0 or _any(found, FOUND)):
                 break
         return found
+
+    def _look(self, pyramid: Pyramid, side: float, turn: int) -> list[Candidates]:
+        return [self._network(view) for view in pyramid.tiles(side, TILE, turn)]
 
     def _turned_copies(self, pyramid: Pyramid, found: Candidates) -> Candidates:
         """Look for one huge face, and then for turned ones."""
         huge = self._network(pyramid.whole(pyramid.side_for(HUGE)))
         found = Candidates.join([found, huge], OVERLAP)
-        if (found.score >= FOUND).any():
+        if _any(found, LIKELY):
             return found
         side = min(pyramid.side_for(SIZES[0]), ENLARGE_FIRST * pyramid.longest)
         turned = [self._network(pyramid.whole(side, turn)) for turn in (1, 2, 3)]
         return Candidates.join([found, *turned], OVERLAP)
+
+
+def _any(found: Candidates, score: float) -> bool:
+    return bool((found.score >= score).any())
 
 
 def _one_way_up(found: Candidates) -> Candidates:

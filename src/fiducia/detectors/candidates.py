@@ -20,6 +20,8 @@ class Candidates:
     """N faces that were found, before their score is a probability.
 
     Attributes:
+        head: ``(N, 4)`` squares about the centres of the network's own boxes, of the same area. Which way up the network
+            took a face for does not move them, so doubles are told by them.
         own: ``(N, 4)`` landmark boxes in each face's own frame: to be turned by ``roll`` about their centres.
         roll: ``(N,)`` angle of each face, radians.
         tilt: ``(N,)`` the same within the view in which the face was seen.
@@ -27,6 +29,7 @@ class Candidates:
         score: ``(N,)`` the network's own score in [0, 1].
     """
 
+    head: Array
     own: Array
     roll: Array
     tilt: Array
@@ -37,19 +40,20 @@ class Candidates:
     def none(cls) -> Candidates:
         """Return no face."""
         zero = np.zeros(0)
-        return cls(np.zeros((0, 4)), zero, zero, np.zeros((0, 5, 2)), zero)
+        return cls(np.zeros((0, 4)), np.zeros((0, 4)), zero, zero, np.zeros((0, 5, 2)), zero)
 
     @classmethod
     def join(cls, parts: Sequence[Candidates], overlap: float) -> Candidates:
         """Return all faces of several views, surest first, without those that a surer one overlaps by more than an IoU."""
         whole = cls(
+            np.concatenate([p.head for p in parts]),
             np.concatenate([p.own for p in parts]),
             np.concatenate([p.roll for p in parts]),
             np.concatenate([p.tilt for p in parts]),
             np.concatenate([p.points for p in parts]),
             np.concatenate([p.score for p in parts]),
         )
-        return whole.take(keep_surest(whole.boxes, whole.score, overlap))
+        return whole.take(keep_surest(whole.head, whole.score, overlap))
 
     def __len__(self) -> int:
         return len(self.score)
@@ -65,7 +69,7 @@ class Candidates:
     @property
     def centres(self) -> Array:
         """``(N, 2)``."""
-        return (self.own[:, :2] + self.own[:, 2:]) / 2
+        return _centres(self.own)
 
     @property
     def sides(self) -> Array:
@@ -80,7 +84,8 @@ class Candidates:
 
     def take(self, which: np.ndarray) -> Candidates:
         """Return some of the faces, by places or by a mask."""
-        return Candidates(self.own[which], self.roll[which], self.tilt[which], self.points[which], self.score[which])
+        parts = (self.head, self.own, self.roll, self.tilt, self.points, self.score)
+        return Candidates(*(part[which] for part in parts))
 
     def mapped(self, to_photo: Array) -> Candidates:
         """Return the faces of a view in the photograph's pixels.
@@ -91,14 +96,14 @@ class Candidates:
         linear = to_photo[:, :2]
         grow = np.sqrt(np.linalg.det(linear))
         angle = np.arctan2(linear[1, 0] - linear[0, 1], linear[0, 0] + linear[1, 1])
-        centres, half = affine_apply(to_photo, self.centres), grow * self.sides / 2
+
+        def moved(boxes: Array) -> Array:
+            centres, half = affine_apply(to_photo, _centres(boxes)), grow * (boxes[:, 2:] - boxes[:, :2]) / 2
+            return np.concatenate([centres - half, centres + half], axis=1)
+
         roll = (self.roll + angle + np.pi) % (2 * np.pi) - np.pi
         return Candidates(
-            np.concatenate([centres - half, centres + half], axis=1),
-            roll,
-            self.tilt,
-            affine_apply(to_photo, self.points),
-            self.score,
+            moved(self.head), moved(self.own), roll, self.tilt, affine_apply(to_photo, self.points), self.score
         )
 
     def inside(self, width: int, height: int) -> Candidates:
@@ -123,3 +128,7 @@ class Candidates:
                 for i in np.flatnonzero(sure >= min_score)
             ]
         )
+
+
+def _centres(boxes: Array) -> Array:
+    return (boxes[:, :2] + boxes[:, 2:]) / 2

@@ -99,7 +99,8 @@ def _landmark_boxes(rows: Array, step: Array) -> Candidates:
     centres = middle + (turn @ (side * shift)[:, :, None])[:, :, 0]
     half = side * np.exp(size) / 2
     own = np.concatenate([centres - half, centres + half], axis=1)
-    return Candidates(own, roll, roll, points, rows[:, 14])
+    head = np.concatenate([middle - side / 2, middle + side / 2], axis=1)
+    return Candidates(head, own, roll, roll, points, rows[:, 14])
 
 
 class YuNetDetector:
@@ -140,13 +141,17 @@ class YuNetDetector:
         Raises:
             FiduciaError: another kind of array.
         """
+        return self.candidates(image).detections(*self._network.file.calibration, self.min_score)
+
+    def candidates(self, image: Image) -> Candidates:
+        """Return all faces, the unlikely ones too, with the network's own scores; the calibration is fitted to these."""
         pyramid = Pyramid(check_image(image))
         side = pyramid.longest
         shown = min(side, pyramid.side_for(self.longest))
         shown = max(shown, min(pyramid.side_for(self.smallest), 4 * side))
         found = self._network(pyramid.whole(shown))
         height, width = image.shape[:2]
-        return found.inside(width, height).detections(*self._network.file.calibration, self.min_score)
+        return found.inside(width, height)
 
 
 @detectors.register("yunet")
