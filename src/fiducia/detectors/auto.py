@@ -15,7 +15,8 @@ from .candidates import Candidates
 from .registry import detectors, no_file
 from .turned import LIKELY, TURNED, Upright
 from .views import Pyramid
-from .yunet import OVERLAP, YuNet
+from .yunet import YuNet
+from .yunet_constants import CALIBRATION
 from .yunet_file import YuNetFile, shipped_file
 
 __all__ = ["AutoDetector"]
@@ -37,6 +38,8 @@ GAIN = 1.4
 """A larger view is not worth its time below this factor over the one before."""
 HUGE = 160
 """Size of one more look where nothing was found: a face that fills the picture is found in a small view."""
+LARGE = 200.0
+"""Faces larger than this in a view, in pixels, are left to the smaller view before it: the network sees parts of them."""
 SEEN, FOUND = 0.25, 0.6
 """Network scores from which on a face may be there, and is there: a look with no face that is there is not the last."""
 
@@ -62,7 +65,7 @@ class AutoDetector:
 
     def __init__(self, file: YuNetFile | None = None, min_score: float = MIN_SCORE) -> None:
         self.min_score = min_score
-        self._network = YuNet(file or shipped_file("yunet_n"), least=0.1)
+        self._network = YuNet(file or shipped_file("yunet_n"))
         self._upright = Upright(self._network)
 
     def __call__(self, image: Image) -> list[Detection]:
@@ -71,7 +74,7 @@ class AutoDetector:
         Raises:
             FiduciaError: another kind of array.
         """
-        return self.candidates(image).detections(*self._network.file.calibration, self.min_score)
+        return self.candidates(image).detections(*CALIBRATION["auto"], self.min_score)
 
     def candidates(self, image: Image) -> Candidates:
         """Return all faces, the unlikely ones too, with the network's own scores; the calibration is fitted to these."""
@@ -82,9 +85,9 @@ class AutoDetector:
             found = self._turned_copies(pyramid, found)
         found, turns = self._upright(pyramid, found)
         if not _any(found, FOUND) and ENLARGE_BLIND * pyramid.longest >= pyramid.side_for(SIZES[2]):
-            found = Candidates.join([found, *self._look(pyramid, pyramid.side_for(SIZES[2]), 0)], OVERLAP)
+            found = Candidates.join([found, *self._look(pyramid, pyramid.side_for(SIZES[2]), 0)])
         for turn in turns:
-            found = Candidates.join([found, self._sizes(pyramid, turn)], OVERLAP)
+            found = Candidates.join([found, self._sizes(pyramid, turn)])
         found = self._upright.refine(pyramid, _one_way_up(found))
         return found.inside(width, height)
 
@@ -98,7 +101,10 @@ class AutoDetector:
             if longest < GAIN * side:
                 break
             side = longest
-            found = Candidates.join([found, *self._look(pyramid, side, turn)], OVERLAP)
+            seen = Candidates.join(self._look(pyramid, side, turn))
+            if _any(found, SEEN):
+                seen = seen.take((seen.head[:, 2] - seen.head[:, 0]) * side / pyramid.longest < LARGE)
+            found = Candidates.join([found, seen])
             there = found.take(found.score >= SEEN)
             smallest = math.sqrt(float(there.sides.prod(axis=1).min(initial=np.inf))) * side / pyramid.longest
             if smallest >= SMALL and (number > 0 or _any(found, FOUND)):
@@ -111,12 +117,12 @@ class AutoDetector:
     def _turned_copies(self, pyramid: Pyramid, found: Candidates) -> Candidates:
         """Look for one huge face, and then for turned ones."""
         huge = self._network(pyramid.whole(pyramid.side_for(HUGE)))
-        found = Candidates.join([found, huge], OVERLAP)
+        found = Candidates.join([found, huge])
         if _any(found, LIKELY):
             return found
         side = min(pyramid.side_for(SIZES[0]), ENLARGE_FIRST * pyramid.longest)
         turned = [self._network(pyramid.whole(side, turn)) for turn in (1, 2, 3)]
-        return Candidates.join([found, *turned], OVERLAP)
+        return Candidates.join([found, *turned])
 
 
 def _any(found: Candidates, score: float) -> bool:

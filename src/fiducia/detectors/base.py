@@ -54,15 +54,27 @@ def probability(score: npt.ArrayLike, slope: float, offset: float) -> Array:
     return 1.0 / (1.0 + np.exp(-(slope * np.asarray(score, dtype=np.float64) + offset)))
 
 
-def keep_surest(boxes: npt.ArrayLike, scores: npt.ArrayLike, overlap: float) -> npt.NDArray[np.intp]:
-    """Return the places of the boxes ``(N, 4)`` that no surer box overlaps by an IoU above ``overlap``, surest first."""
+def keep_surest(
+    boxes: npt.ArrayLike, scores: npt.ArrayLike, overlap: float, inside: float = 1.0
+) -> npt.NDArray[np.intp]:
+    """Return the places of the boxes that are no doubles of a surer box, surest first.
+
+    Args:
+        boxes: ``(N, 4)``.
+        scores: ``(N,)``.
+        overlap: a double overlaps the surer box by an IoU above this, ...
+        inside: ... or shares more than this part of the smaller of the two.
+    """
     table = np.asarray(boxes, dtype=np.float64).reshape(-1, 4)
+    areas = (table[:, 2:] - table[:, :2]).prod(axis=1)
     order = np.argsort(-np.asarray(scores, dtype=np.float64), kind="stable")
     kept: list[int] = []
     while len(order):
         first, order = order[0], order[1:]
         kept.append(int(first))
-        order = order[box_iou(table[first], table[order])[0] <= overlap]
+        iou = box_iou(table[first], table[order])[0]
+        shared = iou * (areas[first] + areas[order]) / (1 + iou)
+        order = order[(iou <= overlap) & (shared <= inside * np.minimum(areas[first], areas[order]) * (1 + 1e-9))]
     return np.array(kept, dtype=np.intp)
 
 

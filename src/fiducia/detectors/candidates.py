@@ -14,6 +14,9 @@ from .base import Array, best_first, keep_surest, probability
 
 __all__ = ["Candidates"]
 
+_OVERLAP, _INSIDE = 0.35, 0.7
+"""Two boxes of one face overlap by more than this IoU, or one holds more than this part of the other."""
+
 
 @dataclass(frozen=True, eq=False)
 class Candidates:
@@ -43,8 +46,8 @@ class Candidates:
         return cls(np.zeros((0, 4)), np.zeros((0, 4)), zero, zero, np.zeros((0, 5, 2)), zero)
 
     @classmethod
-    def join(cls, parts: Sequence[Candidates], overlap: float) -> Candidates:
-        """Return all faces of several views, surest first, without those that a surer one overlaps by more than an IoU."""
+    def join(cls, parts: Sequence[Candidates]) -> Candidates:
+        """Return all faces of several views, surest first, without the doubles of surer ones."""
         whole = cls(
             np.concatenate([p.head for p in parts]),
             np.concatenate([p.own for p in parts]),
@@ -53,7 +56,7 @@ class Candidates:
             np.concatenate([p.points for p in parts]),
             np.concatenate([p.score for p in parts]),
         )
-        return whole.take(keep_surest(whole.head, whole.score, overlap))
+        return whole.take(keep_surest(whole.head, whole.score, _OVERLAP, _INSIDE))
 
     def __len__(self) -> int:
         return len(self.score)

@@ -13,7 +13,7 @@ import numpy as np
 
 from .candidates import Candidates
 from .views import Pyramid
-from .yunet import OVERLAP, YuNet
+from .yunet import YuNet
 
 __all__ = ["Upright"]
 
@@ -81,7 +81,7 @@ class Upright:
                 kept[i] = False
                 better.append(seen)
         if better:
-            found = Candidates.join([found.take(kept), *better], OVERLAP)
+            found = Candidates.join([found.take(kept), *better])
         return found, sorted({int(turn) for turn in found.quarters[found.score >= TURNED]} - {0})
 
     def refine(self, pyramid: Pyramid, found: Candidates) -> Candidates:
@@ -94,7 +94,7 @@ class Upright:
             if len(seen) and seen.score[0] >= found.score[i] - AHEAD:
                 kept[i] = False
                 better.append(seen)
-        return Candidates.join([found.take(kept), *better], OVERLAP) if better else found
+        return Candidates.join([found.take(kept), *better]) if better else found
 
     def _best_turn(self, pyramid: Pyramid, found: Candidates, i: int) -> Candidates | None:
         """Return a doubtful face as it looks in its right turn, or None where it was seen in that turn."""

@@ -11,20 +11,19 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from ..errors import FiduciaError
-from ..geometry import five_point_roll, rotation
 from ..structures import Detection
 from .base import MIN_SCORE, Array, Image, check_image
 from .candidates import Candidates
+from .landmark_step import landmark_boxes
 from .pool import Pool
 from .registry import detectors, no_file
 from .views import Pyramid, View
 from .yunet_file import YuNetFile, own_file, shipped_file
 
-__all__ = ["OVERLAP", "YuNet", "YuNetDetector"]
+__all__ = ["YuNet", "YuNetDetector"]
 
-OVERLAP = 0.35
-"""Boxes of one face overlap by more than this IoU, boxes of two faces by less."""
+_LEAST = 0.1
+"""Network scores below this are not told; it is far below any probability that matters."""
 _EDGE = 2.0
 """A box this near to the edge of a tile, in pixels, is cut by it."""
 
@@ -37,12 +36,10 @@ class YuNet:
 
     Args:
         file: the network's file and the constants that were fitted to it.
-        least: faces of a lower score, in [0, 1], are not told.
     """
 
-    def __init__(self, file: YuNetFile, least: float) -> None:
+    def __init__(self, file: YuNetFile) -> None:
         self.file = file
-        self.least = least
         self._pool: Pool[Any] = Pool(self._make)
         with self._pool.lend():  # A file that OpenCV cannot read is told now.
             pass
@@ -51,7 +48,18 @@ class YuNet:
         """Return the faces in a view, in photograph pixels; one that an edge of a tile cuts is left to the next tile.
 
         Raises:
-            FiduciaError: the file is not a network of YuNet's kind.
+            UsageError: OpenCV cannot run the file as YuNet's network.
+        """
+        rows = self.rows(view)
+        return landmark_boxes(rows[~_cut(rows, view)], self.file.step).mapped(view.to_photo)
+
+    def rows(self, view: View) -> Array:
+        """Return what the network says ``(N, 15)``: x, y, width, height, five points x y, score; in the view's pixels.
+
+        The order of the points is that of the scheme ``five``. Coordinates count from the first pixel's corner.
+
+        Raises:
+            UsageError: as for a call.
         """
         height, width = view.bgr.shape[:2]
         with self._pool.lend() as network:
@@ -59,17 +67,16 @@ class YuNet:
                 network.setInputSize((width, height))
                 _, found = network.detect(view.bgr)
             except cv2.error as error:
-                raise FiduciaError(self.file.complaint("is not YuNet's network")) from error
+                raise self.file.error("OpenCV cannot run it as YuNet") from error
         if found is None:
-            return Candidates.none()
+            return np.zeros((0, 15))
         rows = found.astype(np.float64)
-        whole = np.isfinite(rows).all(axis=1) & (rows[:, 2:4] > 0).all(axis=1) & ~_cut(rows, view)
-        return _landmark_boxes(rows[whole], self.file.step).mapped(view.to_photo)
+        return rows[np.isfinite(rows).all(axis=1) & (rows[:, 2:4] > 0).all(axis=1)]
 
     def _make(self) -> Any:
         data = np.frombuffer(self.file.data, np.uint8)
         try:
-            return cv2.FaceDetectorYN.create("onnx", data, np.empty(0, np.uint8), (320, 320), self.least, 0.3, 5000)
+            return cv2.FaceDetectorYN.create("onnx", data, np.empty(0, np.uint8), (320, 320), _LEAST, 0.3, 5000)
         except (cv2.error, SystemError) as error:
             raise self.file.error("OpenCV cannot read it") from error
 
@@ -80,27 +87,6 @@ def _cut(rows: Array, view: View) -> npt.NDArray[np.bool_]:
     x, y, w, h = rows[:, :4].T
     ends = np.stack([x, y, width - x - w, height - y - h], axis=1)
     return ((ends < _EDGE) & np.array(view.cut)).any(axis=1)
-
-
-def _landmark_boxes(rows: Array, step: Array) -> Candidates:
-    """Return faces in the view's pixels from YuNet's rows ``(N, 15)``: x, y, width, height, five points, score.
-
-    The landmark box is linear in the five points and the logarithm of the box's proportions, in the face's own frame.
-    """
-    # YuNet counts from the corner of the first pixel, we from its centre.
-    points = rows[:, 4:14].reshape(-1, 5, 2) - 0.5
-    middle = rows[:, :2] + rows[:, 2:4] / 2 - 0.5
-    side = np.sqrt(rows[:, 2] * rows[:, 3])[:, None]
-    roll = five_point_roll(points)
-    turn = np.array([rotation(a) for a in roll]).reshape(-1, 2, 2)
-    upright = ((points - middle[:, None]) @ turn).reshape(-1, 10) / side
-    proportions = np.log(rows[:, 2:3] / rows[:, 3:4])
-    shift, size = np.split(np.concatenate([np.ones_like(side), proportions, upright], axis=1) @ step, 2, axis=1)
-    centres = middle + (turn @ (side * shift)[:, :, None])[:, :, 0]
-    half = side * np.exp(size) / 2
-    own = np.concatenate([centres - half, centres + half], axis=1)
-    head = np.concatenate([middle - side / 2, middle + side / 2], axis=1)
-    return Candidates(head, own, roll, roll, points, rows[:, 14])
 
 
 class YuNetDetector:
@@ -133,7 +119,7 @@ class YuNetDetector:
         self.longest = longest
         self.smallest = smallest
         self.min_score = min_score
-        self._network = YuNet(file or shipped_file("yunet_n"), least=0.1)
+        self._network = YuNet(file or shipped_file("yunet_n"))
 
     def __call__(self, image: Image) -> list[Detection]:
         """Return the faces of an RGB uint8 ``(H, W, 3)`` photograph, best first.
