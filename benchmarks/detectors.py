@@ -20,10 +20,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from fiducia.data.formats.pts.pts import read_pts
-from fiducia.images.pixels import read_image
+from fiducia.data.formats.pts import read_pts
+from fiducia.detectors.registry import TO_LANDMARK_BOX, get_detector
 from fiducia.geometry import box_iou, tight_box
-from fiducia.detectors.builtin import TO_LANDMARK_BOX, get_detector
+from fiducia.images.pixels import read_image
 
 PARTS = ("afw", "helen/trainset", "lfpw/trainset")
 TEST_TWINS = {f"lfpw/trainset/image_{n}" for n in ("0215", "0828", "0862")}

@@ -21,10 +21,10 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from fiducia.images.pixels import read_image
 from fiducia.data.source import exclude, load_records
 from fiducia.geometry import tight_box
-from fiducia.recipes.files.files import load_recipe
+from fiducia.images.pixels import read_image
+from fiducia.recipes.files import load_recipe
 from fiducia.structures import Record
 
 JITTER = 0.1

@@ -20,31 +20,38 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor
 
-from fiducia.weights.files import load_weights
-from fiducia.exporting.graphs import fold_batch_norms, to_onnx, to_openvino
+from fiducia.exporting.graphs import to_onnx, to_openvino
+from fiducia.exporting.rewrite import fold_batch_norms
+from fiducia.exporting.sealed import Sealed
+from fiducia.models.base import LandmarkModel
 from fiducia.runtimes.onnx_runtime import OnnxRuntime
 from fiducia.runtimes.openvino_runtime import OpenVinoRuntime
-from fiducia.runtimes.torch_runtime import TorchRuntime, card_scheme
-from fiducia.exporting.sealed import Sealed
+from fiducia.runtimes.torch_runtime import TorchRuntime
+from fiducia.structures import ModelOutput, Prediction
+from fiducia.weights.card import card_scheme
+from fiducia.weights.store import load_weights
 
 BLOCK = 15
 Call = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
 
 
-class LastChannels(nn.Module):
+class LastChannels(LandmarkModel):
     """A network with its norms folded, in channels_last."""
 
-    def __init__(self, model: nn.Module) -> None:
-        super().__init__()
+    def __init__(self, model: LandmarkModel) -> None:
+        super().__init__(model.num_points, model.size)
+        self.decoders = model.decoders
         self.model = copy.deepcopy(model)
         fold_batch_norms(self.model)
         self.model.to(memory_format=torch.channels_last)
-        self.stride = model.stride
 
-    def forward(self, images: torch.Tensor) -> object:
+    def forward(self, images: Tensor) -> ModelOutput:
         return self.model(images.contiguous(memory_format=torch.channels_last))
+
+    def decode(self, output: ModelOutput, method: str | None = None) -> Prediction:
+        return self.model.decode(output, method)
 
 
 def in_turn(calls: dict[str, tuple[int, Call]], crop: np.ndarray, count: int) -> dict[str, dict[str, float]]:

@@ -17,13 +17,13 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+from fiducia.training.styles import StyleFit, part_of, to_unit
 
 from fiducia.evaluation.locate import Settings, find_points
-from fiducia.training.styles import StyleFit, part_of, to_unit
-from fiducia.training.loop import split_records
 from fiducia.metrics.errors import nme, normalizer, point_errors
-from fiducia.recipes.files.files import load_recipe
+from fiducia.recipes.files import load_recipe
 from fiducia.structures import Record
+from fiducia.training.faces import split_records
 
 Array = npt.NDArray[np.float64]
 
@@ -37,7 +37,9 @@ def main() -> None:
     parser.add_argument("--recipe", default="fifa_tiny", help="whose training and held-out faces are taken")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
-    training, held, scheme = split_records(load_recipe(options.recipe, [f"data.source={json.dumps(options.data)}"]))
+    training, held, scheme = split_records(
+        load_recipe(options.recipe, [f"data.source={json.dumps(options.data)}"]).data
+    )
     predictor = Settings(weights=options.weights, flip=True).predictor("cpu")
     seen, new = _Part(training, find_points(predictor, training)), _Part(held, find_points(predictor, held))
     names = sorted(set(seen.names))

@@ -26,7 +26,7 @@ from fiducia.data.source import load_records
 from fiducia.evaluation.evaluate import evaluate
 from fiducia.geometry import box_iou, tight_box
 from fiducia.metrics.figures import figures, score
-from fiducia.schemes.sets.sets import get_scheme
+from fiducia.schemes.sets import get_scheme
 from fiducia.structures import Record
 
 HERE = Path(__file__).parent

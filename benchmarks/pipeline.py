@@ -27,13 +27,13 @@ from PIL import ImageFilter
 
 from fiducia.augment.views import TrainViews
 from fiducia.data.dataset import FaceDataset, collate
-from fiducia.images.pixels import read_image
 from fiducia.data.source import load_records
-from fiducia.training.fabric import keep_memory
 from fiducia.geometry import affine_apply, affine_compose, affine_invert, box_to_crop, similarity_matrix, tight_box
-from fiducia.heatmaps.maps.maps import encode
-from fiducia.recipes.files.files import load_recipe
-from fiducia.schemes.sets.sets import get_scheme
+from fiducia.heatmaps import encode
+from fiducia.images.pixels import read_image
+from fiducia.recipes.files import load_recipe
+from fiducia.schemes.sets import get_scheme
+from fiducia.training.fabric import keep_memory
 
 EPOCH = 1
 

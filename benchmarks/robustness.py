@@ -19,14 +19,14 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from fiducia.images.pixels import crop, read_image
 from fiducia.evaluation.sweep import DIRECTIONS
-from fiducia.training.loop import split_records
 from fiducia.geometry import affine_apply, affine_compose, affine_invert, box_to_crop, similarity_matrix, tight_box
+from fiducia.images.pixels import crop, read_image
 from fiducia.metrics.errors import nme, normalizer, point_errors
-from fiducia.runtimes.torch_runtime import open_runtime
-from fiducia.recipes.files.files import load_recipe
+from fiducia.recipes.files import load_recipe
+from fiducia.runtimes.opening import open_runtime
 from fiducia.structures import Record
+from fiducia.training.faces import split_records
 
 Image = npt.NDArray[np.uint8]
 Array = npt.NDArray[np.float64]
@@ -144,7 +144,7 @@ def main() -> None:
     parser.add_argument("--runtime", default="torch")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
-    _, records, scheme = split_records(load_recipe(options.recipe, [f"data.source={json.dumps(options.data)}"]))
+    _, records, scheme = split_records(load_recipe(options.recipe, [f"data.source={json.dumps(options.data)}"]).data)
     records = [record for record in records if np.isfinite(record.xy).all()]
     weights = options.weights or ["fifa_tiny"]
     tables = {name: measure(name, records, options.runtime) for name in weights}

@@ -25,16 +25,15 @@ from typing import Any
 import numpy as np
 import torch
 
-from fiducia.images.pixels import crop, read_image
-from fiducia.draw.pictures.pictures import draw_faces
-from fiducia.geometry import box_to_crop
-from fiducia.heatmaps.maps.maps import decode
-from fiducia.weights.files import load_weights
-from fiducia.detectors.builtin import get_detector
+from fiducia.detectors.registry import get_detector
+from fiducia.draw.pictures import draw_faces
 from fiducia.exporting.graphs import export
-from fiducia.runtimes.openvino_runtime import OpenVinoRuntime
+from fiducia.geometry import box_to_crop
+from fiducia.images.pixels import crop, read_image
 from fiducia.predict.predictor import Predictor
-from fiducia.runtimes.torch_runtime import open_runtime
+from fiducia.runtimes.opening import open_runtime
+from fiducia.runtimes.openvino_runtime import OpenVinoRuntime
+from fiducia.weights.store import load_weights
 
 HERE = Path(__file__).parent
 FORWARD, ONE_THREAD = "forward: crop to points", "forward on one thread"
@@ -93,7 +92,7 @@ def main() -> None:
     to_crop = box_to_crop(box, card.size, card.scale)
     picture = np.ascontiguousarray(crop(image, to_crop, card.size).transpose(2, 0, 1)[None])
     with torch.inference_mode():
-        logits = model(torch.from_numpy(picture)).logits
+        output = model(torch.from_numpy(picture))
     given = Predictor(runtime, None, scale=card.scale, passes=1)
     whole = Predictor(runtime, detector, scale=card.scale, passes=1)
     twice = Predictor(runtime, detector, scale=card.scale, passes=2)
@@ -101,7 +100,7 @@ def main() -> None:
 
     def torch_decode() -> None:
         with torch.inference_mode():
-            decode(logits, card.decode)
+            model.decode(output, card.decode)
 
     stages: dict[str, Callable[[], Any]] = {
         "decode the photograph": lambda: read_image(options.photo),

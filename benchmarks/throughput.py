@@ -27,7 +27,7 @@ RUNTIMES = ("torch", "openvino float32", "openvino bfloat16")
 
 def child(name: str, weights: str, batches: list[int], seconds: float) -> dict[str, Any]:
     """Measure one runtime in this process."""
-    from fiducia.runtimes.torch_runtime import open_runtime
+    from fiducia.runtimes.opening import open_runtime
 
     runtime, _ = open_runtime(weights, name.partition(" ")[0], "cpu")
     rng = np.random.default_rng(0)
@@ -59,6 +59,7 @@ def main() -> None:
         print(json.dumps(child(options.child, options.weights, options.batches, options.seconds)))
         return
     from fiducia.weights.files import load_weights
+
     from fiducia.exporting.graphs import export
 
     found: dict[tuple[str, int], dict[str, Any]] = {}

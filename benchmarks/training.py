@@ -23,14 +23,14 @@ from fiducia.augment.fiducial import FiFA
 from fiducia.augment.views import TrainViews
 from fiducia.data.dataset import EpochSampler, FaceDataset, collate
 from fiducia.data.source import load_records
-from fiducia.training.fabric import keep_memory
-from fiducia.training.optim import EMA, build_optimizer
-from fiducia.heatmaps.maps.maps import encode
-from fiducia.losses import Objective
-from fiducia.models import build_model
-from fiducia.recipes.files.files import load_recipe
-from fiducia.schemes.sets.sets import get_scheme
+from fiducia.heatmaps import encode
+from fiducia.recipes.files import load_recipe
+from fiducia.schemes.sets import get_scheme
 from fiducia.structures import Batch
+from fiducia.training.ema import EMA
+from fiducia.training.fabric import keep_memory
+from fiducia.training.optim import build_optimizer
+from fiducia.training.setup import build_network, build_objective, resolve
 
 
 def seconds(work: Callable[[], object], rounds: int) -> float:
@@ -46,21 +46,14 @@ def seconds(work: Callable[[], object], rounds: int) -> float:
 def measure(recipe_name: str, source: str, rounds: int, threads: int, precision: str) -> dict[str, float | int | str]:
     torch.set_num_threads(threads)
     keep_memory()  # as the training command does
-    recipe = load_recipe(recipe_name, [f'data.source="{source}"', "data.val_fraction=0"])
+    recipe = resolve(load_recipe(recipe_name, [f'data.source="{source}"', "data.val_fraction=0"]))
     records = load_records(recipe.data.source, "train", None)
     scheme = get_scheme(records[0].scheme)
-    size, batch_size = recipe.data.size, min(recipe.train.batch_size, len(records))
+    size, batch_size = recipe.data.side, min(recipe.train.batch_size, len(records))
     torch.manual_seed(0)
-    model = build_model(recipe.model, scheme.num_points, size)
+    model = build_network(recipe, scheme)
     model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    objective = Objective(
-        recipe.loss,
-        recipe.heatmap,
-        num_points=scheme.num_points,
-        feature_channels=model.feature_channels,  # type: ignore[arg-type]
-        stride=model.stride,  # type: ignore[arg-type]
-        size=size,
-    )
+    objective = build_objective(recipe, scheme, model)
     optimizer = build_optimizer(model, objective.parameters(), recipe.optim)
     ema = EMA(model, recipe.optim.ema)
     dataset = FaceDataset(records, TrainViews(recipe.data, recipe.augment, scheme, recipe.train.epochs), seed=0)
@@ -77,7 +70,7 @@ def measure(recipe_name: str, source: str, rounds: int, threads: int, precision:
     def step(batch: Batch) -> None:
         with torch.autocast("cpu", torch.bfloat16, enabled=precision == "bf16-mixed"):
             output = model(batch.images.flatten(0, 1))
-        loss, _ = objective(output, batch.xy, batch.mask)
+        loss, _ = objective(output, batch)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), recipe.optim.clip)
@@ -104,7 +97,7 @@ def measure(recipe_name: str, source: str, rounds: int, threads: int, precision:
     fifa = FiFA(n=5, epoch_interval=5)
     fifa_s = seconds(lambda: [fifa(picture, points, 1) for _ in range(batch_size)], 20)
     cells = torch.from_numpy(np.random.default_rng(0).uniform(5, 26, (2 * batch_size, 98, 2)).astype(np.float32))
-    side = size // int(model.stride)  # type: ignore[arg-type]
+    side = size // 2
     heat_s = seconds(lambda: encode(cells, (side, side)), 20)
     images = 2 * batch_size
     return {

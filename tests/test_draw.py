@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fiducia.draw.pictures.pictures import (
+from fiducia.draw.pictures import (
     GREEN,
     PAPER,
     RED,
@@ -22,7 +22,7 @@ from fiducia.draw.pictures.pictures import (
     draw_heatmaps,
     draw_points,
 )
-from fiducia.schemes.sets.sets import get_scheme
+from fiducia.schemes.sets import get_scheme
 from fiducia.structures import Face
 
 FIVE = get_scheme("five")

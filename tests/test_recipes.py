@@ -6,10 +6,10 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from fiducia.recipes.files.sections import Recipe
-from fiducia.reproduce.rows import SCALES, TABLES
-from fiducia.recipes.files.files import dump_recipe, load_recipe, parse_recipe, recipe_names, table_file
 from fiducia.errors import UsageError
+from fiducia.recipes.files import dump_recipe, load_recipe, parse_recipe, recipe_names, table_file
+from fiducia.recipes.sections import Recipe
+from fiducia.reproduce.rows import SCALES, TABLES
 
 
 def write(folder: Path, name: str, text: str) -> Path:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fiducia.schemes.sets.sets import (
+from fiducia.schemes.sets import (
     Scheme,
     SchemeError,
     conversion,

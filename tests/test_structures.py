@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from fiducia.schemes.sets.sets import get_scheme
+from fiducia.schemes.sets import get_scheme
 from fiducia.structures import Face
 
 

@@ -8,8 +8,9 @@ from typing import Annotated
 import typer
 
 from ._version import __version__
-from .commands import data, detect, evaluate, export, listing, reproduce, train, weights
-from .errors import FiduciaError, UsageError
+from .commands import data, detect, evaluate, export, listing, recipe, reproduce, train, weights
+from .cpu import prepare_process
+from .errors import FiduciaError, Interrupted, UsageError
 
 __all__ = ["app", "main"]
 
@@ -29,6 +30,7 @@ app.command("export")(export.export)
 app.add_typer(data.app, name="data")
 app.add_typer(listing.app, name="list")
 app.add_typer(weights.app, name="weights")
+app.add_typer(recipe.app, name="recipe")
 
 
 def _version(wanted: bool) -> None:
@@ -48,11 +50,15 @@ def _root(
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line; a known error is one line on standard error, never a traceback."""
+    prepare_process()
     try:
         app(arguments)
     except UsageError as error:
         sys.stderr.write(f"fiducia: {error}\n")
         sys.exit(2)
+    except Interrupted as error:
+        sys.stderr.write(f"fiducia: {error}\n")
+        sys.exit(error.status)
     except FiduciaError as error:
         sys.stderr.write(f"fiducia: {error}\n")
         sys.exit(1)

@@ -6,10 +6,8 @@ A plugin is a module that registers things when it is imported, such as ``@fiduc
 from __future__ import annotations
 
 import hashlib
-import importlib.util
 import os
 import sys
-from importlib.metadata import entry_points
 from pathlib import Path
 
 from .errors import FiduciaError, UsageError
@@ -41,6 +39,8 @@ def load_plugin(path: str | Path) -> Path:
     digest = hashlib.sha256(file.read_bytes()).hexdigest()
     if file in _loaded or digest in _loaded.values():
         return file
+    import importlib.util
+
     name = f"fiducia_plugin_{digest[:12]}"
     spec = importlib.util.spec_from_file_location(name, file)
     if spec is None or spec.loader is None:
@@ -82,6 +82,8 @@ def load_entry_points() -> None:
     if _entry_points_done or os.environ.get("FIDUCIA_PLUGINS") == "off":
         return
     _entry_points_done = True
+    from importlib.metadata import entry_points  # only where plugins are wanted: it takes its time
+
     for point in entry_points(group=GROUP):
         try:
             point.load()

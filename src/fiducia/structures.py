@@ -15,12 +15,11 @@ import numpy as np
 import numpy.typing as npt
 
 from .geometry import five_point_roll
+from .schemes.sets import Scheme
 
 if TYPE_CHECKING:
     import torch
     from torch import Tensor
-
-    from .schemes.sets import Scheme
 
 __all__ = [
     "Batch",
@@ -144,7 +143,7 @@ class ModelOutput:
     parts: list[ModelOutput] = field(default_factory=list)
 
     def gives(self) -> frozenset[str]:
-        """Return the names of what is here: ``logits`` or ``linear`` (and ``heatmaps``), ``points``, ``features``, ``maps.NAME``."""
+        """Return the names of what is here: ``heatmaps`` with ``logits`` or ``linear``, ``points``, ``features``, ``maps.NAME``."""
         found = {f"maps.{name}" for name, stages in self.maps.items() if stages}
         if self.heatmaps:
             found |= {"heatmaps", "linear" if self.linear else "logits"}
@@ -242,10 +241,11 @@ class Detector(Protocol):
 
 @runtime_checkable
 class Runtime(Protocol):
-    """Turns crops into points; torch, onnxruntime and OpenVINO each have one."""
+    """Turns crops into points; torch, onnxruntime and OpenVINO each have one. ``method`` names its decoder, "" = none."""
 
     size: int
     scheme: Scheme
+    method: str
 
     def __call__(self, crops: npt.NDArray[np.uint8]) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
         """Map uint8 ``(N, 3, S, S)`` RGB crops to points ``(N, K, 2)`` in crop pixels and confidence ``(N, K)`` in [0, 1]."""

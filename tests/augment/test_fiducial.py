@@ -12,8 +12,8 @@ from hypothesis.extra import numpy as hnp
 
 from fiducia.augment import FiFA
 from fiducia.augment.fiducial import patch_size, resolve_interval
-from fiducia.recipes.files.sections import FiFAConfig
 from fiducia.errors import UsageError
+from fiducia.recipes.sections import FiFAConfig
 
 coordinates = st.one_of(
     st.floats(-40, 140, width=32),

@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fiducia.augment.geometric import draw_warp, reach, refit
-from fiducia.recipes.files.sections import AugmentConfig
-from fiducia.geometry import affine_apply, affine_compose, affine_invert, box_to_crop, mirror_matrix, tight_box
 from fiducia.errors import UsageError
+from fiducia.geometry import affine_apply, affine_compose, affine_invert, box_to_crop, mirror_matrix, tight_box
+from fiducia.recipes.sections import AugmentConfig
 
 
 def test_off_means_nothing_moves() -> None:

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fiducia.augment import photometric as ph
-from fiducia.recipes.files.sections import AugmentConfig
+from fiducia.recipes.sections import AugmentConfig
 
 OFF = AugmentConfig(occlusion=0.0, noise=0.0, gray=0.0, gamma=False, blur=False)
 

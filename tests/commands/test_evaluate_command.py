@@ -10,14 +10,14 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from fiducia.weights.files import WeightCard, save_weights
 from typer.testing import CliRunner
 
 from fiducia.cli import app
-from fiducia.recipes.files.sections import ModelConfig
+from fiducia.errors import FiduciaError
 from fiducia.metrics.compare import paired_bootstrap
 from fiducia.models.build import build_model
-from fiducia.weights.files import WeightCard, save_weights
-from fiducia.errors import FiduciaError
+from fiducia.recipes.sections import ModelConfig
 
 OPTIONS: dict[str, Any] = {"width": 32, "depth": 3, "heads": 2, "channels": 16, "stem": "conv", "stem_base": 8}
 

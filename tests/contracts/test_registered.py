@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 import torch
 
-from fiducia.recipes.files.sections import HeatmapConfig, LossConfig, ModelConfig
 from fiducia.data.source import datasets, describe_datasets
-from fiducia.heatmaps.maps.maps import decode, decoders, encode
+from fiducia.detectors.registry import describe_detectors, detectors
+from fiducia.heatmaps import decode, decoders, encode
 from fiducia.losses import Objective, coord_losses, similarities
 from fiducia.models.build import build_model, models
-from fiducia.detectors.builtin import describe_detectors, detectors
-from fiducia.schemes.sets.sets import get_scheme, scheme_names
+from fiducia.recipes.sections import HeatmapConfig, LossConfig, ModelConfig
+from fiducia.schemes.sets import get_scheme, scheme_names
 from fiducia.structures import ModelOutput
 
 

@@ -10,14 +10,14 @@ import numpy as np
 from benchmark_files import wflw_line, write_aflw, write_cofw, write_wflw
 from scipy.io import savemat
 
-from fiducia.data.formats.pts.coco import write_coco
-from fiducia.data.formats.pts.csv_table import write_csv
-from fiducia.data.formats.pts.cvat import write_cvat
-from fiducia.data.formats.pts.folder import write_folder
-from fiducia.data.formats.pts.pts import write_pts
-from fiducia.images.pixels import write_image
+from fiducia.data.formats.coco import write_coco
+from fiducia.data.formats.csv_table import write_csv
+from fiducia.data.formats.cvat import write_cvat
+from fiducia.data.formats.folder import write_folder
+from fiducia.data.formats.pts import write_pts
 from fiducia.data.source import load_records
-from fiducia.data.synthetic.source.source import synthetic_face
+from fiducia.data.synthetic.source import synthetic_face
+from fiducia.images.pixels import write_image
 
 COUNT = 3
 """Faces of each set."""

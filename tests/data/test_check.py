@@ -9,7 +9,7 @@ from w300_faces import add_face
 
 from fiducia.commands.data import app
 from fiducia.data.check import check
-from fiducia.data.formats.pts.pts import read_pts, write_pts
+from fiducia.data.formats.pts import read_pts, write_pts
 from fiducia.errors import FiduciaError, UsageError
 
 run = CliRunner().invoke

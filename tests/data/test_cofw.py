@@ -13,9 +13,9 @@ from benchmark_files import picture, real_cofw, write_cofw
 from scipy.io import savemat
 
 from fiducia.data.check import check
-from fiducia.images.pixels import read_image
 from fiducia.data.source import load_records
 from fiducia.errors import FiduciaError, UsageError
+from fiducia.images.pixels import read_image
 
 FACES = 3
 

@@ -8,12 +8,12 @@ from benchmark_files import photograph, real_merl
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from fiducia.data.formats.pts.coco import write_coco
-from fiducia.data.formats.pts.csv_table import write_csv
-from fiducia.data.formats.pts.cvat import write_cvat
+from fiducia.data.formats.coco import write_coco
+from fiducia.data.formats.csv_table import write_csv
+from fiducia.data.formats.cvat import write_cvat
 from fiducia.data.source import load_records
-from fiducia.schemes.sets.sets import get_scheme
 from fiducia.errors import FiduciaError, UsageError
+from fiducia.schemes.sets import get_scheme
 from fiducia.structures import Record
 
 WRITERS = {"cvat": (write_cvat, "f.xml"), "coco": (write_coco, "f.json"), "csv": (write_csv, "f.csv")}

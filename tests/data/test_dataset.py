@@ -10,14 +10,14 @@ from hypothesis import strategies as st
 from torch.utils.data import DataLoader
 
 from fiducia.augment.views import EvalViews, TrainViews
-from fiducia.recipes.files.sections import AugmentConfig, DataConfig
 from fiducia.data import dataset as module
 from fiducia.data.dataset import EpochSampler, FaceDataset, collate
-from fiducia.images.pixels import crop, read_image, write_image
-from fiducia.geometry import box_to_crop, tight_box
-from fiducia.schemes.sets.sets import get_scheme
-from fiducia.structures import Batch, Record, Sample
 from fiducia.errors import FiduciaError, UsageError
+from fiducia.geometry import box_to_crop, tight_box
+from fiducia.images.pixels import crop, read_image, write_image
+from fiducia.recipes.sections import AugmentConfig, DataConfig
+from fiducia.schemes.sets import get_scheme
+from fiducia.structures import Batch, Record, Sample
 
 SCHEME = get_scheme("five")
 

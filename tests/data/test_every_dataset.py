@@ -10,17 +10,17 @@ from typing import Any
 import pytest
 import torch
 from every_dataset import COUNT, MAKERS
+from fiducia.weights.files import WeightCard, save_weights
 from typer.testing import CliRunner
 
 from fiducia.cli import app
-from fiducia.recipes.files.sections import ModelConfig
 from fiducia.data.source import datasets
-from fiducia.training.loop import train
-from fiducia.models.build import build_model
-from fiducia.weights.files import WeightCard, save_weights
-from fiducia.recipes.files.files import load_recipe
-from fiducia.schemes.sets.sets import get_scheme
 from fiducia.errors import UsageError
+from fiducia.models.build import build_model
+from fiducia.recipes.files import load_recipe
+from fiducia.recipes.sections import ModelConfig
+from fiducia.schemes.sets import get_scheme
+from fiducia.training.loop import train
 
 OPTIONS: dict[str, Any] = {"width": 32, "depth": 3, "heads": 2, "channels": 16, "stem": "conv", "stem_base": 8}
 

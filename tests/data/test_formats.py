@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fiducia.data.formats.pts.pts import parse_pts, pts_text, read_pts, write_pts
+from fiducia.data.formats.pts import parse_pts, pts_text, read_pts, write_pts
 from fiducia.errors import FiduciaError
 
 HEADERED = "version: 1\nn_points:  3\n{\n1 1\n2.5 3\n-0.25 1e2\n}\n"

@@ -12,10 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageOps
 
-from fiducia.images.pixels import crop, crop_patch, cut_patch, read_image, reduction, write_image
+from fiducia.errors import FiduciaError, UsageError
 from fiducia.files import write_atomic
 from fiducia.geometry import affine_compose, box_to_crop, similarity_matrix
-from fiducia.errors import FiduciaError, UsageError
+from fiducia.images.pixels import crop, crop_patch, cut_patch, read_image, reduction, write_image
 
 PHOTO = cv2.resize(np.random.default_rng(0).integers(0, 256, (12, 16, 3), np.uint8), (160, 120))
 

@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from w300_faces import add_face
 
 from fiducia.data.check import check
-from fiducia.data.formats.pts.coco import read_coco, write_coco
-from fiducia.data.formats.pts.csv_table import read_csv, write_csv
-from fiducia.data.formats.pts.folder import read_folder, write_folder
-from fiducia.data.formats.pts.pts import write_pts
+from fiducia.data.formats.coco import read_coco, write_coco
+from fiducia.data.formats.csv_table import read_csv, write_csv
+from fiducia.data.formats.folder import read_folder, write_folder
+from fiducia.data.formats.pts import write_pts
 from fiducia.data.source import carve, load_records
 from fiducia.errors import FiduciaError, UsageError
 from fiducia.structures import Record

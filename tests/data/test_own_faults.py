@@ -11,14 +11,14 @@ import pytest
 from benchmark_files import photograph
 
 from fiducia.data.check import check
-from fiducia.data.formats.pts.coco import write_coco
-from fiducia.data.formats.pts.csv_table import write_csv
-from fiducia.data.formats.pts.cvat import write_cvat
+from fiducia.data.formats.coco import write_coco
+from fiducia.data.formats.csv_table import write_csv
+from fiducia.data.formats.cvat import write_cvat
 from fiducia.data.source import load_records
-from fiducia.training.loop import split_records
-from fiducia.recipes.files.files import load_recipe
 from fiducia.errors import FiduciaError
+from fiducia.recipes.files import load_recipe
 from fiducia.structures import Record
+from fiducia.training.loop import split_records
 
 WRITERS: dict[str, Callable[..., None]] = {"csv": write_csv, "coco": write_coco, "cvat": write_cvat}
 

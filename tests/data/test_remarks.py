@@ -13,9 +13,9 @@ import cv2
 import numpy as np
 import pytest
 
+from fiducia.errors import FiduciaError
 from fiducia.images.pixels import read_image
 from fiducia.images.remarks import decode_quietly
-from fiducia.errors import FiduciaError
 
 PHOTO = cv2.resize(np.random.default_rng(0).integers(0, 256, (12, 16, 3), np.uint8), (160, 120))
 

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 from benchmark_files import real_lapa, real_merl
 
-from fiducia.data.formats.pts.coco import write_coco
-from fiducia.data.formats.pts.csv_table import write_csv
-from fiducia.data.formats.pts.cvat import write_cvat
-from fiducia.data.formats.pts.folder import write_folder
+from fiducia.data.formats.coco import write_coco
+from fiducia.data.formats.csv_table import write_csv
+from fiducia.data.formats.cvat import write_cvat
+from fiducia.data.formats.folder import write_folder
 from fiducia.data.source import load_records
 from fiducia.structures import Record
 

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fiducia.data.source import carve, datasets, describe_datasets, exclude, find_dataset, load_records, to_scheme
-from fiducia.structures import Record
 from fiducia.errors import UsageError
+from fiducia.structures import Record
 
 
 def face(photo: int, number: int = 1) -> Record:

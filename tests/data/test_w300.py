@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from w300_faces import add_face
 
-from fiducia.data.source import carve, describe_datasets, exclude, load_records
 from fiducia.data.readers.w300 import read_w300
-from fiducia.schemes.sets.sets import get_scheme
+from fiducia.data.source import carve, describe_datasets, exclude, load_records
 from fiducia.errors import FiduciaError, UsageError
+from fiducia.schemes.sets import get_scheme
 
 RECIPES = Path(__file__).resolve().parents[2] / "recipes"
 

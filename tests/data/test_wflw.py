@@ -7,8 +7,8 @@ import pytest
 from benchmark_files import coco_faces, photograph, wflw_line, write_wflw
 
 from fiducia.data.check import check
-from fiducia.data.source import carve, find_dataset, load_records
 from fiducia.data.readers.wflw import ATTRIBUTES
+from fiducia.data.source import carve, find_dataset, load_records
 from fiducia.errors import FiduciaError, UsageError
 
 ONE = "0--Parade/0_Parade_marchingband_1_1.jpg"

@@ -7,7 +7,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from fiducia.data.formats.pts.pts import write_pts
+from fiducia.data.formats.pts import write_pts
 
 
 def add_face(root: Path, name: str, suffix: str = ".jpg", *, points: str | None = None) -> None:

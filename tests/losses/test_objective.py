@@ -4,184 +4,225 @@ import math
 
 import pytest
 import torch
-from torch import Tensor
+from problems import Table, batch_of, context_of
+from torch import Tensor, nn
 
-from fiducia.recipes.files.sections import HeatmapConfig, LossConfig
-from fiducia.heatmaps.maps.maps import encode
-from fiducia.losses import Objective, coord_losses, similarities
-from fiducia.structures import ModelOutput
 from fiducia.errors import UsageError
+from fiducia.heatmaps import encode
+from fiducia.losses.objective import Objective, weight_at
+from fiducia.structures import Batch, ModelOutput
 
 B, K, C, CELLS, STRIDE = 6, 4, 12, 32, 4
 SIZE = CELLS * STRIDE
 
+BCE, COORD = Table("bce"), Table("coord")
+SIMILARITIES = {
+    "dcca": Table("dcca", own={"dim": 3, "shrinkage": 0.0}),
+    "dcca_face": Table("dcca", own={"dim": 3, "shrinkage": 0.0, "pool": "face"}),
+    "dcca_squared": Table("dcca", own={"dim": 3, "shrinkage": 0.0, "squared": True}),
+    "scalar": Table("scalar_correlation"),
+    **{name: Table("similarity", own={"distance": name}) for name in ("l2", "l1", "smooth_l1", "wing")},
+}
 
-def objective(**loss: object) -> Objective:
+
+def objective(supervise: str = "both", **tables: Table) -> Objective:
     torch.manual_seed(0)
-    return Objective(
-        LossConfig(**{"dcca_dim": 3, **loss}),  # type: ignore[arg-type]
-        HeatmapConfig(),
-        num_points=K,
-        feature_channels=C,
-        stride=STRIDE,
-        size=SIZE,
-    )
+    output, _ = problem()
+    return Objective(tables, context_of(output, K, SIZE), supervise=supervise)
 
 
-def problem(views: int = 2) -> tuple[ModelOutput, Tensor, Tensor]:
+def problem(views: int = 2) -> tuple[ModelOutput, Batch]:
     g = torch.Generator().manual_seed(1)
     xy = (torch.rand(B, 1, K, 2, generator=g) * 70 + 28).expand(B, views, K, 2).clone()
     logits = torch.randn(B * views, K, CELLS, CELLS, generator=g)
     features = torch.randn(B * views, C, CELLS, CELLS, generator=g)
-    mask = torch.ones(B, views, K, dtype=torch.bool)
-    return ModelOutput(logits=logits.requires_grad_(), points=None, features=features.requires_grad_()), xy, mask
+    return ModelOutput(heatmaps=[logits.requires_grad_()], features=features.requires_grad_()), batch_of(xy)
+
+
+def hide(batch: Batch, face: int, point: int, xy: object = math.nan) -> None:
+    """Move a point out of the crop, or take its label away."""
+    batch.xy[face, :, point] = torch.as_tensor(xy, dtype=batch.xy.dtype)
+    batch.mask[face, :, point] = False
+
+
+def gradient(output: ModelOutput) -> Tensor:
+    grad = output.heatmaps[0].grad
+    assert grad is not None
+    return grad.view(B, -1, K, CELLS * CELLS)
+
+
+def twins(output: ModelOutput) -> ModelOutput:
+    """Both views with the features of the first."""
+    assert output.features is not None
+    first = output.features.detach().view(B, 2, C, CELLS, CELLS)[:, :1]
+    return ModelOutput(heatmaps=output.heatmaps, features=first.expand(-1, 2, -1, -1, -1).flatten(0, 1))
 
 
 def test_a_perfect_answer_costs_the_entropy_floor_and_no_distance() -> None:
     """Facts 3.1: the floor of the BCE is 1.39e-3 a cell on 128 x 128 maps with sigma 1.5 and radius 5."""
     cells = torch.tensor([[[[60.2, 63.7]]]])
-    target = encode(cells[0], (128, 128))
-    output = ModelOutput(
-        logits=torch.logit(target.clamp(1e-9, 1 - 1e-6)), points=None, features=torch.zeros(1, C, 128, 128)
-    )
-    loss = Objective(
-        LossConfig(similarity="none"), HeatmapConfig(), num_points=1, feature_channels=C, stride=4, size=512
-    )
-    _, terms = loss(output, (cells + 0.5) * 4 - 0.5, torch.ones(1, 1, 1, dtype=torch.bool))
+    output = ModelOutput(heatmaps=[torch.logit(encode(cells[0], (128, 128)).clamp(1e-9, 1 - 1e-6))])
+    loss = Objective({"heatmap": BCE, "coord": COORD}, context_of(output, 1, 512))
+    _, terms = loss(output, batch_of((cells + 0.5) * 4 - 0.5))
     assert terms["heatmap"].item() == pytest.approx(1.39e-3, abs=2e-5)
     assert terms["coord"].item() * 512 < 0.05
 
 
-def test_total_is_the_weighted_sum() -> None:
-    output, xy, mask = problem()
-    total, terms = objective(similarity_weight=0.1, heatmap=2.0, coord=3.0)(output, xy, mask)
-    expected = 2.0 * terms["heatmap"] + 3.0 * terms["coord"] + 0.1 * terms["similarity"]
+def test_total_is_the_weighted_sum_of_the_tables() -> None:
+    output, batch = problem()
+    loss = objective(
+        heatmap=Table("bce", 2.0), coord=Table("coord", 3.0), same=Table("similarity", 0.1), off=Table("dcca", 0.0)
+    )
+    total, terms = loss(output, batch)
+    assert set(terms) == {"heatmap", "coord", "same", "total"}
+    expected = 2.0 * terms["heatmap"] + 3.0 * terms["coord"] + 0.1 * terms["same"]
     assert total.item() == pytest.approx(expected.item(), rel=1e-6)
     assert terms["total"].item() == pytest.approx(total.item())
 
 
-@pytest.mark.parametrize("name", list(similarities))
+def test_one_kind_may_stand_in_several_tables() -> None:
+    output, batch = problem()
+    terms = objective(near=Table("coord", own={"distance": "wing"}), far=Table("coord", own={"distance": "l1"}))(
+        output, batch
+    )[1]
+    assert terms["near"] != terms["far"]
+
+
+@pytest.mark.parametrize("name", list(SIMILARITIES))
 def test_every_similarity_is_finite_trains_and_is_lowest_for_equal_views(name: str) -> None:
-    output, xy, mask = problem()
-    loss = objective(similarity=name, dcca_shrinkage=0.0)
-    total, terms = loss(output, xy, mask)
+    output, batch = problem()
+    loss = objective(same=SIMILARITIES[name])
+    total, terms = loss(output, batch)
     total.backward()
+    assert output.features is not None
     assert output.features.grad is not None
     assert torch.isfinite(output.features.grad).all()
     assert output.features.grad.abs().max() > 0
-    twin = output.features.detach().view(B, 2, C, CELLS, CELLS)[:, :1].expand(-1, 2, -1, -1, -1).flatten(0, 1)
-    same = loss(ModelOutput(logits=output.logits, points=None, features=twin), xy, mask)[1]
-    assert same["similarity"] < terms["similarity"] + 1e-6
+    assert loss(twins(output), batch)[1]["same"] < terms["same"] + 1e-6
 
 
 def test_dcca_logs_what_strangers_score() -> None:
-    output, xy, mask = problem()
-    twin = output.features.detach().view(B, 2, C, CELLS, CELLS)[:, :1].expand(-1, 2, -1, -1, -1).flatten(0, 1)
-    terms = objective(dcca_shrinkage=0.0)(ModelOutput(logits=output.logits, points=None, features=twin), xy, mask)[1]
-    assert terms["similarity"].item() == pytest.approx(-1.0, abs=1e-3)
+    output, batch = problem()
+    terms = objective(same=SIMILARITIES["dcca"])(twins(output), batch)[1]
+    assert terms["same"].item() == pytest.approx(-1.0, abs=1e-3)
     assert terms["dcca_shuffled"] > -0.9
     assert terms["dcca_sum"].item() == pytest.approx(3.0, abs=1e-2)
 
 
 def test_unlabelled_points_move_nothing() -> None:
-    output, xy, mask = problem()
-    xy[0, :, 2] = math.nan
-    mask[0, :, 2] = False
-    total, _ = objective()(output, xy, mask)
+    output, batch = problem()
+    hide(batch, 0, 2)
+    total, _ = objective(heatmap=BCE, coord=COORD, same=SIMILARITIES["dcca"])(output, batch)
     total.backward()
     assert torch.isfinite(total)
-    assert output.logits.grad is not None
-    assert output.logits.grad.view(B, 2, K, -1)[0, :, 2].abs().max() == 0
-    assert output.logits.grad.view(B, 2, K, -1)[1, :, 2].abs().max() > 0
+    assert gradient(output)[0, :, 2].abs().max() == 0
+    assert gradient(output)[1, :, 2].abs().max() > 0
 
 
 def test_points_outside_teach_an_empty_map_but_no_coordinate() -> None:
-    output, xy, mask = problem()
-    before = objective(similarity="none")(output, xy, mask)[1]
-    xy[0, :, 0] = torch.tensor([-30.0, 50.0])
-    mask[0, :, 0] = False
-    beyond = objective(similarity="none", heatmap=0.0)(output, xy, mask)
-    beyond[0].backward()
-    assert output.logits.grad is not None
-    assert output.logits.grad.view(B, 2, K, -1)[0, :, 0].abs().max() == 0
-    assert objective(similarity="none")(output, xy, mask)[1]["heatmap"] != before["heatmap"]
+    output, batch = problem()
+    before = objective(heatmap=BCE)(output, batch)[1]
+    hide(batch, 0, 0, [-30.0, 50.0])
+    objective(coord=COORD)(output, batch)[0].backward()
+    assert gradient(output)[0, :, 0].abs().max() == 0
+    assert objective(heatmap=BCE)(output, batch)[1]["heatmap"] != before["heatmap"]
 
 
 def test_points_between_the_last_cell_and_the_border_have_no_coordinate_loss() -> None:
     """An expectation over cell centres cannot reach x = 0.2 pixels, which is cell -0.33."""
-    output, xy, mask = problem()
-    xy[0, :, 0] = torch.tensor([0.2, 50.0])
-    total, _ = objective(similarity="none", heatmap=0.0)(output, xy, mask)
-    total.backward()
-    assert output.logits.grad is not None
-    assert output.logits.grad.view(B, 2, K, -1)[0, :, 0].abs().max() == 0
+    output, batch = problem()
+    batch.xy[0, :, 0] = torch.tensor([0.2, 50.0])
+    objective(coord=COORD)(output, batch)[0].backward()
+    assert gradient(output)[0, :, 0].abs().max() == 0
+    assert gradient(output)[0, :, 1].abs().max() > 0
 
 
 def test_supervising_the_second_view_leaves_the_first_alone() -> None:
-    output, xy, mask = problem()
-    total, _ = objective(similarity="none", supervise="second")(output, xy, mask)
-    total.backward()
-    assert output.logits.grad is not None
-    by_view = output.logits.grad.view(B, 2, -1).abs().amax((0, 2))
+    output, batch = problem()
+    objective("second", heatmap=BCE, coord=COORD)(output, batch)[0].backward()
+    by_view = gradient(output).abs().amax((0, 2, 3))
     assert by_view[0] == 0
     assert by_view[1] > 0
 
 
-@pytest.mark.parametrize("name", list(coord_losses))
-def test_coordinate_losses_vanish_at_the_truth_and_grow_away(name: str) -> None:
-    truth = torch.tensor([[0.5, 0.5]])
-    values = [float(coord_losses[name](truth + d, truth)) for d in (0.0, 0.001, 0.01, 0.1)]
-    assert values[0] == pytest.approx(0.0, abs=1e-5)
-    assert values == sorted(values)
-    assert values[1] > values[0]
-
-
-def test_coordinate_losses_by_hand() -> None:
-    a, b = torch.tensor([0.03, 0.04]), torch.zeros(2)
-    assert float(coord_losses["norm"](a, b)) == pytest.approx(0.05)
-    assert float(coord_losses["l1"](a, b)) == pytest.approx(0.07)
-    assert float(coord_losses["mse"](a, b)) == pytest.approx(0.0025)
-    x, y = 0.03 * 512, 0.04 * 512
-    assert float(coord_losses["smooth_l1"](a, b)) == pytest.approx((x - 0.5 + y - 0.5) / 512)
-    constant = 10 - 10 * math.log(1 + 10 / 2)
-    assert float(coord_losses["wing"](a, b)) == pytest.approx((x - constant + y - constant) / 512, rel=1e-5)
-
-
 def test_coordinate_networks_without_heatmaps_are_trained_too() -> None:
-    _, xy, mask = problem()
-    points = (xy.flatten(0, 1) + 3.0).requires_grad_()
-    features = torch.randn(2 * B, C, 8, 8, requires_grad=True)
-    total, terms = objective(similarity_weight=0.1)(
-        ModelOutput(logits=None, points=points, features=features), xy, mask
-    )
+    _, batch = problem()
+    points = (batch.xy.flatten(0, 1) + 3.0).requires_grad_()
+    output = ModelOutput(points=[points], features=torch.randn(2 * B, C, 8, 8, requires_grad=True))
+    loss = Objective({"coord": COORD, "same": Table("dcca", 0.1, own={"dim": 3})}, context_of(output, K, SIZE))
+    total, terms = loss(output, batch)
     total.backward()
-    assert "heatmap" not in terms
     assert terms["coord"].item() == pytest.approx(math.hypot(3, 3) / SIZE, rel=1e-4)
     assert points.grad is not None
+    assert points.grad.abs().min() > 0
 
 
 def test_a_sum_over_two_halves_divided_by_the_global_count_is_the_whole() -> None:
-    output, xy, mask = problem(views=1)
-    mask[0, 0, :3] = False
-    xy[0, 0, :3] = math.nan
-    whole = objective(similarity="none").terms(output, xy, mask)
-    counts = mask.sum()
-    parts = []
+    output, batch = problem(views=1)
+    for point in range(3):
+        hide(batch, 0, point)
+    loss = objective(coord=COORD)
+    whole = loss(output, batch)[1]["coord"].item()
+    parts = 0.0
     for half in (slice(0, 3), slice(3, 6)):
-        assert output.logits is not None
-        piece = ModelOutput(logits=output.logits[half], points=None, features=output.features[half])
-        terms = objective(similarity="none").terms(piece, xy[half], mask[half])
-        parts.append(terms["coord"] * mask[half].sum() / counts)
-    assert sum(parts).item() == pytest.approx(whole["coord"].item(), rel=1e-6)  # type: ignore[union-attr]
+        piece = ModelOutput(heatmaps=[output.heatmaps[0][half]])
+        value = loss(piece, batch_of(batch.xy[half]))[1]["coord"]
+        parts += float(value * batch.mask[half].sum() / batch.mask.sum())
+    assert parts == pytest.approx(whole, rel=1e-6)
 
 
-def test_unknown_losses_name_the_nearest() -> None:
-    with pytest.raises(UsageError, match="did you mean 'dcca'"):
-        objective(similarity="dca")
-    with pytest.raises(UsageError, match="did you mean 'wing'"):
-        objective(coord_loss="wings")
+def test_a_schedule_ramps_the_weight_between_its_epochs() -> None:
+    ramp = [(2.0, 0.0), (4.0, 1.0), (8.0, 0.5)]
+    assert [weight_at(3.0, ramp, epoch) for epoch in (0.0, 2.0, 3.0, 4.0, 6.0, 8.0, 99.0)] == [
+        0,
+        0,
+        1.5,
+        3,
+        2.25,
+        1.5,
+        1.5,
+    ]
+    assert weight_at(3.0, [], 5.0) == 3.0
+    output, batch = problem()
+    loss = objective(heatmap=BCE, coord=Table("coord", 2.0, ramp))
+    early, terms = loss(output, batch, epoch=1.0, total=10.0)
+    assert early.item() == pytest.approx(terms["heatmap"].item())
+    late, terms = loss(output, batch, epoch=4.0, total=10.0)
+    assert late.item() == pytest.approx((terms["heatmap"] + 2.0 * terms["coord"]).item())
 
 
-def test_an_unknown_decoder_is_refused_before_training() -> None:
-    with pytest.raises(UsageError, match="did you mean 'argmax'"):
-        Objective(LossConfig(), HeatmapConfig(decode="argmux"), num_points=4, feature_channels=8, stride=4, size=64)
+def test_the_shares_of_the_gradient_sum_to_one_and_leave_the_network_as_it_was() -> None:
+    class Maps(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.maps = nn.Parameter(torch.randn(B, K, CELLS, CELLS, generator=torch.Generator().manual_seed(0)))
+
+        def forward(self, images: Tensor) -> ModelOutput:
+            return ModelOutput(heatmaps=[self.maps])
+
+    _, batch = problem(views=1)
+    network = Maps().train()
+    shares = objective(heatmap=BCE, coord=Table("coord", 10.0)).gradient_shares(network, batch)
+    assert sum(shares.values()) == pytest.approx(1.0)
+    assert min(shares.values()) > 0
+    assert network.training
+    assert network.maps.grad is None
+
+
+def test_faults_of_a_table_are_told_in_one_line_before_training() -> None:
+    with pytest.raises(UsageError, match=r"loss\.same\.kind: no loss is called 'dca'; did you mean 'dcca'"):
+        objective(same=Table("dca"))
+    with pytest.raises(UsageError, match=r"loss\.coord\.distance: no distance is called 'wings'; did you mean 'wing'"):
+        objective(coord=Table("coord", own={"distance": "wings"}))
+    with pytest.raises(
+        UsageError, match=r"loss\.coord\.distnce: the loss 'coord' has no such option; did you mean 'distance'"
+    ):
+        objective(coord=Table("coord", own={"distnce": "wing"}))
+    with pytest.raises(
+        UsageError, match=r"loss\.heatmap: the loss 'awing' needs linear, which the network does not give"
+    ):
+        objective(heatmap=Table("awing"))
+    with pytest.raises(UsageError, match=r"loss\.coord: stages is 'final', .*found 'last'"):
+        objective(coord=Table("coord", own={"stages": "last"}))
+    with pytest.raises(UsageError, match="every loss has weight 0"):
+        objective(coord=Table("coord", 0.0))

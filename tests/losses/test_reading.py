@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from fiducia.heatmaps.maps.maps import decode, encode
+from fiducia.heatmaps import decode, encode
 from fiducia.losses.reading import weigh_and_read
 
 

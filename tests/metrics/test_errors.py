@@ -12,7 +12,7 @@ from hypothesis.extra.numpy import arrays
 from scipy.integrate import simpson as scipy_simpson
 
 from fiducia.metrics.errors import auc, auc_grid, ced, failure_rate, nme, normalizer, point_errors, simpson
-from fiducia.schemes.sets.sets import get_scheme
+from fiducia.schemes.sets import get_scheme
 
 IBUG = get_scheme("ibug68")
 
@@ -67,7 +67,7 @@ def test_a_normaliser_without_its_points_is_nan_and_an_unknown_one_an_error() ->
 
 
 def test_a_scheme_without_eye_corners_says_so() -> None:
-    from fiducia.schemes.sets.sets import scheme_from_table
+    from fiducia.schemes.sets import scheme_from_table
 
     own = scheme_from_table({"name": "muzzle", "points": 2, "mirror": []})
     with pytest.raises(ValueError, match="no points for the normaliser 'ic'"):

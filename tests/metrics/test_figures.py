@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from fiducia.metrics.figures import FIGURES, figures, point_nme, region_errors, score, without_nan
-from fiducia.schemes.sets.sets import get_scheme, scheme_from_table
+from fiducia.schemes.sets import get_scheme, scheme_from_table
 
 FIVE = scheme_from_table(
     {

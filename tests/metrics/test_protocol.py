@@ -8,7 +8,7 @@ import pytest
 from pydantic import ValidationError
 
 from fiducia.metrics.protocol import MEASUREMENT, Protocol, comparable, normaliser_indices
-from fiducia.schemes.sets.sets import get_scheme
+from fiducia.schemes.sets import get_scheme
 
 
 def stamp(**changes: Any) -> Protocol:

@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fiducia.data.source import datasets
-from fiducia.reproduce.rows import TABLES, load_table
 from fiducia.metrics.figures import FIGURES
 from fiducia.metrics.published import Figure, attainable, paper, published_table, system
+from fiducia.reproduce.rows import TABLES, load_table
 
 ALL = [figure for name in TABLES for figure in published_table(name).figures.values()]
 

@@ -3,10 +3,10 @@ from __future__ import annotations
 import pytest
 import torch
 
-from fiducia.recipes.files.sections import ModelConfig
+from fiducia.errors import UsageError
 from fiducia.models import build_model, count_gmac, count_parameters, describe_models
 from fiducia.models.build import models
-from fiducia.errors import UsageError
+from fiducia.recipes.sections import ModelConfig
 
 TINY: dict[str, str | int | float | bool | list[int]] = {
     "width": 32,
@@ -129,8 +129,8 @@ def test_wrong_models_are_told_in_one_line(name: str, options: dict, size: int, 
 
 @pytest.mark.slow
 def test_the_papers_network_does_a_full_siamese_step_at_512() -> None:
-    from fiducia.recipes.files.sections import HeatmapConfig, LossConfig
     from fiducia.losses import Objective
+    from fiducia.recipes.sections import HeatmapConfig, LossConfig
 
     model = build_model(ModelConfig(name="fifa_base"), 68, 512)
     objective = Objective(

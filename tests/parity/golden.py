@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -56,18 +57,24 @@ def image(shape: list[int], seed: int) -> np.ndarray:
     return (0.5 + waves + 0.05 * noise).astype(np.float32)
 
 
+@lru_cache(maxsize=4)
+def read(path: Path) -> dict[str, Any]:
+    """Return a golden file's content; not to be changed."""
+    return json.loads(path.read_text())
+
+
 def load(system: str) -> dict[str, Any]:
     """Return a golden file's content, or skip the test with the reason."""
     path = FOLDER / f"{system}.json"
     if not path.is_file():
         pytest.skip(f"no golden {path}")
-    return json.loads(path.read_text())
+    return read(path)
 
 
 def cases(system: str) -> list[int]:
     """Return the golden cases' numbers of a system, for parametrisation; empty where the file is absent."""
     path = FOLDER / f"{system}.json"
-    return list(range(len(json.loads(path.read_text())["golden"]))) if path.is_file() else []
+    return list(range(len(read(path)["golden"]))) if path.is_file() else []
 
 
 def entries(golden: dict[str, Any], variant: str) -> list[tuple[str, list[int], str, bool]]:
@@ -87,9 +94,23 @@ def entries(golden: dict[str, Any], variant: str) -> list[tuple[str, list[int], 
             continue
         new = changed.get(entry[0])
         result.append(tuple(entry) if new is None else tuple(new) if len(new) == 4 else (entry[0], new, *entry[2:]))
-    for added in difference.get("added", []):
-        result.append(tuple(added))
+    added = difference.get("added", [])
+    if isinstance(added, str):
+        return _with_layers(result, added)
+    result += [tuple(e) for e in added]
     return result
+
+
+def _with_layers(listed: list[Any], words: str) -> list[tuple[str, list[int], str, bool]]:
+    """Add the layers that SLPT's deeper variants have: "layers 6 to 11: the entries of X repeated ... after Y"."""
+    first, last, model, place = re.fullmatch(  # type: ignore[union-attr]
+        r"layers (\d+) to (\d+): the entries of (\S+) repeated .* after (\S+)", words
+    ).groups()
+    stem = model.rpartition(".")[0]
+    pattern = [e for e in listed if e[0].startswith(f"{model}.")]
+    more = [(f"{stem}.{i}{e[0][len(model) :]}", *e[1:]) for i in range(int(first), int(last) + 1) for e in pattern]
+    at = next(i for i, e in enumerate(listed) if e[0] == place) + 1
+    return [*listed[:at], *more, *listed[at:]]
 
 
 def state_dict(golden: dict[str, Any], variant: str) -> dict[str, Tensor]:

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 import torch
 from dot_faces import DotRuntime
-
-from fiducia.recipes.files.sections import ModelConfig
-from fiducia.models.build import build_model, models
 from fiducia.weights.files import WeightCard, save_weights
+
+from fiducia.models.build import build_model, models
+from fiducia.recipes.sections import ModelConfig
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from fiducia.schemes.sets.sets import Scheme, scheme_from_table
+from fiducia.schemes.sets import Scheme, scheme_from_table
 
 COLOURS = ((255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 0))
 

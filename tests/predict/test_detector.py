@@ -9,11 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fiducia.images.pixels import read_image
-from fiducia.geometry import box_iou
-from fiducia.detectors import builtin as module
+from fiducia.detectors import registry as module
 from fiducia.detectors.boxes import BoxesFile
-from fiducia.detectors.builtin import (
+from fiducia.detectors.registry import (
     DEFAULT,
     TO_LANDMARK_BOX,
     YuNetDetector,
@@ -23,8 +21,10 @@ from fiducia.detectors.builtin import (
     suppress,
     to_landmark_box,
 )
-from fiducia.structures import Detection, Detector
 from fiducia.errors import FiduciaError, UsageError
+from fiducia.geometry import box_iou
+from fiducia.images.pixels import read_image
+from fiducia.structures import Detection, Detector
 
 ASTRONAUT = Path(__file__).parents[2] / "assets" / "astronaut.jpg"
 # The tight box of Eileen Collins's face from brow to chin, by eye, to a few pixels.
@@ -250,7 +250,7 @@ def test_bad_boxes_name_the_file_and_the_photograph(tmp_path: Path, text: str) -
 
 @pytest.mark.shared
 def test_the_default_finds_most_faces_of_crowded_photographs(shared_data: Path) -> None:
-    from fiducia.data.formats.pts.pts import read_pts
+    from fiducia.data.formats.pts import read_pts
     from fiducia.geometry import tight_box
 
     detector = get_detector("auto")

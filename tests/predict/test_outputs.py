@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 from dot_faces import DotRuntime, a_face, draw_dots
 
-from fiducia.data.formats.pts.pts import read_pts
+from fiducia.data.formats.pts import read_pts
+from fiducia.errors import UsageError
 from fiducia.images.pixels import read_image, write_image
 from fiducia.predict.outputs import FORMATS, Report, detect_paths
 from fiducia.predict.predictor import Predictor
 from fiducia.structures import Detection
-from fiducia.errors import UsageError
 
 FACES = [a_face(40, 50, 90), a_face(220, 60, 60)]
 

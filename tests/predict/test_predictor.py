@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 from PIL import Image
 
 import fiducia
+from fiducia.errors import FiduciaError, UsageError
 from fiducia.images.pixels import write_image
 from fiducia.predict.predictor import Predictor, load
 from fiducia.structures import Detection
-from fiducia.errors import FiduciaError, UsageError
 
 
 class Fixed:

@@ -19,8 +19,8 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from ..recipes.sections import FiFAConfig
 from ..errors import UsageError
+from ..recipes.sections import FiFAConfig
 
 Extent = Literal["full", "half"]
 Unit = Literal["ref512_px", "crop_px"]

@@ -11,9 +11,9 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from ..recipes.sections import AugmentConfig
-from ..geometry import affine_apply, affine_compose, box_to_crop, mirror_matrix, similarity_matrix, tight_box
 from ..errors import UsageError
+from ..geometry import affine_apply, affine_compose, box_to_crop, mirror_matrix, similarity_matrix, tight_box
+from ..recipes.sections import AugmentConfig
 
 __all__ = ["Warp", "draw_warp", "reach", "refit"]
 
@@ -90,6 +90,4 @@ def reach(config: AugmentConfig, scale: float) -> float:
     # A turned square's upright box is `corner` times as wide, and that box's crop is turned back once more.
     # A mirrored face's box is moved by twice the labels' bias.
     exact = corner**2 + 4 * abs(config.mirror_bias) * scale * corner
-    # Every wave may push a point by its whole amplitude, at the border too; a bent face's own box may be wider by as much.
-    bent = 1.0 + 8 * config.elastic
-    return bent * (max(drawn, exact) if config.exact > 0 else drawn)
+    return max(drawn, exact) if config.exact > 0 else drawn

@@ -11,16 +11,16 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from ..recipes.sections import AugmentConfig, DataConfig
-from ..images.pixels import Patch, bent_patch, crop_patch, reduction
-from ..geometry import affine_apply, affine_compose, affine_invert, box_to_crop, square_box, tight_box
-from ..schemes.sets import Scheme
 from ..errors import FiduciaError
+from ..geometry import affine_apply, affine_compose, affine_invert, box_to_crop, square_box, tight_box
+from ..images.pixels import Patch, crop_patch, reduction
+from ..recipes.sections import AugmentConfig, DataConfig
+from ..schemes.sets import Scheme
 from ..structures import Record, Sample
-from .elastic import draw_bend
 from .fiducial import FiFA
 from .geometric import draw_warp, reach, refit
 from .photometric import photometric
+from .registry import extras
 
 Array = npt.NDArray[np.float64]
 Image = npt.NDArray[np.uint8]
@@ -40,8 +40,8 @@ def plain_crop(record: Record, data: DataConfig) -> Array:
         if data.box_source == "dataset":
             if record.box is None:
                 raise ValueError('the data set gives no box; set data.box_source = "landmarks"')
-            return box_to_crop(record.box, data.size, data.scale)
-        return box_to_crop(tight_box(record.xy), data.size, data.scale)
+            return box_to_crop(record.box, data.side, data.scale)
+        return box_to_crop(tight_box(record.xy), data.side, data.scale)
     except ValueError as error:
         raise FiduciaError(f"{record.image}: face {record.id} cannot be cropped: {error}") from None
 
@@ -55,16 +55,16 @@ class EvalViews:
     def reach(self, record: Record) -> tuple[Array, int]:
         """Return the box of the photograph that the crop covers, and its :func:`~fiducia.images.pixels.reduction`."""
         to_crop = plain_crop(record, self.data)
-        return _covered(to_crop, self.data.size, 1.0), reduction(to_crop)
+        return _covered(to_crop, self.data.side, 1.0), reduction(to_crop)
 
     def __call__(
         self, record: Record, patch: Patch, *, rng: np.random.Generator, epoch: int, index: int
     ) -> list[Sample]:
         """Return the one sample; the generator and the epoch are for other views."""
         to_crop = plain_crop(record, self.data)
-        image = crop_patch(patch, to_crop, self.data.size)
+        image = crop_patch(patch, to_crop, self.data.side)
         xy = affine_apply(to_crop, record.xy).astype(np.float32)
-        return [_sample(_Crop(image, xy, record.visible, to_crop), index)]
+        return [_sample(_Crop(image, xy, record.visible, to_crop), record, index)]
 
 
 class TrainViews:
@@ -80,13 +80,14 @@ class TrainViews:
         epochs: length of the run, which sets FiFA's automatic interval.
 
     Raises:
-        UsageError: an augmentation that could shrink a face to nothing.
+        UsageError: an augmentation that could shrink a face to nothing, or an extra one that does not exist.
     """
 
     def __init__(self, data: DataConfig, augment: AugmentConfig, scheme: Scheme, epochs: int) -> None:
         self.data = data
         self.augment = augment
         self.fifa = FiFA.from_config(augment.fifa, epochs) if augment.fifa.enabled else None
+        self._extra = extras(augment.extra)
         self._mirror = np.asarray(scheme.mirror, dtype=np.intp)
         self._reach = reach(augment, data.scale)
 
@@ -96,7 +97,7 @@ class TrainViews:
         The reduction ignores the drawn scale, so that training sees the anti-aliasing of evaluation and detection.
         """
         to_crop = plain_crop(record, self.data)
-        return _covered(to_crop, self.data.size, self._reach), reduction(to_crop)
+        return _covered(to_crop, self.data.side, self._reach), reduction(to_crop)
 
     def __call__(
         self, record: Record, patch: Patch, *, rng: np.random.Generator, epoch: int, index: int
@@ -113,47 +114,50 @@ class TrainViews:
         config = self.augment
         plain = plain_crop(record, self.data)
         second = self._warp(record, patch, plain, rng)
-        image = photometric(second.image, rng, config)
+        changed = self._change(second, rng)
         views: list[Sample] = []
         if config.views == 2:
             first = self._warp(record, patch, plain, rng) if config.siamese_views == "indep_all" else second
-            clean = image if config.siamese_views == "shared_aug" else photometric(first.image, rng, config)
-            views.append(_sample(first._replace(image=clean), index))
+            clean = changed if config.siamese_views == "shared_aug" else self._change(first, rng)
+            views.append(_sample(clean, record, index))
+        image = changed.image
         if self.fifa is not None:
-            image = self.fifa(image, second.xy, epoch)
-        return [*views, _sample(second._replace(image=image), index)]
+            image = self.fifa(image, changed.xy, epoch)
+        return [*views, _sample(changed._replace(image=image), record, index)]
+
+    def _change(self, crop: _Crop, rng: np.random.Generator) -> _Crop:
+        """Draw the photometric f_A1 of one view, and the recipe's extra augmentations after it."""
+        image, xy = photometric(crop.image, rng, self.augment), crop.xy
+        for extra in self._extra:
+            image, xy = extra(image, xy, rng)
+        return crop._replace(image=image, xy=xy)
 
     def _warp(self, record: Record, patch: Patch, plain: Array, rng: np.random.Generator) -> _Crop:
         """Draw one geometric f_A1 and resample the photograph by it, once."""
-        warp = draw_warp(rng, self.augment, self.data.scale, self.data.size)
+        warp = draw_warp(rng, self.augment, self.data.scale, self.data.side)
         to_crop = affine_compose(warp.matrix, plain)
         points, visible = record.xy, record.visible
         if warp.mirrored and self.augment.mirror_bias:
             left, _, right, _ = square_box(tight_box(points))
             points = points - [2 * self.augment.mirror_bias * (right - left), 0.0]
-        bend = draw_bend(rng, self.augment.elastic, plain, self.data.size) if self.augment.elastic > 0 else None
-        if bend is not None:
-            points = bend.moved(points)
         if warp.exact and self.data.box_source == "landmarks":
-            to_crop = refit(to_crop, points, self.data.size, self.data.scale)
+            to_crop = refit(to_crop, points, self.data.side, self.data.scale)
         xy = affine_apply(to_crop, points).astype(np.float32)
         if warp.mirrored:
             xy, visible = xy[self._mirror], visible[self._mirror]
         by = self.augment.interpolation
-        if bend is not None:
-            image = bent_patch(patch, to_crop, self.data.size, bend.read_at, interpolation=by)
-        else:
-            image = crop_patch(patch, to_crop, self.data.size, interpolation=by)
-        return _Crop(image, xy, visible, to_crop)
+        image = crop_patch(patch, to_crop, self.data.side, interpolation=by)
+        return _Crop(image, xy, visible, to_crop, warp.mirrored)
 
 
 class _Crop(NamedTuple):
-    """A sample in the making: image ``(S, S, 3)``, points, visibility, photograph → crop."""
+    """A sample in the making: image ``(S, S, 3)``, points, visibility, photograph → crop, mirrored."""
 
     image: Image
     xy: npt.NDArray[np.float32]
     visible: npt.NDArray[np.int8]
     to_crop: Array
+    mirrored: bool = False
 
 
 def _covered(to_crop: Array, size: int, reach: float) -> Array:
@@ -164,7 +168,7 @@ def _covered(to_crop: Array, size: int, reach: float) -> Array:
     return affine_apply(affine_invert(to_crop), corners).reshape(4)
 
 
-def _sample(crop: _Crop, index: int) -> Sample:
+def _sample(crop: _Crop, record: Record, index: int) -> Sample:
     """Pack one crop the way the model takes it."""
     return Sample(
         image=np.ascontiguousarray(crop.image.transpose(2, 0, 1)),
@@ -172,4 +176,6 @@ def _sample(crop: _Crop, index: int) -> Sample:
         visible=crop.visible,
         to_image=affine_invert(crop.to_crop),
         index=index,
+        mirrored=crop.mirrored,
+        tags=record.tags,
     )

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.progress import Progress
+
+from .options import PluginOption, ThreadsOption
 
 __all__ = ["app"]
 
@@ -27,11 +27,16 @@ def check(
         str | None, typer.Option(help="The landmark set that own points are in: a name or TOML file.")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print a JSON object and nothing else.")] = False,
+    threads: ThreadsOption = None,
+    plugin: PluginOption = None,
 ) -> None:
     """Count the faces against the official numbers, decode every photograph, and find points outside of them.
 
     Exit status 1 means that a file is broken; parts that are absent are only told.
     """
+    from rich.console import Console
+    from rich.progress import Progress
+
     from ..data.check import check as run
 
     with Progress(console=Console(stderr=True), transient=True, disable=as_json or not sys.stderr.isatty()) as bar:
@@ -66,12 +71,14 @@ def preview(
     against: Annotated[
         str | None, typer.Option(help="With --saliency: a second network beside it, such as one trained without FiFA.")
     ] = None,
+    threads: ThreadsOption = None,
+    plugin: PluginOption = None,
 ) -> None:
     """Draw the faces as training sees them: rows are faces, columns epochs, with FiFA's shrinking squares."""
+    from ..errors import UsageError
     from ..images.pixels import write_image
     from ..inspect.previews import preview as run
     from ..recipes.files import load_recipe
-    from ..errors import UsageError
 
     overrides = [*(set_ or []), f"data.source={json.dumps(source)}", f"data.split={json.dumps(split)}"]
     chosen = None
@@ -112,6 +119,8 @@ def convert(
     scheme: Annotated[
         str | None, typer.Option(help="The landmark set to convert to, or that own points are in: a name or TOML file.")
     ] = None,
+    threads: ThreadsOption = None,
+    plugin: PluginOption = None,
 ) -> None:
     """Write the faces of any data set as COCO keypoint JSON, CSV, CVAT XML, or .pts files with copies of the photographs."""
     from ..data.formats.coco import write_coco
@@ -119,8 +128,8 @@ def convert(
     from ..data.formats.cvat import write_cvat
     from ..data.formats.folder import write_folder
     from ..data.source import find_dataset, load_records
-    from ..registry import did_you_mean
     from ..errors import UsageError
+    from ..registry import did_you_mean
 
     writers = {"coco": write_coco, "csv": write_csv, "cvat": write_cvat, "pts": write_folder}
     if to not in writers:
@@ -149,12 +158,14 @@ def suspects(
     ] = None,
     top: Annotated[int, typer.Option(min=1, help="Faces on the sheet, and lines to print: at most 10.")] = 24,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
+    threads: ThreadsOption = None,
+    plugin: PluginOption = None,
 ) -> None:
     """Find wrong labels: the faces whose labels disagree most with a network that has not seen them.
 
     What was cut off goes on where it stopped when the same command is given again.
     """
-    from ..images.pixels import require_writable
+    from ..files import require_writable
     from ..inspect.suspects import find_suspects, write_suspects
     from ..recipes.files import load_recipe
 

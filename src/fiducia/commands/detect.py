@@ -8,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+from .options import PluginOption, ThreadsOption
+
 __all__ = ["detect"]
 
 
@@ -33,6 +35,8 @@ def detect(
         ),
     ] = None,
     min_face: Annotated[float, typer.Option(help="Pass over faces whose box is smaller, in photograph pixels.")] = 0.0,
+    threads: ThreadsOption = None,
+    plugin: PluginOption = None,
 ) -> None:
     """Find the faces in photographs, and their landmarks; write JSON, annotated pictures, .pts, CSV or COCO."""
     from ..predict.outputs import check_formats, detect_paths

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.table import Table
+
+from .options import PluginOption, ThreadsOption
 
 __all__ = ["evaluate"]
 
@@ -56,13 +56,14 @@ def evaluate(
     robustness: Annotated[
         bool, typer.Option("--robustness", help="Measure with moved and scaled boxes too, in 29 times the time.")
     ] = False,
+    threads: ThreadsOption = None,
+    plugin: PluginOption = None,
 ) -> None:
     """Measure weights on annotated faces."""
-    from ..images.pixels import require_writable
-    from ..files import write_atomic
+    from ..errors import UsageError
     from ..evaluation.evaluate import Settings
     from ..evaluation.report import evaluate_against, verdict, write_report
-    from ..errors import UsageError
+    from ..files import require_writable, write_atomic
 
     if box not in ("auto", "landmarks", "dataset"):
         raise UsageError(f"--box {box}: expected auto, landmarks or dataset")
@@ -107,16 +108,33 @@ def evaluate(
     if json_ is not None:
         write_atomic(Path(json_), (text + "\n").encode())
     _show(done.result, done.protocol.words())
+    if compared:
+        from rich.console import Console
     for one in compared:
         Console(highlight=False).print(verdict(done, one), soft_wrap=True, markup=False)
 
 
 def _show(result: dict[str, Any], protocol: list[str]) -> None:
     """Print the figures, the subsets and the protocol in words."""
+    from rich.console import Console
+    from rich.table import Table
+
     table = Table(box=None, header_style="bold", pad_edge=False)
     # A subset's name stays whole where the terminal is narrow; the heads beside it take two lines.
     table.add_column("%", no_wrap=True, min_width=max(map(len, ("all", *result["subsets"]))))
-    for head in ("faces", "NME ic", "NME ip", "NME box", "NME diag", "FR 10", "FR 8", "AUC 10", "AUC box 7"):
+    for head in (
+        "faces",
+        "NME ic",
+        "NME ip",
+        "NME box",
+        "NME diag",
+        "FR 10",
+        "FR 8",
+        "FR 5",
+        "AUC 10",
+        "AUC 5",
+        "AUC box 7",
+    ):
         table.add_column(head, justify="right")
     rows = {"all": result, **result["subsets"]}
     for name, row in rows.items():
@@ -124,7 +142,7 @@ def _show(result: dict[str, Any], protocol: list[str]) -> None:
             name,
             str(row["faces"]),
             *(_figure(row[f"nme_{kind}"], 3) for kind in ("ic", "ip", "box", "diag")),
-            *(_figure(row[key], 2) for key in ("fr10_ic", "fr8_ic", "auc10_ic", "auc7_box")),
+            *(_figure(row[key], 2) for key in ("fr10_ic", "fr8_ic", "fr5_ic", "auc10_ic", "auc5_ic", "auc7_box")),
         )
     console = Console(highlight=False)
     console.print(table)

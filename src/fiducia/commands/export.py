@@ -7,6 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
+from .options import PluginOption, ThreadsOption
+
 __all__ = ["export"]
 
 
@@ -27,31 +29,28 @@ def export(
     ] = None,
     check_split: Annotated[str | None, typer.Option(help="Their split or part [default: the test split].")] = None,
     faces: Annotated[int, typer.Option(min=1, help="Faces for the certificate, at most.")] = 224,
+    threads: ThreadsOption = None,
+    plugin: PluginOption = None,
 ) -> None:
     """Write weights as a graph: uint8 crops in, points and confidence out; and a certificate beside it."""
-    from ..exporting.certificate import certificate_path, certify, check_faces
-    from ..weights.files import load_weights
-    from ..exporting.graphs import check_request
-    from ..exporting.graphs import export as write
-    from ..errors import FiduciaError, UsageError
+    from ..errors import UsageError
 
     if int8 and precision not in ("float32", "int8"):
         raise UsageError(f"--int8 and --precision {precision} contradict each other; give one")
-    precision = "int8" if int8 else precision
     if check_split is not None and check_data is None:
         raise UsageError("--check-split needs --check-data")
-    check_request(out, format_, precision)
-    model, card = load_weights(weights)
-    data, split, records = check_faces(check_data, check_split, faces, card.scheme)
-    write(model, card, out, format_, precision)
-    done = certify(out, weights, format_, precision, records, {"data": data, "split": split})
+    from ..evaluation.exporting import export as run
+
+    done = run(
+        weights,
+        out,
+        format=format_,
+        precision="int8" if int8 else precision,
+        check_data=check_data,
+        check_split=check_split,
+        faces=faces,
+    )
     typer.echo(f"{out}: {sum(f['bytes'] for f in done['files']) / 1e6:.1f} MB, {_words(done)}")
-    if not done["passed"]:
-        limit = done["limit"]
-        raise FiduciaError(
-            f"{out}: {limit['figure']} is {done[limit['figure']]:.4f}, over the limit of {limit['at_most']}; do not use this "
-            f"file; figures in {certificate_path(out)}"
-        )
 
 
 def _words(done: dict[str, Any]) -> str:

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.table import Table
+
+from .options import PluginOption, ThreadsOption
 
 __all__ = ["app"]
 
@@ -21,6 +21,9 @@ def _show(rows: Sequence[dict[str, Any]], as_json: bool) -> None:
     if as_json:
         typer.echo(json.dumps(rows, indent=2))
         return
+    from rich.console import Console
+    from rich.table import Table
+
     table = Table(box=None, header_style="bold", pad_edge=False)
     for key in rows[0] if rows else ("nothing here",):
         number = bool(rows) and isinstance(rows[0][key], (int, float)) and not isinstance(rows[0][key], bool)
@@ -36,30 +39,44 @@ def _cell(value: Any) -> str:
     return f"{value:,}" if isinstance(value, int) else str(value)
 
 
+def _model_row(row: dict[str, Any]) -> dict[str, Any]:
+    """Return a network's row for the terminal; a family of networks has no counts."""
+    measured = row["params"] is not None
+    return {
+        "name": row["name"] if measured else f"{row['name']}NAME",
+        "params": f"{row['params'] / 1e6:.2f} M" if measured else "",
+        "gmac": f"{row['gmac']:.3g}" if measured else "",
+        "input": row["input"],
+        "about": row["about"],
+    }
+
+
 @app.command()
 def models(
     as_json: JsonOption = False,
     points: Annotated[int, typer.Option(help="Landmarks that the head predicts.")] = 68,
+    threads: ThreadsOption = None,
+    plugin: PluginOption = None,
 ) -> None:
     """Networks: parameters, multiply-adds of one view, input side."""
-    from ..models import describe_models
+    from ..models.count import describe_models
 
     rows = describe_models(points)
     if not as_json:
-        rows = [{**r, "params": f"{r['params'] / 1e6:.2f} M", "gmac": f"{r['gmac']:.3g}"} for r in rows]
+        rows = [_model_row(row) for row in rows]
     _show(rows, as_json)
 
 
 @app.command()
-def weights(as_json: JsonOption = False) -> None:
+def weights(as_json: JsonOption = False, plugin: PluginOption = None) -> None:
     """Shipped weights, with their scheme, input and licence."""
-    from ..weights.files import describe_weights
+    from ..weights.store import describe_weights
 
     _show(describe_weights(), as_json)
 
 
 @app.command()
-def datasets(as_json: JsonOption = False) -> None:
+def datasets(as_json: JsonOption = False, plugin: PluginOption = None) -> None:
     """Data sets that ``--data NAME:ROOT`` reads, and their splits."""
     from ..data.source import describe_datasets
 
@@ -71,7 +88,7 @@ def datasets(as_json: JsonOption = False) -> None:
 
 
 @app.command()
-def schemes(as_json: JsonOption = False) -> None:
+def schemes(as_json: JsonOption = False, plugin: PluginOption = None) -> None:
     """Landmark sets: points, regions, normaliser."""
     from ..schemes.sets import get_scheme, scheme_names
 
@@ -90,28 +107,35 @@ def schemes(as_json: JsonOption = False) -> None:
 
 
 @app.command()
-def losses(as_json: JsonOption = False) -> None:
-    """Coordinate losses (loss.coord_loss) and similarity losses (loss.similarity)."""
-    from ..losses import coord_losses, similarities
+def losses(as_json: JsonOption = False, plugin: PluginOption = None) -> None:
+    """Losses for a recipe's [loss.NAME] tables: kind, what the network must give, options."""
+    from ..losses.registry import losses as registry
 
-    rows = [
-        {"name": name, "kind": kind, "what": (registry[name].__doc__ or "").strip().splitlines()[0]}
-        for kind, registry in (("coord_loss", coord_losses), ("similarity", similarities))
-        for name in registry
-    ]
+    rows = []
+    for name in registry:
+        kind = registry[name]
+        rows.append(
+            {
+                "name": name,
+                "needs": ", ".join(kind.needs).replace("|", " or "),
+                "views": kind.views,
+                "options": ", ".join(kind.options()),
+                "what": kind.about,
+            }
+        )
     _show(rows, as_json)
 
 
 @app.command()
-def detectors(as_json: JsonOption = False) -> None:
+def detectors(as_json: JsonOption = False, plugin: PluginOption = None) -> None:
     """Face detectors that ``--detector`` takes."""
-    from ..detectors.builtin import describe_detectors
+    from ..detectors.registry import describe_detectors
 
     _show(describe_detectors(), as_json)
 
 
 @app.command()
-def recipes(as_json: JsonOption = False) -> None:
+def recipes(as_json: JsonOption = False, plugin: PluginOption = None) -> None:
     """Shipped recipes."""
     from ..recipes.files import load_recipe, recipe_names
 
@@ -124,7 +148,6 @@ def recipes(as_json: JsonOption = False) -> None:
                 "model": recipe.model.name,
                 "size": recipe.data.size,
                 "views": recipe.augment.views,
-                "similarity": recipe.loss.similarity,
                 "epochs": recipe.train.epochs,
             }
         )

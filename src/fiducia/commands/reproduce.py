@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from .options import PluginOption, ThreadsOption
+
 __all__ = ["reproduce"]
 
 
@@ -33,13 +35,15 @@ def reproduce(
         bool, typer.Option("--ledger-only", help="Train nothing; write the ledger of what is there.")
     ] = False,
     device: Annotated[str | None, typer.Option(help="auto, cpu, cuda or mps.")] = None,
+    threads: ThreadsOption = None,
+    plugin: PluginOption = None,
 ) -> None:
     """Train and measure the rows of one of the paper's tables; what is finished is never repeated."""
-    from ..reproduce.ledger import write_ledger
+    from ..errors import FiduciaError, UsageError
+    from ..reproduce.ledger_files import write_ledger
+    from ..reproduce.rows import BUDGETS, load_table
     from ..reproduce.run import Order
     from ..reproduce.run import reproduce as run
-    from ..reproduce.rows import BUDGETS, load_table
-    from ..errors import FiduciaError, UsageError
 
     name = load_table(table).name
     out = out if out is not None else Path("runs") / f"reproduce-{scale}"

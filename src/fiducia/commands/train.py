@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from .options import PluginOption, ThreadsOption
+
 __all__ = ["train"]
 
 
@@ -21,11 +23,16 @@ def train(
     out: Annotated[Path | None, typer.Option(help="The run's directory [default: runs/RECIPE].")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the last checkpoint in --out.")] = False,
     device: Annotated[str | None, typer.Option(help="auto, cpu, cuda or mps.")] = None,
+    threads: ThreadsOption = None,
+    plugin: PluginOption = None,
 ) -> None:
     """Train a network: recipe, versions, metrics, pictures, checkpoints and weights go into one directory."""
-    from ..training.loop import train as run
     from ..recipes.files import load_recipe
 
     overrides = [*(set_ or []), *([f'train.device="{device}"'] if device is not None else [])]
     loaded = load_recipe(recipe, overrides)
-    run(loaded, out if out is not None else Path("runs") / loaded.name, resume=resume, init=init)
+    from ..training.run import train as run
+    from ..training.stop import stop_on_signals
+
+    with stop_on_signals() as stop:
+        run(loaded, out if out is not None else Path("runs") / loaded.name, resume=resume, init=init, stop=stop)

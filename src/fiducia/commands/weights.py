@@ -1,4 +1,4 @@
-"""``fiducia weights info|pack|average|join|shape|convert``: what a weight file is, one to hand on, and foreign state dicts."""
+"""``fiducia weights info|pack|average|join|convert``: what a weight file is, one to hand on, and foreign state dicts."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from ..errors import FiduciaError
+from .options import PluginOption, ThreadsOption
 
 __all__ = ["app"]
 
@@ -19,14 +20,17 @@ app = typer.Typer(no_args_is_help=True, help="Look into weight files, and conver
 def info(
     weights: Annotated[str, typer.Argument(help="A shipped name, a safetensors file or a run's directory.")],
     as_json: Annotated[bool, typer.Option("--json", help="Print the card as JSON and nothing else.")] = False,
+    threads: ThreadsOption = None,
+    plugin: PluginOption = None,
 ) -> None:
     """Print a weight file's card: scheme, input, training data, licence, protocol and numbers."""
-    from ..weights.files import load_card
+    from ..weights.store import load_card
 
     card = load_card(weights).model_dump(mode="json")
     if as_json:
         typer.echo(json.dumps(card, indent=2))
         return
+    card.pop("scheme_table")
     for key, value in card.items():
         if value not in (None, "", [], {}):
             shown = value if isinstance(value, str) else json.dumps(value)
@@ -46,9 +50,11 @@ def pack(
         str, typer.Option(help="How a stranger trains them, if not as this machine's folders say.")
     ] = "",
     flip: Annotated[bool, typer.Option("--flip", help="They are meant to be run with the flip test.")] = False,
+    threads: ThreadsOption = None,
+    plugin: PluginOption = None,
 ) -> None:
     """Write weights in half precision with measured figures in their card: a file to hand on."""
-    from ..weights.files import pack_weights
+    from ..weights.transfer import pack_weights
 
     rows: list[dict[str, object]] = []
     for path in result or []:
@@ -76,9 +82,11 @@ def pack(
 def average(
     sources: Annotated[list[str], typer.Argument(metavar="WEIGHTS...", help="Two or more, of the same network.")],
     out: Annotated[Path, typer.Option(help="The safetensors file to write.")],
+    threads: ThreadsOption = None,
+    plugin: PluginOption = None,
 ) -> None:
     """Average the weights of runs that share their beginnings: often a little better than each, at the cost of one."""
-    from ..weights.files import average_weights
+    from ..weights.transfer import average_weights
 
     card = average_weights(sources, out)
     typer.echo(f"{out}: the mean of {len(sources)} weights, {card.params:,} numbers")
@@ -90,41 +98,38 @@ def join(
         list[str], typer.Argument(metavar="WEIGHTS...", help="Two or more, of one landmark set and crop.")
     ],
     out: Annotated[Path, typer.Option(help="The safetensors file to write.")],
+    threads: ThreadsOption = None,
+    plugin: PluginOption = None,
 ) -> None:
-    """Join weights of any networks into a committee that averages their heatmaps, at the cost of all of them."""
-    from ..weights.join import join_weights
+    """Join weights of any networks into an ensemble that averages their points, at the cost of all of them."""
+    from ..weights.ensembles import join_weights
 
     card = join_weights(sources, out)
-    typer.echo(f"{out}: a committee of {len(sources)}, {card.params:,} numbers")
-
-
-@app.command()
-def shape(
-    weights: Annotated[str, typer.Argument(help="A shipped name, a safetensors file or a run's directory.")],
-    recipe: Annotated[str, typer.Argument(help="The recipe they were trained by, a file or a shipped name.")],
-    out: Annotated[Path, typer.Option(help="The safetensors file to write.")],
-    set_: Annotated[
-        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change one value of the recipe.")
-    ] = None,
-    ridge: Annotated[float, typer.Option(min=0.0, help="Penalty on the regressor's weights, in faces.")] = 100.0,
-    passes: Annotated[int, typer.Option(min=1, help="Draws of warps a training face.")] = 2,
-) -> None:
-    """Fit a linear shape regressor to what the weights' points still lack on training faces."""
-    from ..recipes.files import load_recipe
-
-    found = fit_shape(weights, load_recipe(recipe, set_ or []), out, ridge=ridge, passes=passes)
-    typer.echo(
-        f"{out}: fitted to {found.views:,} views; NME {found.before:.3f} -> {found.after:.3f} % on {found.held_out} held-out faces"
-    )
+    typer.echo(f"{out}: an ensemble of {len(sources)}, {card.params:,} numbers")
 
 
 @app.command()
 def convert(
-    source: Annotated[Path, typer.Argument(help="A ViT state dict: CLIP, FaRL or timm keys, .safetensors or .pth.")],
-    out: Annotated[Path, typer.Option(help="The safetensors file to write, with timm's parameter names.")],
+    source: Annotated[Path, typer.Argument(help="A published checkpoint: .pth of tensors, or .safetensors.")],
+    target: Annotated[Path | None, typer.Argument(metavar="[OUT]", help="The safetensors file to write.")] = None,
+    kind: Annotated[
+        str,
+        typer.Option("--from", metavar="KIND", help="What it is: hrnet, adnet, fan, farl, ..., or vit for an encoder."),
+    ] = "vit",
+    out: Annotated[Path | None, typer.Option(help="The safetensors file to write, as an option.")] = None,
+    threads: ThreadsOption = None,
+    plugin: PluginOption = None,
 ) -> None:
-    """Convert a backbone's state dict to timm's names in safetensors; nothing in it is executed."""
-    from ..weights.backbone import convert_backbone
+    """Convert a published checkpoint to a weight file with a model card. Nothing in the checkpoint is executed."""
+    from ..errors import UsageError
+    from ..weights.convert import convert_checkpoint
 
-    count = convert_backbone(source, out)
-    typer.echo(f"{out}: {count} tensors")
+    if (target is None) == (out is None):
+        raise UsageError("name the file to write once: fiducia weights convert --from KIND FILE OUT")
+    place = target or out
+    assert place is not None
+    card, count = convert_checkpoint(kind, source, place)
+    what = (
+        f"{card.model}, {card.num_points} points ({card.scheme}), {card.size} px" if card is not None else "an encoder"
+    )
+    typer.echo(f"{place}: {what}, {count} tensors")

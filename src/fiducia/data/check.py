@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..schemes.sets import SchemeError, get_scheme
 from ..errors import FiduciaError, UsageError
-from ..structures import Record
 from ..images.pixels import read_image
+from ..schemes.sets import SchemeError, get_scheme
+from ..structures import Record
 from .shapes import farthest, lone_pairs
 from .source import DatasetSpec, Fault, find_dataset, one_set
 

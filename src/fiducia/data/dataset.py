@@ -13,9 +13,9 @@ import numpy.typing as npt
 import torch
 from torch.utils.data import Dataset, Sampler
 
-from ..structures import Batch, Record, Sample
 from ..errors import UsageError
 from ..images.pixels import Patch, cut_patch, read_image
+from ..structures import Batch, Record, Sample
 
 __all__ = ["EpochSampler", "FaceDataset", "Views", "collate"]
 
@@ -116,6 +116,9 @@ def collate(faces: Sequence[Sequence[Sample]]) -> Batch:
         # A comparison with nan is False, so this is the labelled ones too.
         mask=((xy > -0.5) & (xy < ends)).all(dim=-1),
         to_image=torch.from_numpy(np.stack([[view.to_image for view in face] for face in faces])),
+        visible=torch.from_numpy(np.stack([[view.visible for view in face] for face in faces])),
+        mirrored=torch.tensor([[view.mirrored for view in face] for face in faces]),
+        tags=[face[0].tags for face in faces],
         index=torch.tensor([face[0].index for face in faces], dtype=torch.int64),
     )
 

@@ -14,9 +14,9 @@ from typing import Any
 
 import numpy as np
 
+from ..errors import FiduciaError, UsageError
 from ..registry import Registry, did_you_mean
 from ..schemes.sets import SchemeError, conversion, convert, get_scheme
-from ..errors import FiduciaError, UsageError
 from ..structures import Record
 
 __all__ = [
@@ -74,7 +74,9 @@ class DatasetSpec:
     scan: Callable[[str, str, str | None], Iterator[Record | Fault]] | None = None
 
 
-datasets: Registry[DatasetSpec] = Registry("data set")
+datasets: Registry[DatasetSpec] = Registry(
+    "data set", "fiducia.data.readers", "fiducia.data.formats", "fiducia.data.synthetic"
+)
 
 
 def find_dataset(source: str) -> tuple[DatasetSpec, str]:

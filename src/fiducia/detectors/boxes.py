@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..structures import Detection
 from ..errors import FiduciaError, UsageError
+from ..structures import Detection
 
 __all__ = ["BoxesFile", "given_boxes", "inside"]
 

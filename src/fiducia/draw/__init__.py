@@ -1,1 +1,1 @@
-"""TODO."""
+"""Points drawn on photographs: arrays in, arrays out."""

@@ -1,1 +1,1 @@
-"""TODO."""
+"""Points → figures with their protocol → reports."""

@@ -17,14 +17,16 @@ import numpy as np
 import numpy.typing as npt
 
 from ..data.source import exclude, find_dataset, load_records
+from ..detectors.registry import DEFAULT
+from ..errors import FiduciaError
 from ..metrics.errors import NORMALISERS
 from ..metrics.figures import FaceScores, figures, point_nme, region_errors, reliability, score, without_nan
 from ..metrics.protocol import Protocol
-from ..detectors.builtin import DEFAULT
-from ..runtimes.torch_runtime import card_scheme, read_card
+from ..runtimes.opening import read_card
 from ..schemes.sets import Scheme, convert
-from ..errors import FiduciaError
 from ..structures import Record
+from ..weights.card import card_scheme
+from ..weights.places import load_saved_plugins
 from .locate import MATCH_IOU, Settings, find_points, find_shared
 from .plan import make_plan
 from .subsets import default_split, require_parts, subsets
@@ -115,6 +117,7 @@ def evaluate_faces(
         UsageError: unknown names, or landmark sets that cannot be converted into each other.
         FiduciaError: a photograph that cannot be read, a part of the split that is absent, or no face.
     """
+    load_saved_plugins(settings.weights)
     spec, root = find_dataset(source)
     split = split or default_split(spec)
     records = load_records(source, split, scheme)
@@ -137,11 +140,11 @@ def evaluate_faces(
         "detector_iou": MATCH_IOU if settings.detector else None,
         "flip_test": settings.flips(card),
         "second_pass": bool(settings.detector) and settings.second_pass,
-        "decode": settings.decode or card.decode,
+        "decode": settings.decoder(card),
         "size": card.size,
         "which": card.which,
         "selection": "best on validation" if card.which == "best" else "last epoch",
-        "weights": card.name,
+        "weights": settings.label(card),
         "weights_sha256": card.sha256 or None,
         "runtime": settings.runtime,
     }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
@@ -14,15 +14,18 @@ import numpy.typing as npt
 import torch
 from lightning_fabric import Fabric
 
-from ..geometry import box_iou, tight_box
-from ..heatmaps.maps import decoders
-from ..weights.files import WeightCard
-from ..runtimes.flip import FlipTest
-from ..predict.predictor import Predictor, load
-from ..runtimes.torch_runtime import pick_device, read_card
-from ..registry import did_you_mean
+from ..device import pick_device
 from ..errors import FiduciaError, UsageError
+from ..exporting.sealed import is_export
+from ..geometry import box_iou, tight_box
+from ..models.build import build_model
+from ..plugins import load_plugins, loaded_plugins
+from ..predict.predictor import Predictor, load
+from ..runtimes.flip import FlipTest
+from ..runtimes.opening import read_card
+from ..runtimes.registry import get_runtime
 from ..structures import Record
+from ..weights.card import WeightCard, card_scheme
 
 Array = npt.NDArray[np.float64]
 
@@ -58,7 +61,8 @@ class Settings:
         second_pass: with a detector, crop again round the first points.
         device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
         devices: processes that share the faces.
-        flip: look at every crop mirrored too and average; None = as the weights' card says.
+        flip: flip test-time augmentation; None = as the weights' card says.
+        plugins: files that other processes import first.
     """
 
     weights: str
@@ -70,10 +74,36 @@ class Settings:
     device: str = "auto"
     devices: int = 1
     flip: bool | None = None
+    plugins: tuple[str, ...] = field(default_factory=lambda: tuple(map(str, loaded_plugins())))
 
     def flips(self, card: WeightCard) -> bool:
         """Return whether crops are looked at mirrored too."""
         return card.flip if self.flip is None else self.flip
+
+    def label(self, card: WeightCard) -> str:
+        """Return what the weights are called: a run by its directory's name, since runs of one recipe share the card's."""
+        path = Path(self.weights)
+        return path.resolve().name if path.is_dir() else card.name
+
+    def decoder(self, card: WeightCard) -> str | None:
+        """Return the decoder that will be used; None for a network that gives points. Nothing is computed.
+
+        Raises:
+            UsageError: a decoder that the network does not have, or an exported file, which has its own built in.
+        """
+        get_runtime(self.runtime)
+        if is_export(self.weights):
+            if self.decode is not None:
+                raise UsageError(f"--decode {self.decode}: {self.weights} has its decoder built in; give the weights")
+            return card.decode
+        with torch.device("meta"):
+            model = build_model(
+                card.model, card.num_points, card.size, options=card.options, scheme=card_scheme(card), preset=False
+            )
+        try:
+            return model.check_method(self.decode or card.decode) or None
+        except UsageError as error:
+            raise UsageError(f"--decode: {error}") from error
 
     def predictor(self, device: str) -> Predictor:
         """Build the network on a device.
@@ -81,6 +111,7 @@ class Settings:
         Raises:
             UsageError: an unknown name, or a decoder where the runtime has its own built in.
         """
+        load_plugins(self.plugins)
         second = self.second_pass and self.detector is not None
         predictor = load(
             self.weights,
@@ -90,13 +121,8 @@ class Settings:
             second_pass=second,
             batch_size=self.batch_size,
             flip=False,
+            decode=self.decode,
         )
-        if self.decode is not None:
-            if self.decode not in decoders:
-                raise UsageError(f"--decode {self.decode}: no such decoder{did_you_mean(self.decode, list(decoders))}")
-            if not hasattr(predictor.runtime, "decode"):
-                raise UsageError(f"--decode: the runtime {self.runtime} has its decoder built in; use --runtime torch")
-            predictor.runtime.decode = self.decode
         card = read_card(self.weights)
         if self.flips(card):
             predictor.runtime = FlipTest.of(predictor.runtime, card)

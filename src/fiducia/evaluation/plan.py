@@ -11,10 +11,10 @@ import numpy.typing as npt
 
 from .._version import __version__
 from ..data.source import to_scheme
+from ..errors import UsageError
 from ..metrics.protocol import Protocol, normaliser_indices
 from ..schemes.sets import Scheme, SchemeError, conversion, get_scheme
 from ..structures import Record
-from ..errors import UsageError
 from .subsets import is_partial
 
 Array = npt.NDArray[np.float64]

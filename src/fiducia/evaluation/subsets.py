@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from ..data.source import DatasetSpec
 from ..data.readers.w300 import PARTS, SPLITS
+from ..data.source import DatasetSpec
 from ..errors import FiduciaError, UsageError
 from ..structures import Record
 

@@ -1,1 +1,1 @@
-"""TODO."""
+"""Trained networks as graphs that need no torch, each with a certificate."""

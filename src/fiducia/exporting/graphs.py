@@ -17,16 +17,15 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
 
-from ..heatmaps.maps import decoders
-from ..weights.files import WeightCard
-from ..registry import did_you_mean
 from ..errors import FiduciaError, UsageError
-from .rewrite import CropsToPoints, fold_batch_norms, simplify_filters
+from ..models.base import LandmarkModel
+from ..registry import did_you_mean
+from ..weights.card import WeightCard
+from .rewrite import fold_batch_norms, simplify_filters
 from .sealed import Sealed, write_onnx, write_openvino
 
-__all__ = ["FORMATS", "PRECISIONS", "CropsToPoints", "export", "fold_batch_norms", "to_onnx", "to_openvino"]
+__all__ = ["FORMATS", "PRECISIONS", "check_request", "export", "in_memory", "to_onnx", "to_openvino"]
 
 FORMATS = {"onnx": ".onnx", "openvino": ".xml"}
 """Format → the file's suffix."""
@@ -42,31 +41,32 @@ _SMALL = 1024
 """Constants of fewer elements stay in float32: biases, norms and the tables of the FF-Parsers weigh nothing."""
 
 
-def to_onnx(model: nn.Module, card: WeightCard, precision: str = "float32") -> bytes:
+def to_onnx(model: LandmarkModel, card: WeightCard, precision: str = "float32", method: str | None = None) -> bytes:
     """Return an ONNX model of trained weights, without the card.
 
     Args:
         model: the network; it is copied, not changed.
-        card: its input side and its decoder.
+        card: its decoder.
         precision: ``float32``, ``float16`` or ``int8``.
+        method: another decoder than the card's.
 
     Raises:
         UsageError: the export extra is not installed, or an unknown precision or decoder.
-        FiduciaError: torch cannot write this network as a graph.
+        FiduciaError: the network says that it cannot be exported, or torch cannot write it as a graph.
     """
     _require("onnx", "onnxscript")
     if precision not in PRECISIONS:
         raise UsageError(f"--precision {precision}: no such precision{did_you_mean(precision, list(PRECISIONS))}")
-    if card.decode not in decoders:
-        raise UsageError(f"{card.name}: decodes by {card.decode!r}, which this version does not know")
+    if model.export_notes():
+        raise FiduciaError(f"{card.name}: the network {card.model} cannot be exported: {model.export_notes()}")
     network = copy.deepcopy(model).cpu().float().eval()
     simplify_filters(network)
     if precision != "float16":
         # Weights that were stored in float16 stay what they were; runtimes fold these norms by themselves when they load.
         fold_batch_norms(network)
-    graph = CropsToPoints(network, card.decode).eval()
+    graph = network.graph(method or card.decode).eval()
     # Two faces: a batch of one would be taken for a constant.
-    example = torch.zeros(2, 3, card.size, card.size, dtype=torch.uint8)
+    example = torch.zeros(2, 3, model.size, model.size, dtype=torch.uint8)
     try:
         with _quiet(), torch.no_grad():
             program = torch.onnx.export(
@@ -115,11 +115,18 @@ def to_openvino(graph: bytes, facts: str) -> tuple[bytes, bytes]:
         return path.read_bytes(), path.with_suffix(".bin").read_bytes()
 
 
-def export(model: nn.Module, card: WeightCard, out: Path, format_: str, precision: str = "float32") -> Sealed:
+def in_memory(model: LandmarkModel, card: WeightCard, method: str | None = None) -> Sealed:
+    """Return trained weights as an ONNX graph with its card, as a runtime takes it."""
+    graph = to_onnx(model, card, method=method)
+    card = card.model_copy(update={"decode": model.check_method(method or card.decode) or None})
+    return Sealed(card=card, precision="float32", source=card.sha256, graph=graph, origin=card.name)
+
+
+def export(model: LandmarkModel, card: WeightCard, out: Path, format_: str, precision: str = "float32") -> Sealed:
     """Write trained weights as a graph, card included.
 
     Args:
-        model: the network that :func:`fiducia.weights.files.load_weights` gave.
+        model: the network that :func:`fiducia.weights.store.load_weights` gave.
         card: its card.
         out: the file, ``*.onnx`` or ``*.xml`` (with a ``*.bin`` beside it).
         format_: ``onnx`` or ``openvino``.

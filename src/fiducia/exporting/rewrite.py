@@ -9,14 +9,12 @@ from __future__ import annotations
 import math
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from ..heatmaps.maps import decode
 from ..models.parts.spectral import FFParser
 
-__all__ = ["DENSE_CELLS", "CropsToPoints", "DenseFilter", "ExpectationHead", "fold_batch_norms", "simplify_filters"]
+__all__ = ["DENSE_CELLS", "DenseFilter", "fold_batch_norms", "simplify_filters"]
 
 DENSE_CELLS = 256
 """Maps of at most so many cells are filtered by one dense transform each way; its tables grow with the cells' square."""
@@ -111,73 +109,3 @@ def fold_batch_norms(model: nn.Module) -> int:
                 parent[i + 1] = nn.Identity()
                 folded += 1
     return folded
-
-
-class ExpectationHead(nn.Module):
-    """A 1x1 head and the expectation decode in one, on maps that lie channels last, as convolutions leave them.
-
-    Heatmaps of 68 points are the largest tensor of a small network; laid out cells first they need no reordering, and
-    their three moments (x, y, mass) are one product with a table. ``1 / (1 + exp(-z))`` is the sigmoid, which
-    OpenVINO computes faster as an operation of its own than as the tail of the product before it.
-
-    Args:
-        head: the 1x1 convolution to logits.
-        side: cells a side of the maps.
-        stride: crop pixels a cell.
-    """
-
-    weight: Tensor
-    bias: Tensor
-    moments: Tensor
-
-    def __init__(self, head: nn.Conv2d, side: int, stride: float) -> None:
-        super().__init__()
-        self.count = head.out_channels
-        self.register_buffer("weight", -head.weight.detach().flatten(1).float())
-        bias = head.bias if head.bias is not None else torch.zeros(self.count)
-        self.register_buffer("bias", -bias.detach().float())
-        # Measured from the crop's middle, where sums of both signs lose least to rounding.
-        self.middle = (side * stride - 1) / 2
-        cells = stride * (torch.arange(side, dtype=torch.float32) - (side - 1) / 2)
-        y, x = torch.meshgrid(cells, cells, indexing="ij")
-        self.register_buffer("moments", torch.stack([x.flatten(), y.flatten(), torch.ones(side * side)]))
-
-    def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
-        """``(N, C, side, side)`` → points ``(N, K, 2)`` in crop pixels and confidence ``(N, K)`` in [0, 1]."""
-        cells = features.permute(0, 2, 3, 1).flatten(0, 2)
-        p = 1 / (1 + torch.exp(F.linear(cells, self.weight, self.bias)))
-        p = p.view(-1, self.moments.shape[1], self.count)
-        sums = self.moments @ p
-        xy = sums[:, :2] / sums[:, 2:].clamp(min=1e-6) + self.middle
-        return xy.transpose(1, 2), p.amax(1)
-
-
-class CropsToPoints(nn.Module):
-    """A network from crops to points: what :class:`fiducia.runtimes.torch_runtime.TorchRuntime` does, in one graph.
-
-    Args:
-        model: crops → :class:`fiducia.structures.ModelOutput`.
-        method: a registered decoder.
-    """
-
-    def __init__(self, model: nn.Module, method: str) -> None:
-        super().__init__()
-        self.model = model
-        self.method = method
-        self.stride = float(model.stride)  # type: ignore[arg-type]
-        head, size = getattr(model, "head", None), getattr(model, "size", None)
-        self.head: ExpectationHead | None = None
-        if method == "expectation" and size and isinstance(head, nn.Conv2d) and head.kernel_size == (1, 1):
-            self.head = ExpectationHead(head, int(size / self.stride), self.stride)
-
-    def forward(self, crops: Tensor) -> tuple[Tensor, Tensor]:
-        """Uint8 ``(N, 3, S, S)`` RGB → points ``(N, K, 2)`` in crop pixels and confidence ``(N, K)`` in [0, 1]."""
-        output = self.model(crops)
-        if output.logits is None:
-            return output.points.float(), torch.ones_like(output.points[..., 0], dtype=torch.float32)
-        if self.head is not None:
-            points, confidence = self.head(output.features)
-        else:
-            cells, confidence = decode(output.logits, self.method)
-            points = (cells + 0.5) * self.stride - 0.5
-        return points if output.settle is None else output.settle(points), confidence

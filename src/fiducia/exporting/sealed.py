@@ -17,10 +17,10 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from .._version import __version__
-from ..files import write_atomic
-from ..weights.files import WeightCard
-from ..schemes.sets import Scheme
 from ..errors import FiduciaError
+from ..files import write_atomic
+from ..schemes.sets import Scheme
+from ..weights.card import WeightCard
 
 __all__ = ["Sealed", "check_signature", "is_export", "read_sealed", "seal_onnx", "write_onnx", "write_openvino"]
 

@@ -1,26 +1,75 @@
-"""Heatmaps → points: the decoders, and the one function that turns a network's final maps into a prediction.
+"""Heatmaps → points: the registry of decoders, and the one function that turns a network's final maps into a prediction.
 
 Points are in map cells here, ``xy_map``: an integer is a cell's centre (see :mod:`fiducia.geometry`). A cell of a map of
-side w covers ``size / w`` crop pixels.
+side w covers ``size / w`` crop pixels, so points of a map lie in ``[-0.5, w - 0.5]``.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from ..registry import Registry
 from ..structures import Prediction
 
-__all__ = ["decode", "decode_maps", "decoders", "heatmap_decoders", "to_crop_pixels"]
+__all__ = [
+    "Decoder",
+    "decode",
+    "decode_maps",
+    "decoders",
+    "heatmap_decoders",
+    "map_spread",
+    "register",
+    "to_crop_pixels",
+]
 
-Decoder = Callable[[Tensor], Tensor]
+Takes = Literal["values", "raw"]
+
+
+@dataclass(frozen=True)
+class Decoder:
+    """One registered decoder; calling it calls :attr:`read`.
+
+    Attributes:
+        name: its name in a recipe and for ``--decode``.
+        read: from maps ``(B, K, h, w)`` to points ``(B, K, 2)`` in map cells; it must be traceable by ``torch.export``.
+        within: how far off it may be at most, in cells along one axis, on an ideal map of sigma 1.4 to 1.7 cells whose peak is
+            six cells or more from the border; a contract test holds it to that.
+        takes: ``values``: maps in [0, 1], ideally a Gaussian with peak 1, though linear maps may lie below 0 and above 1;
+            ``raw``: the network's final maps before any activation, ideally the logarithm of a Gaussian.
+        about: one line.
+    """
+
+    name: str
+    read: Callable[[Tensor], Tensor]
+    within: float
+    takes: Takes = "values"
+    about: str = ""
+
+    def __call__(self, maps: Tensor) -> Tensor:
+        """Return points ``(B, K, 2)`` in map cells."""
+        return self.read(maps)
+
 
 decoders: Registry[Decoder] = Registry("decoder", "fiducia.heatmaps")
-"""Name → function from maps ``(B, K, h, w)`` of values in [0, 1] to points ``(B, K, 2)`` in map cells."""
+"""Name → :class:`Decoder`."""
+
+
+def register(
+    name: str, *, within: float, takes: Takes = "values"
+) -> Callable[[Callable[[Tensor], Tensor]], Callable[[Tensor], Tensor]]:
+    """Return a decorator that registers a function as a decoder; see :class:`Decoder` for the arguments."""
+
+    def keep(read: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
+        about = (read.__doc__ or "").strip().partition("\n")[0]
+        decoders.add(name, Decoder(name, read, within, takes, about))
+        return read
+
+    return keep
 
 
 def heatmap_decoders(first: str) -> tuple[str, ...]:
@@ -33,7 +82,7 @@ def to_crop_pixels(cells: Tensor, side: int, size: int) -> Tensor:
     return (cells + 0.5) * (size / side) - 0.5
 
 
-def decode_maps(maps: Tensor, method: str, *, size: int, linear: bool = False) -> Prediction:
+def decode_maps(maps: Tensor, method: str, *, size: int, linear: bool = False, spread: bool = False) -> Prediction:
     """Read a network's final maps.
 
     Args:
@@ -41,15 +90,26 @@ def decode_maps(maps: Tensor, method: str, *, size: int, linear: bool = False) -
         method: a registered decoder.
         size: side of the crop in pixels.
         linear: the maps are values in [0, 1] as they stand (up to the network's error), and not logits.
+        spread: also return the covariance of each map's mass, which costs about as much as one more decoder.
 
     Returns:
         Points in crop pixels; confidence: the largest value of each map, near 1 where the network draws the full peak that it
-        was trained on; no spread.
+        was trained on; the spread where it was asked for.
     """
     maps = maps.float()
-    values = maps.clamp(0.0, 1.0) if linear else torch.sigmoid(maps)
-    cells, confidence = decoders[method](values), values.detach().flatten(2).amax(-1)
-    return Prediction(points=to_crop_pixels(cells, maps.shape[-1], size), confidence=confidence)
+    # Linear maps are read as they stand: clamped to [0, 1] a peak above 1 would be a plateau, and the side on which it falls
+    # less below 0 could not be told.
+    values = maps if linear else torch.sigmoid(maps)
+    decoder = decoders[method]
+    cells, confidence = decoder(maps if decoder.takes == "raw" else values), values.flatten(2).amax(-1)
+    weights = None
+    if spread:
+        weights = maps.flatten(2).softmax(-1).view_as(maps) if decoder.takes == "raw" else values.clamp(min=0.0)
+    return Prediction(
+        points=to_crop_pixels(cells, maps.shape[-1], size),
+        confidence=confidence.clamp(0.0, 1.0),
+        spread=None if weights is None else map_spread(weights, size),
+    )
 
 
 def decode(logits: Tensor, method: str = "expectation") -> tuple[Tensor, Tensor]:
@@ -58,100 +118,37 @@ def decode(logits: Tensor, method: str = "expectation") -> tuple[Tensor, Tensor]
     Args:
         logits: before the sigmoid.
         method: a registered decoder: expectation (FaRL), argmax (Sect. 3.1), quarter (HRNet, FAN), local_softargmax
-            (SH-FAN) or dark.
+            (SH-FAN), dark, udp, or integral (DSNT).
     """
-    values = torch.sigmoid(logits.float())
-    return decoders[method](values), values.detach().flatten(2).amax(-1)
+    logits = logits.float()
+    values = torch.sigmoid(logits)
+    decoder = decoders[method]
+    return decoder(logits if decoder.takes == "raw" else values), values.flatten(2).amax(-1)
 
 
-@decoders.register("expectation")
-def _expectation(p: Tensor) -> Tensor:
-    """Mean position, weighted by probability (FaRL, training and test); the only one that a loss can train through."""
-    h, w = p.shape[-2:]
-    columns = torch.arange(w, dtype=p.dtype, device=p.device)
-    rows = torch.arange(h, dtype=p.dtype, device=p.device)
-    across, down = p.sum(-2), p.sum(-1)
-    mass = across.sum(-1).clamp(min=1e-6)
-    return torch.stack([across @ columns / mass, down @ rows / mass], dim=-1)
+def map_spread(values: Tensor, size: int) -> Tensor:
+    """Return the covariance of each map's mass: where else on the map the point could be.
 
+    ``cov = sum of m_c (c - mean)(c - mean)^T over cells c, divided by sum of m_c``. A network that draws a Gaussian of a
+    fixed sigma has that sigma's variance at least; what is more is doubt. A map without mass has a uniform map's spread.
 
-@decoders.register("argmax")
-def _argmax(p: Tensor) -> Tensor:
-    """The largest cell (Sect. 3.1): whole cells, so half a cell off at worst."""
-    x, y = _peak(p)
-    return torch.stack([x, y], dim=-1).to(p.dtype)
+    Args:
+        values: ``(B, K, h, w)``, 0 or more.
+        size: side of the crop in pixels.
 
-
-@decoders.register("quarter")
-def _quarter(p: Tensor) -> Tensor:
-    """The largest cell, moved a quarter of a cell towards its larger neighbour in x and in y (HRNet, FAN)."""
-    window, x, y = _window(p, 1)
-    step = torch.stack([window[..., 1, 2] - window[..., 1, 0], window[..., 2, 1] - window[..., 0, 1]], dim=-1)
-    h, w = p.shape[-2:]
-    # At the border there is no neighbour to compare with, and the published code takes no step either.
-    inner = torch.stack([(x > 0) & (x < w - 1), (y > 0) & (y < h - 1)], dim=-1)
-    return torch.stack([x, y], dim=-1).to(p.dtype) + 0.25 * step.sign() * inner
-
-
-@decoders.register("local_softargmax")
-def _local_softargmax(p: Tensor) -> Tensor:
-    """Mean position in the 5x5 cells round the largest, weighted by softmax(10 p) (SH-FAN), and refined once.
-
-    SH-FAN's window sits on whole cells, which pulls a peak between two cells up to 0.1 towards the nearer one. A second
-    look through a window that moves with the point (a smooth edge two cells away) takes that pull off.
+    Returns:
+        ``(B, K, 2, 2)`` in squared crop pixels, x first; symmetric and positive semi-definite up to rounding.
     """
-    half = 3
-    window, x, y = _window(p, half)
-    offsets = torch.arange(-half, half + 1, dtype=p.dtype, device=p.device)
-    weight = torch.exp(10.0 * (window - window.amax((-2, -1), keepdim=True)))
-    # What is outside the map is no evidence; softmax would count its zeros.
-    h, w = p.shape[-2:]
-    rows_in = ((y[..., None] + offsets >= 0) & (y[..., None] + offsets <= h - 1)).to(p.dtype)
-    columns_in = ((x[..., None] + offsets >= 0) & (x[..., None] + offsets <= w - 1)).to(p.dtype)
-    weight = weight * rows_in[..., :, None] * columns_in[..., None, :]
-    shift = torch.zeros(*x.shape, 2, dtype=p.dtype, device=p.device)
-    for _ in range(6):
-        across = (3.0 - (offsets - shift[..., :1]).abs()).clamp(0.0, 1.0)
-        down = (3.0 - (offsets - shift[..., 1:]).abs()).clamp(0.0, 1.0)
-        local = weight * down[..., :, None] * across[..., None, :]
-        mass = local.sum((-2, -1))
-        shift = torch.stack([local.sum(-2) @ offsets, local.sum(-1) @ offsets], dim=-1) / mass[..., None]
-    return torch.stack([x, y], dim=-1).to(p.dtype) + shift
-
-
-@decoders.register("dark")
-def _dark(p: Tensor) -> Tensor:
-    """Distribution-aware: smooth, take the logarithm, one Newton step from the largest cell (DARK, CVPR 2020)."""
-    taps = torch.arange(-5, 6, dtype=p.dtype, device=p.device)
-    kernel = torch.exp(-0.5 * (taps / 1.5) ** 2)
-    kernel = kernel / kernel.sum()
-    k, (h, w) = p.shape[1], p.shape[-2:]
-    smooth = F.conv2d(p, kernel.view(1, 1, -1, 1).expand(k, 1, -1, 1), padding=(5, 0), groups=k)
-    smooth = F.conv2d(smooth, kernel.view(1, 1, 1, -1).expand(k, 1, 1, -1), padding=(0, 5), groups=k)
-    g, x, y = _window(smooth.clamp(min=1e-10).log(), 1, source=smooth)
-    dx, dy = 0.5 * (g[..., 1, 2] - g[..., 1, 0]), 0.5 * (g[..., 2, 1] - g[..., 0, 1])
-    dxx = g[..., 1, 2] - 2 * g[..., 1, 1] + g[..., 1, 0]
-    dyy = g[..., 2, 1] - 2 * g[..., 1, 1] + g[..., 0, 1]
-    dxy = 0.25 * (g[..., 2, 2] - g[..., 2, 0] - g[..., 0, 2] + g[..., 0, 0])
-    det = dxx * dyy - dxy**2
-    inside = (x > 0) & (x < w - 1) & (y > 0) & (y < h - 1) & (det.abs() > 1e-12)
-    safe = torch.where(inside, det, torch.ones_like(det))
-    step = torch.stack([(dxy * dy - dyy * dx) / safe, (dxy * dx - dxx * dy) / safe], dim=-1).clamp(-1.0, 1.0)
-    return torch.stack([x, y], dim=-1).to(p.dtype) + torch.where(inside[..., None], step, torch.zeros_like(step))
-
-
-def _peak(p: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the column and row of the largest cell, int64 ``(B, K)`` each."""
-    flat = p.flatten(2).argmax(-1)
-    return flat % p.shape[-1], flat // p.shape[-1]
-
-
-def _window(p: Tensor, half: int, source: Tensor | None = None) -> tuple[Tensor, Tensor, Tensor]:
-    """Return the ``2 half + 1`` square of cells round the largest of ``source``, edge cells repeated, and its x and y."""
-    x, y = _peak(p if source is None else source)
-    h, w = p.shape[-2:]
-    offsets = torch.arange(-half, half + 1, device=p.device)
-    rows = (y[..., None] + offsets).clamp(0, h - 1)
-    columns = (x[..., None] + offsets).clamp(0, w - 1)
-    index = rows[..., :, None] * w + columns[..., None, :]
-    return p.flatten(2).gather(-1, index.flatten(2)).view(*index.shape), x, y
+    h, w = values.shape[-2:]
+    mass = values + 1e-9
+    mass = mass / mass.sum((-2, -1), keepdim=True)
+    columns = torch.arange(w, dtype=values.dtype, device=values.device)
+    rows = torch.arange(h, dtype=values.dtype, device=values.device)
+    across, down = mass.sum(-2), mass.sum(-1)
+    # Distances from the mean, before they are squared: float32 would lose a small variance far from cell 0.
+    dx = columns - (across @ columns)[..., None]
+    dy = rows - (down @ rows)[..., None]
+    xx, yy = (across * dx.square()).sum(-1), (down * dy.square()).sum(-1)
+    xy = ((mass @ dx[..., None])[..., 0] * dy).sum(-1)
+    covariance = torch.stack([torch.stack([xx, xy], dim=-1), torch.stack([xy, yy], dim=-1)], dim=-2)
+    return covariance * (size / w) ** 2

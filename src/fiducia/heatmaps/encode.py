@@ -29,7 +29,8 @@ def encode(
         size: ``(h, w)`` of the maps.
         sigma: standard deviation in cells (the paper's 1.5, which it calls a variance).
         radius: cells further from the centre than this are 0.
-        quantize: round the centre to a cell first (eq. 2); halves round up.
+        quantize: move the centre to the centre of its cell first (eq. 2): an integer is a cell's centre here, so this rounds
+            to the nearest integer, halves up.
         norm: ``"peak1"`` (FaRL) or ``"density"``, the factor 1/(2 pi sigma^2) of eq. 1.
 
     Returns:

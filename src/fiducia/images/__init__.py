@@ -1,1 +1,1 @@
-"""TODO."""
+"""Photographs in, crops out."""

@@ -6,11 +6,7 @@ Whoever crops a face (training, evaluation, detection) does it by :func:`crop`, 
 from __future__ import annotations
 
 import math
-import os
-import secrets
-from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import Any, cast
 
@@ -18,8 +14,9 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from ..geometry import affine_apply, affine_compose, affine_invert
 from ..errors import FiduciaError, UsageError
+from ..files import write_atomic
+from ..geometry import affine_apply, affine_compose, affine_invert
 from .headers import HeaderError, read_header
 from .remarks import decode_quietly
 
@@ -28,14 +25,11 @@ Image = npt.NDArray[np.uint8]
 __all__ = [
     "MAX_PIXELS",
     "Patch",
-    "bent_patch",
     "crop",
     "crop_patch",
     "cut_patch",
     "read_image",
     "reduction",
-    "require_writable",
-    "write_atomic",
     "write_image",
 ]
 
@@ -112,44 +106,6 @@ def _decode(data: bytes) -> tuple[npt.NDArray[np.generic] | None, bool]:
         return None, False
     finally:
         logging.setLogLevel(level)
-
-
-def write_atomic(path: str | Path, data: bytes) -> None:
-    """Write a file whole or not at all: beside its place first, then renamed into it. Missing folders are made.
-
-    Raises:
-        FiduciaError: the place cannot be written.
-    """
-    path = Path(path)
-    beside = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.tmp")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            with beside.open("xb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-            beside.replace(path)
-        except BaseException:
-            beside.unlink(missing_ok=True)
-            raise
-    except OSError as error:
-        raise FiduciaError(f"{path}: cannot be written ({error.strerror or error}); choose another place") from None
-
-
-def require_writable(path: str | Path) -> None:
-    """Refuse a place where nothing can be written, before the work whose result should stand there; nothing is made yet.
-
-    Raises:
-        UsageError: its nearest folder is a file or may not be written into.
-    """
-    whole = Path(path).absolute()
-    if whole.exists() and not os.access(whole, os.W_OK):
-        raise UsageError(f"{path}: cannot be written; choose another place")
-    nearest = next(folder for folder in whole.parents if folder.exists())
-    if not nearest.is_dir() or not os.access(nearest, os.W_OK):
-        what = "cannot be written into" if nearest.is_dir() else "is a file"
-        raise UsageError(f"{path}: nothing can be written there ({nearest} {what}); choose another place")
 
 
 def write_image(path: str | Path, rgb: Image) -> None:
@@ -272,56 +228,6 @@ def crop_patch(patch: Patch, to_crop: npt.ArrayLike, size: int, *, interpolation
         borderValue=(0, 0, 0),
     )
     return cast(Image, warped)
-
-
-def bent_patch(
-    patch: Patch,
-    to_crop: npt.ArrayLike,
-    size: int,
-    read_at: Callable[[npt.NDArray[np.float64]], npt.NDArray[np.float64]],
-    *,
-    interpolation: str = "bilinear",
-) -> Image:
-    """Resample a patch to a crop through a smooth map of the photograph, in one go.
-
-    Args:
-        patch: as in :func:`crop_patch`.
-        to_crop: ``(2, 3)``, bent photograph → crop.
-        size: side of the crop in pixels.
-        interpolation: ``"bilinear"`` or ``"nearest"``.
-        read_at: photograph pixels ``(..., 2)`` of the bent photograph → those of the real one. It is asked at every fourth
-            pixel and interpolated, which is exact enough for waves longer than half a crop (0.03 pixels at 256).
-
-    Returns:
-        uint8 ``(size, size, 3)``.
-    """
-    if patch.image.size == 0:
-        return np.zeros((size, size, 3), np.uint8)
-    between = _between(size)
-    ends = np.linspace(0.0, size - 1.0, between.shape[1])
-    nodes = np.stack(np.meshgrid(ends, ends), axis=-1)
-    photo = read_at(affine_apply(affine_invert(to_crop), nodes))
-    grid = (photo + 0.5) / patch.factor - 0.5
-    # OpenCV samples at 32nds of a pixel; rounded here, in the photograph's frame, they are the same whatever the patch's extent.
-    x, y = (np.rint(32 * (between @ grid[..., axis] @ between.T)) / 32 for axis in (0, 1))
-    bent = cv2.remap(
-        patch.image,
-        (x - patch.x).astype(np.float32),
-        (y - patch.y).astype(np.float32),
-        _INTERPOLATION[interpolation],
-        borderMode=cv2.BORDER_CONSTANT,
-        borderValue=(0, 0, 0),
-    )
-    return cast(Image, bent)
-
-
-@cache
-def _between(size: int) -> npt.NDArray[np.float64]:
-    """Return ``(size, n)``: the linear interpolation from n points with both ends, some four pixels apart, to every pixel."""
-    n = max(2, size // 4 + 1)
-    place = np.linspace(0.0, n - 1.0, size)[:, None]
-    weights: npt.NDArray[np.float64] = np.maximum(0.0, 1.0 - np.abs(place - np.arange(n)))
-    return weights
 
 
 def crop(image: Image, to_crop: npt.ArrayLike, size: int, *, interpolation: str = "bilinear") -> Image:

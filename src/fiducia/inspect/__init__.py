@@ -1,1 +1,1 @@
-"""TODO."""
+"""Looking into data and networks: previews, saliency, suspicious labels."""

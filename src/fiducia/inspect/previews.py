@@ -10,12 +10,13 @@ import numpy.typing as npt
 
 from ..augment.fiducial import FiFA, resolve_interval
 from ..augment.views import TrainViews
-from ..recipes.sections import Recipe
 from ..data.dataset import FaceDataset
 from ..data.source import exclude, load_records
 from ..draw.pictures import contact_sheet
-from ..schemes.sets import get_scheme
 from ..errors import FiduciaError, UsageError
+from ..recipes.sections import Recipe
+from ..schemes.sets import get_scheme
+from ..training.setup import resolve
 
 __all__ = ["Sheet", "preview", "turning_epochs"]
 
@@ -57,6 +58,7 @@ def preview(
         UsageError: an epoch outside the run, or both views of a recipe that has one.
         FiduciaError: no face, or one that cannot be read.
     """
+    recipe = resolve(recipe)
     data, total = recipe.data, recipe.train.epochs
     columns = list(epochs) if epochs is not None else turning_epochs(recipe)
     wrong = [epoch for epoch in columns if not 1 <= epoch <= total]
@@ -79,7 +81,7 @@ def preview(
             dataset.set_epoch(epoch)
             samples = dataset[row] if both_views else dataset[row][-1:]
             tiles += [sample.image.transpose(1, 2, 0) for sample in samples]
-            side = fifa.side(epoch, data.size) if fifa is not None else 0
+            side = fifa.side(epoch, data.side) if fifa is not None else 0
             # Only the squares' side (0 = none): a longer caption is cut under tiles of 128 pixels.
             captions += [*(["I'"] if both_views else []), f"epoch {epoch}, {side} px"]
     sheet = contact_sheet(tiles, captions=captions, columns=len(tiles) // len(shown))

@@ -13,18 +13,19 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from ..augment.fiducial import FiFA
-from ..recipes.sections import Recipe
-from ..images.pixels import crop, read_image
 from ..data.source import exclude, load_records
+from ..device import pick_device
 from ..draw.pictures import contact_sheet, draw_heatmaps
-from ..geometry import affine_apply, box_to_crop
-from ..weights.files import load_weights
-from ..runtimes.torch_runtime import pick_device
 from ..errors import FiduciaError, UsageError
 from ..evaluation.locate import annotated_box
+from ..geometry import affine_apply, box_to_crop
+from ..images.pixels import crop, read_image
+from ..models.base import LandmarkModel
+from ..recipes.sections import Recipe
+from ..weights.store import load_weights
 
 __all__ = ["SaliencySheet", "focus", "grad_cam", "saliency"]
 
@@ -49,7 +50,7 @@ class SaliencySheet:
     side: dict[str, int]
 
 
-def grad_cam(model: nn.Module, images: Tensor) -> npt.NDArray[np.float32]:
+def grad_cam(model: LandmarkModel, images: Tensor) -> npt.NDArray[np.float32]:
     """Return every landmark's saliency ``(B, K, h, w)``, each scaled to a largest value of 1 (0 where none is positive).
 
     Args:
@@ -58,7 +59,11 @@ def grad_cam(model: nn.Module, images: Tensor) -> npt.NDArray[np.float32]:
     """
     with torch.enable_grad():
         output = model(images)
-        asked = output.points.sum(-1) if output.logits is None else output.logits.flatten(2).amax(-1)
+        if output.features is None:
+            raise UsageError("this network gives no feature maps, which saliency is drawn on")
+        found = model.decode(output)
+        # A heatmap's peak, where there is one; else the point itself.
+        asked = found.confidence if found.confidence.requires_grad else found.points.sum(-1)
         cams = []
         for k in range(asked.shape[1]):
             (gradient,) = torch.autograd.grad(asked[:, k].sum(), output.features, retain_graph=True)

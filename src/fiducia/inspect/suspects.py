@@ -18,20 +18,20 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from ..recipes.sections import Recipe
-from ..images.pixels import crop, read_image, write_image
-from ..files import write_atomic
 from ..data.shapes import oddness
 from ..data.source import exclude, load_records
 from ..draw.pictures import contact_sheet, draw_errors
+from ..errors import FiduciaError, UsageError
+from ..evaluation.locate import find_points
+from ..files import write_atomic
 from ..geometry import affine_apply, box_to_crop, tight_box
+from ..images.pixels import crop, read_image, write_image
 from ..predict.predictor import Predictor, load
 from ..recipes.files import dump_recipe
+from ..recipes.sections import Recipe
 from ..schemes.sets import SchemeError, convert, get_scheme
-from ..errors import FiduciaError, UsageError
 from ..structures import Record
-from ..evaluation.locate import find_points
-from ..training.loop import train
+from ..training.run import train
 
 Array = npt.NDArray[np.float64]
 

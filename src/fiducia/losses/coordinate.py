@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor
 
 from ..heatmaps.decode import decoders
@@ -11,46 +10,68 @@ from .base import LossContext, Term
 from .distances import distances
 from .heatmap import read_once
 from .registry import register
+from .stages import Stages, at_least_single, check_stages, stage_mean
 from .targets import Targets
 
-__all__ = ["CoordinateLoss"]
+__all__ = ["CoordinateLoss", "point_stages", "read_points", "true_points"]
 
 
 @register("coord", needs=("points|heatmaps",))
 class CoordinateLoss(Term):
     """Distance between the predicted and the true points, in [0, 1] of the crop's side (Sect. 3.1).
 
-    A network's own points are compared where it gives any; else its final heatmaps are read by expectation, which passes the
+    A network's own points are compared where it gives any; else its heatmaps are read by expectation, which passes the
     gradient on. Points that heatmaps read can only lie between the centres of the border cells; others are left out.
 
     Args:
         context: what the network gives.
-        distance: a registered distance: ``norm`` (FaRL), ``l1``, ``mse``, ``smooth_l1``, ``wing``.
-        stages: ``final``, or ``all`` stages of points, averaged.
+        distance: a registered distance, such as ``norm`` (FaRL), ``l1``, ``mse``, ``smooth_l1`` or ``wing``.
+        stages: see :data:`~fiducia.losses.stages.Stages`.
     """
 
-    def __init__(self, context: LossContext, *, distance: str = "norm", stages: str = "final") -> None:
+    def __init__(self, context: LossContext, *, distance: str = "norm", stages: Stages = "final") -> None:
         super().__init__(context)
         self.distance = distances.get(distance, "distance: ")
-        if stages not in ("final", "all"):
-            raise ValueError(f"stages is 'final' or 'all'; found {stages!r}")
+        check_stages(stages)
         self.stages = stages
 
     def forward(self, output: ModelOutput, targets: Targets) -> Tensor:
         """Return the mean distance over the points that are supervised."""
-        if output.points:
-            chosen = output.points[-1:] if self.stages == "final" else output.points
-            parts = [self._compare((points + 0.5) / targets.size, targets, targets.inside) for points in chosen]
-            return torch.stack(parts).mean() if len(parts) > 1 else parts[0]
-        maps = output.heatmaps[-1]
-        side = maps.shape[-1]
-        if output.linear:
-            cells = decoders["expectation"](maps.float().clamp(min=0.0))
-        else:
-            _, cells = read_once(maps, targets)
-        return self._compare((cells + 0.5) / side, targets, targets.on_map(side))
 
-    def _compare(self, predicted: Tensor, targets: Targets, where: Tensor) -> Tensor:
-        truth = (targets.xy + 0.5) / targets.size
-        error = self.distance(predicted[where], truth[where])
-        return error.sum() / targets.count(where, error.dtype)
+        def one(stage: Tensor) -> Tensor:
+            predicted, where = read_points(output, stage, targets)
+            error = self.distance(predicted[where], true_points(targets)[where])
+            return error.sum() / targets.count(where, error.dtype)
+
+        return stage_mean(point_stages(output), self.stages, one)
+
+
+def point_stages(output: ModelOutput) -> list[Tensor]:
+    """Return the stages that points are read from: of points where the network gives any, else of heatmaps."""
+    return output.points or output.heatmaps
+
+
+def read_points(output: ModelOutput, stage: Tensor, targets: Targets) -> tuple[Tensor, Tensor]:
+    """Return a stage's points as coordinates that a loss can train, and which of them it should see.
+
+    Args:
+        output: of the network.
+        stage: one of :func:`point_stages`.
+        targets: the truth.
+
+    Returns:
+        ``(N, K, 2)`` in [0, 1] of the crop's side, and bool ``(N, K)``.
+    """
+    if output.points:
+        return (at_least_single(stage) + 0.5) / targets.size, targets.inside
+    side = stage.shape[-1]
+    if output.linear:
+        cells = decoders["expectation"](at_least_single(stage).clamp(min=0.0))
+    else:
+        _, cells = read_once(stage, targets)
+    return (cells + 0.5) / side, targets.on_map(side)
+
+
+def true_points(targets: Targets) -> Tensor:
+    """Return the true points ``(N, K, 2)`` in [0, 1] of the crop's side; nan where not labelled."""
+    return (targets.xy + 0.5) / targets.size

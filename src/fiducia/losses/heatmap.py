@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Literal
-
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from ..structures import ModelOutput
 from .reading import weigh_and_read
 from .registry import register
+from .stages import Stages, at_least_single, stage_mean
 from .targets import Targets
 
-__all__ = ["heatmap_bce", "heatmap_mse", "stage_mean"]
-
-Stages = Literal["final", "intermediate", "all"]
+__all__ = ["Stages", "heatmap_bce", "heatmap_mse", "map_values", "read_once", "stage_mean"]
 
 
 @register("bce", needs=("logits",))
@@ -26,6 +23,7 @@ def heatmap_bce(
     sigma: float | None = None,
     radius: float | None = None,
     stages: Stages = "final",
+    side: int | None = None,
 ) -> Tensor:
     """Binary cross-entropy of heatmap logits, the mean over a map's cells (Sect. 3.1).
 
@@ -34,11 +32,17 @@ def heatmap_bce(
         targets: the truth.
         sigma: of the target Gaussians in cells; None = the recipe's ``heatmap.sigma``.
         radius: of the target Gaussians in cells; None = the recipe's.
-        stages: ``final``; ``intermediate``: all but the final one, averaged; or ``all``.
+        stages: see :data:`~fiducia.losses.stages.Stages`.
+        side: compare at this side in cells: logits of another side are resized bilinearly first (FaRL: 128, with sigma 1.25
+            and radius 5); None = at the network's own.
     """
 
     def one(maps: Tensor) -> Tensor:
-        entropy, _ = read_once(maps, targets, sigma, radius)
+        if side is None or maps.shape[-1] == side:
+            entropy, _ = read_once(maps, targets, sigma, radius)
+        else:
+            resized = F.interpolate(at_least_single(maps), size=(side, side), mode="bilinear", align_corners=False)
+            entropy, _ = weigh_and_read(resized, targets.heatmaps(side, sigma=sigma, radius=radius))
         return targets.mean(entropy, targets.seen)
 
     return stage_mean(output.heatmaps, stages, one)
@@ -58,26 +62,22 @@ def heatmap_mse(
     Args:
         output: with maps ``(N, K, h, w)`` of any side, one stage or several.
         targets: the truth.
-        sigma, radius: of the target Gaussians in cells; None = the recipe's.
-        stages: as in :func:`heatmap_bce`.
+        sigma: of the target Gaussians in cells; None = the recipe's.
+        radius: of the target Gaussians in cells; None = the recipe's.
+        stages: see :data:`~fiducia.losses.stages.Stages`.
     """
 
     def one(maps: Tensor) -> Tensor:
-        values = maps.float() if output.linear else torch.sigmoid(maps.float())
         target = targets.heatmaps(maps.shape[-1], sigma=sigma, radius=radius)
-        return targets.mean((values - target).square().mean((-2, -1)), targets.seen)
+        return targets.mean((map_values(maps, output.linear) - target).square().mean((-2, -1)), targets.seen)
 
     return stage_mean(output.heatmaps, stages, one)
 
 
-def stage_mean(stages: list[Tensor], which: Stages, one: Callable[[Tensor], Tensor]) -> Tensor:
-    """Return the mean of a loss over the chosen stages of an output; 0 where there is no such stage."""
-    if which not in ("final", "intermediate", "all"):
-        raise ValueError(f"stages is 'final', 'intermediate' or 'all'; found {which!r}")
-    chosen = {"final": stages[-1:], "intermediate": stages[:-1], "all": stages}[which]
-    if not chosen:
-        return stages[-1].sum() * 0.0
-    return torch.stack([one(stage) for stage in chosen]).mean()
+def map_values(maps: Tensor, linear: bool) -> Tensor:
+    """Return maps as they are compared with targets: linear ones as they stand, logits through a sigmoid."""
+    maps = at_least_single(maps)
+    return maps if linear else torch.sigmoid(maps)
 
 
 def read_once(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import Any, Protocol
 
 import torch
@@ -20,9 +21,20 @@ __all__ = ["LossTable", "Objective", "weight_at"]
 class LossTable(Protocol):
     """One ``[loss.NAME]`` table of a recipe."""
 
-    kind: str
-    weight: float
-    schedule: Sequence[tuple[float, float]]
+    @property
+    def kind(self) -> str:
+        """The registered loss."""
+        ...
+
+    @property
+    def weight(self) -> float:
+        """Factor in the sum."""
+        ...
+
+    @property
+    def schedule(self) -> Sequence[tuple[float, float]]:
+        """Pairs of (epoch, factor on the weight)."""
+        ...
 
     def options(self) -> Mapping[str, Any]:
         """Return the loss's own options."""
@@ -35,7 +47,7 @@ def weight_at(weight: float, schedule: Sequence[tuple[float, float]], epoch: flo
         return weight
     if epoch <= schedule[0][0]:
         return weight * schedule[0][1]
-    for (start, low), (end, high) in zip(schedule[:-1], schedule[1:], strict=True):
+    for (start, low), (end, high) in pairwise(schedule):
         if epoch < end:
             return weight * (low + (high - low) * (epoch - start) / (end - start))
     return weight * schedule[-1][1]
@@ -63,6 +75,7 @@ class Objective(nn.Module):
         supervise: str = "both",
     ) -> None:
         super().__init__()
+        self.given = dict(tables)
         self.tables = {name: table for name, table in tables.items() if table.weight != 0}
         if not self.tables:
             raise UsageError("loss: every loss has weight 0; nothing would be learned")
@@ -72,7 +85,9 @@ class Objective(nn.Module):
             kind = losses.get(table.kind, f"loss.{name}.kind: ")
             self.terms[name] = kind.build(context, table.options(), f"loss.{name}")
 
-    def forward(self, output: ModelOutput, batch: Batch, epoch: float = 0.0, total: float = 1.0) -> tuple[Tensor, dict[str, Tensor]]:
+    def forward(
+        self, output: ModelOutput, batch: Batch, epoch: float = 0.0, total: float = 1.0
+    ) -> tuple[Tensor, dict[str, Tensor]]:
         """Weigh a network's answer against the truth.
 
         Args:

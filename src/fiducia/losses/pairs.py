@@ -9,6 +9,7 @@ from torch import Tensor
 from ..heatmaps.encode import encode
 from ..structures import ModelOutput
 from .pooling import pool_at_landmarks
+from .stages import at_least_single
 from .targets import Targets
 
 __all__ = ["Pairs", "pairs"]
@@ -39,12 +40,12 @@ def pairs(output: ModelOutput, targets: Targets) -> Pairs:
 
     def make() -> Pairs:
         assert output.features is not None
-        features = output.features.float()
+        features = at_least_single(output.features)
         side = features.shape[-1]
         logits = bool(output.heatmaps) and not output.linear and output.heatmaps[-1].shape[-1] == side
         # A logit network's own targets are at hand; others pool under the standard Gaussian.
         heatmaps = targets.heatmaps(side) if logits else encode(targets.cells(side), (side, side))
-        pooled, on_map = pool_at_landmarks(features, heatmaps)
+        pooled, on_map = pool_at_landmarks(features, heatmaps.to(features.dtype))
         faces, points = targets.batch.mask.shape[0], targets.batch.mask.shape[-1]
         valid = (targets.batch.mask & on_map.view(faces, 2, points)).all(1)
         maps = features.view(faces, 2, *features.shape[1:])

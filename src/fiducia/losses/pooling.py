@@ -32,17 +32,24 @@ class _Gather(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, x: Tensor) -> Tensor:
-        """Return ``(world * B, ...)``."""
-        parts = [torch.empty_like(x) for _ in range(dist.get_world_size())]
-        dist.all_gather(parts, x.contiguous())
-        return torch.cat(parts)
+        """Return ``(rows of all processes, ...)``; processes may have different numbers of rows."""
+        own = torch.tensor([len(x)], device=x.device)
+        counts = [torch.empty_like(own) for _ in range(dist.get_world_size())]
+        dist.all_gather(counts, own)
+        rows = [int(count) for count in counts]
+        padded = x.new_zeros((max(rows), *x.shape[1:]))
+        padded[: len(x)] = x
+        parts = [torch.empty_like(padded) for _ in rows]
+        dist.all_gather(parts, padded)
+        ctx.start, ctx.count = sum(rows[: dist.get_rank()]), len(x)
+        return torch.cat([part[:count] for part, count in zip(parts, rows, strict=True)])
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> Tensor:
         """Return this process's rows of the summed gradient."""
         total = grads[0].clone()
         dist.all_reduce(total)
-        return total.chunk(dist.get_world_size())[dist.get_rank()]
+        return total[ctx.start : ctx.start + ctx.count]
 
 
 def gather(x: Tensor) -> Tensor:

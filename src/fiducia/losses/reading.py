@@ -75,7 +75,7 @@ def weigh_and_read(logits: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
     """Return both terms that supervise a heatmap (Sect. 3.1), to be trained through.
 
     The same as ``binary_cross_entropy_with_logits(..., reduction="none").mean((-2, -1))`` and
-    :func:`fiducia.heatmaps.maps.decode` by expectation, at a third of their time.
+    :func:`fiducia.heatmaps.decode` by expectation, at a third of their time.
 
     Args:
         logits: ``(N, K, h, w)`` before the sigmoid; half precision is computed in float32.

@@ -11,11 +11,15 @@ from ..errors import UsageError
 from ..registry import Registry, did_you_mean
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from .base import LossContext, Term
 
 __all__ = ["LossKind", "losses", "register"]
 
 L = TypeVar("L", bound=Callable[..., Any])
+
+Example = Callable[["LossContext", int], Mapping[str, "Tensor"]]
 
 
 @dataclass(frozen=True)
@@ -30,6 +34,8 @@ class LossKind:
             is met by either.
         views: how many views of a face it compares: 1, or 2.
         about: one line for ``fiducia list losses``.
+        example: for the contract tests: from a context and a number of crops N to the network's named maps, as the loss needs
+            them; None where it needs none.
     """
 
     name: str
@@ -37,6 +43,7 @@ class LossKind:
     needs: tuple[str, ...]
     views: int
     about: str
+    example: Example | None = None
 
     def options(self) -> dict[str, Any]:
         """Return the options that a recipe may set, with their defaults."""
@@ -66,10 +73,12 @@ class LossKind:
                 f"{where}: the loss {self.name!r} needs {' and '.join(n.replace('|', ' or ') for n in lacking)}, which the "
                 f"network does not give (it gives {', '.join(sorted(context.gives))}); choose another kind"
             )
+        make: Callable[..., Term] = self.target
         try:
-            if inspect.isclass(self.target):
-                return self.target(context, **options)
-            return FunctionTerm(self.target, options)
+            return make(context, **options) if isinstance(self.target, type) else FunctionTerm(self.target, options)
+        except UsageError as error:
+            # Of a name within an option, such as "distance: no distance is called ...".
+            raise UsageError(f"{where}.{error}") from error
         except (ValueError, TypeError) as error:
             raise UsageError(f"{where}: {error}") from error
 
@@ -77,7 +86,9 @@ class LossKind:
 losses: Registry[LossKind] = Registry("loss", "fiducia.losses")
 
 
-def register(name: str, *, needs: Iterable[str], views: int = 1, about: str = "") -> Callable[[L], L]:
+def register(
+    name: str, *, needs: Iterable[str], views: int = 1, about: str = "", example: Example | None = None
+) -> Callable[[L], L]:
     """Return a decorator that registers a loss: a ``Term`` class, or a function ``(output, targets, **options)``.
 
     Args:
@@ -86,11 +97,13 @@ def register(name: str, *, needs: Iterable[str], views: int = 1, about: str = ""
             alternatives joined by ``|``.
         views: 2 for a loss between the two views of a face.
         about: one line; the first line of the target's docstring where empty.
+        example: gives named maps for the contract tests, ``(context, crops) -> {"NAME": (crops, ...)}``; required where the loss
+            needs ``maps.NAME``.
     """
 
     def keep(target: L) -> L:
         line = about or (target.__doc__ or "").strip().partition("\n")[0]
-        losses.add(name, LossKind(name, target, tuple(needs), views, line))
+        losses.add(name, LossKind(name, target, tuple(needs), views, line, example))
         return target
 
     return keep

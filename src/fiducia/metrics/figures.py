@@ -22,7 +22,10 @@ FIGURES = (
     *(f"nme_{kind}" for kind in NORMALISERS),
     "fr10_ic",
     "fr8_ic",
+    "fr5_ic",
     "auc10_ic",
+    "auc8_ic",
+    "auc5_ic",
     "auc7_box",
     "auc10_ic_grid",
     "auc7_box_grid",
@@ -90,9 +93,9 @@ def figures(scores: FaceScores, mask: npt.ArrayLike | None = None) -> dict[str, 
         if len(answered):
             result[f"nme_{kind}"] = 100 * float(answered.mean())
     if len(values.get("ic", ())):
-        result["fr10_ic"] = 100 * failure_rate(values["ic"], 0.10)
-        result["fr8_ic"] = 100 * failure_rate(values["ic"], 0.08)
-        result["auc10_ic"] = 100 * auc(values["ic"], 0.10)
+        for percent in (10, 8, 5):
+            result[f"fr{percent}_ic"] = 100 * failure_rate(values["ic"], percent / 100)
+            result[f"auc{percent}_ic"] = 100 * auc(values["ic"], percent / 100)
         result["auc10_ic_grid"] = 100 * auc_grid(values["ic"], 0.10)
     if len(values["box"]):
         result["auc7_box"] = 100 * auc(values["box"], 0.07)

@@ -58,7 +58,8 @@ class Protocol(BaseModel):
     visibility: str = "all labelled points"
     mean: str = "over points, then over faces"
     flip_test: bool = False
-    decode: str
+    decode: str | None
+    """The decoder that read the heatmaps; None = the network gives points."""
     size: int
     """Side of the network's input in pixels."""
     which: str | None = None
@@ -76,6 +77,7 @@ class Protocol(BaseModel):
         boxes = {"landmarks": "the true points' tight box", "dataset": "the data set's own box"}
         crop = boxes.get(self.crop_source, f"the detector {self.detector} (IoU >= {self.detector_iou})")
         eyes = self.normaliser.get("ic")
+        reading = self.decode or "none, the network gives points"
         short = f" of the official {self.official}" if self.official not in (None, self.faces) else ""
         lines = [
             f"{self.data}, split {self.split}: {self.faces} face{'s' * (self.faces != 1)}{short}, "
@@ -85,7 +87,7 @@ class Protocol(BaseModel):
             + ("; flip test" if self.flip_test else ""),
             f"errors in {self.frame}, {self.visibility}, mean {self.mean}",
             (f"ic = points {eyes[0]} and {eyes[1]}; " if eyes else "") + f"box = sqrt(w h) of {boxes[self.box]}",
-            f"decode {self.decode}; weights {self.weights} (sha256 {(self.weights_sha256 or 'unknown')[:12]}"
+            f"decode {reading}; weights {self.weights} (sha256 {(self.weights_sha256 or 'unknown')[:12]}"
             + (f"; {self.selection}" if self.selection else "")
             + (", averaged" if self.which in ("ema", "best", "average") else "")
             + f"); {self.runtime}; fiducia {self.fiducia}",
@@ -108,7 +110,6 @@ MEASUREMENT = (
     "converted",
     "excluded",
     "crop_source",
-    "crop_scale",
     "detector",
     "detector_iou",
     "box",
@@ -118,8 +119,8 @@ MEASUREMENT = (
     "mean",
     "selection",
 )
-"""Fields that must agree; a selection that one of the two does not state forbids nothing. The rest (weights, size, decode,
-runtime, flip test, second pass) is what is compared."""
+"""Fields that must agree; a selection that one of the two does not state forbids nothing. The rest (weights, crop
+scale, size, decode, runtime, flip test, second pass) belongs to the weights: each is measured by its own."""
 
 
 def comparable(a: Protocol | Mapping[str, Any], b: Protocol | Mapping[str, Any]) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import torch
@@ -15,7 +15,7 @@ from ..heatmaps.decode import decode_maps
 from ..registry import did_you_mean
 from ..structures import ModelOutput, Prediction
 
-__all__ = ["LandmarkModel", "Options", "split_parameters"]
+__all__ = ["CropsToPoints", "LandmarkModel", "Options", "split_parameters"]
 
 
 class Options(BaseModel):
@@ -41,6 +41,9 @@ class LandmarkModel(nn.Module, ABC):
     """
 
     decoders: tuple[str, ...] = ()
+    fresh: tuple[str, ...] = ()
+    """Prefixes of parameters that may start anew where weights to start from lack them; heads for another number of
+    landmarks always may."""
 
     def __init__(self, num_points: int, size: int) -> None:
         super().__init__()
@@ -65,10 +68,6 @@ class LandmarkModel(nn.Module, ABC):
             UsageError: a decoder that this network does not have.
         """
 
-    def predict(self, images: Tensor, method: str | None = None) -> Prediction:
-        """Return ``decode(forward(images), method)``; a network may override it with a faster form of the same."""
-        return self.decode(self(images), method)
-
     def default_loss(self) -> dict[str, dict[str, Any]]:
         """Return the loss that the network was published with, as a recipe's ``[loss.NAME]`` tables."""
         raise NotImplementedError(f"{type(self).__name__} names no default loss; give [loss.NAME] in the recipe")
@@ -77,9 +76,27 @@ class LandmarkModel(nn.Module, ABC):
         """Return all parameters by name of group. A recipe gives groups their rate and decay by these names."""
         return split_parameters(self)
 
+    def encoder(self) -> nn.Module | None:
+        """Return the part that takes pre-trained weights of an encoder alone, or None."""
+        return None
+
+    def adapted(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Return the tensors of a relative of this network, fitted to this one as far as its kind allows.
+
+        A network overrides it where it can start from a smaller or leaner one's weights.
+        """
+        return dict(state)
+
     def export_notes(self) -> str:
         """Return why the network cannot be written as a graph; an empty string where it can."""
         return ""
+
+    def graph(self, method: str | None = None) -> nn.Module:
+        """Return what an exporter writes: a module from uint8 crops to points ``(N, K, 2)`` and confidence ``(N, K)``.
+
+        A network may return a faster form of the same; its weights are those that this network has now.
+        """
+        return CropsToPoints(self, self.check_method(method) or None)
 
     def check_method(self, method: str | None) -> str:
         """Return the decoder to use.
@@ -91,7 +108,9 @@ class LandmarkModel(nn.Module, ABC):
             return self.decoders[0] if self.decoders else ""
         if method not in self.decoders:
             if not self.decoders:
-                raise UsageError(f"decoder {method!r}: this network gives points, not heatmaps; there is nothing to choose")
+                raise UsageError(
+                    f"decoder {method!r}: this network gives points, not heatmaps; there is nothing to choose"
+                )
             raise UsageError(f"decoder {method!r}: this network has none{did_you_mean(method, list(self.decoders))}")
         return method
 
@@ -100,7 +119,8 @@ class LandmarkModel(nn.Module, ABC):
 
         Confidence is the largest value of the map, in [0, 1]; ``spread`` is the covariance of the map's mass.
         """
-        return decode_maps(output.heatmaps[-1], self.check_method(method), size=self.size, linear=output.linear)
+        maps, name = output.heatmaps[-1], self.check_method(method)
+        return decode_maps(maps, name, size=self.size, linear=output.linear, spread=True)
 
     def decode_points(self, output: ModelOutput, confidence: Tensor | None = None) -> Prediction:
         """Return the final points as they are; confidence is 1 where none is given."""
@@ -110,8 +130,24 @@ class LandmarkModel(nn.Module, ABC):
         return Prediction(points=points, confidence=confidence.float().clamp(0.0, 1.0))
 
 
+class CropsToPoints(nn.Module):
+    """A network and its decoder in one module, with plain tensors at both ends."""
+
+    def __init__(self, model: LandmarkModel, method: str | None = None) -> None:
+        super().__init__()
+        self.model, self.method = model, method
+
+    def forward(self, crops: Tensor) -> tuple[Tensor, Tensor]:
+        """Uint8 ``(N, 3, S, S)`` RGB → points ``(N, K, 2)`` in crop pixels and confidence ``(N, K)`` in [0, 1]."""
+        prediction = self.model.decode(self.model(crops), self.method)
+        return prediction.points, prediction.confidence
+
+
 def split_parameters(
-    model: nn.Module, backbone: Iterable[str] = (), free: Iterable[nn.Parameter] = ()
+    model: nn.Module,
+    backbone: Iterable[str] = (),
+    free: Iterable[nn.Parameter] = (),
+    depth: Callable[[str], int] | None = None,
 ) -> dict[str, list[nn.Parameter]]:
     """Split a network's parameters into ``backbone``, ``backbone_no_decay``, ``rest`` and ``rest_no_decay``.
 
@@ -121,6 +157,8 @@ def split_parameters(
         model: the network.
         backbone: prefixes of parameter names that belong to the backbone.
         free: more parameters that decay would harm, such as FF-Parser filters, which it would pull from the identity to zero.
+        depth: name of a backbone parameter → its block, from 0; the backbone's groups are then named ``backbone@3`` and so on,
+            which is what ``optim.layer_decay`` counts by.
     """
     prefixes = tuple(backbone)
     kept = {id(parameter) for parameter in free}
@@ -128,7 +166,9 @@ def split_parameters(
     for name, parameter in model.named_parameters():
         leaf = name.rpartition(".")[2]
         bare = parameter.squeeze().ndim < 2 or leaf in ("pos_embed", "cls_token") or id(parameter) in kept
-        groups[("backbone" if name.startswith(prefixes) and prefixes else "rest") + ("_no_decay" if bare else "")].append(parameter)
-    return groups
-
-
+        inside = bool(prefixes) and name.startswith(prefixes)
+        group = ("backbone" if inside else "rest") + ("_no_decay" if bare else "")
+        if inside and depth is not None:
+            group += f"@{depth(name)}"
+        groups.setdefault(group, []).append(parameter)
+    return {name: parameters for name, parameters in groups.items() if parameters or "@" not in name}

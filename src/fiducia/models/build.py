@@ -13,7 +13,7 @@ from ..errors import UsageError
 from ..registry import did_you_mean
 from ..schemes.sets import Scheme
 from .base import LandmarkModel, Options
-from .registry import Preset, merge_options, models
+from .registry import Preset, find_preset, keywords, merge_options
 
 __all__ = ["build_model", "option_groups", "upgrade_options"]
 
@@ -30,7 +30,7 @@ def build_model(
     """Build a registered network with random weights.
 
     Args:
-        name: a registered network.
+        name: a registered network, or a family's and a member's name, such as ``timm:resnet18``.
         num_points: K.
         size: side of the crops in pixels; None = the network's usual one.
         options: what differs from the preset, as nested tables.
@@ -41,13 +41,18 @@ def build_model(
     Raises:
         UsageError: an unknown network or option, or sizes that do not divide.
     """
-    entry = models.get(name, "model.name: ")
+    entry = find_preset(name)
     table = upgrade_options(entry, options or {}, refuse=preset)
     arguments = merge_options(entry.options, table) if preset else dict(table)
-    known = _keywords(entry)
+    known = keywords(entry)
     for key in arguments:
         if key not in known:
             raise UsageError(f"model.options: {name} has no option {key!r}{did_you_mean(key, sorted(known))}")
+        if arguments[key] != entry.fixed.get(key, arguments[key]):
+            raise UsageError(
+                f"model.options.{key} = {arguments[key]!r}: the name {name} says {entry.fixed[key]!r} already"
+            )
+    arguments.update(entry.fixed)
     for key, group in option_groups(entry).items():
         if key in arguments:
             arguments[key] = _group(name, key, group, arguments[key])
@@ -87,11 +92,6 @@ def upgrade_options(entry: Preset, options: Mapping[str, Any], *, refuse: bool =
     return upgraded
 
 
-def _keywords(entry: Preset) -> set[str]:
-    parameters = inspect.signature(entry.build).parameters.values()
-    return {p.name for p in parameters if p.kind is p.KEYWORD_ONLY and p.name != "scheme"}
-
-
 def _group(name: str, key: str, group: type[Options], value: Any) -> BaseModel:
     if isinstance(value, group):
         return value
@@ -104,5 +104,7 @@ def _group(name: str, key: str, group: type[Options], value: Any) -> BaseModel:
         where = ".".join(["model", "options", key, *(str(part) for part in first["loc"])])
         known = list(group.model_fields)
         if first["type"] == "extra_forbidden":
-            raise UsageError(f"{where}: {name} has no such option{did_you_mean(str(first['loc'][0]), known)}") from error
+            raise UsageError(
+                f"{where}: {name} has no such option{did_you_mean(str(first['loc'][0]), known)}"
+            ) from error
         raise UsageError(f"{where}: {first['msg'].removeprefix('Value error, ')}; found {first['input']!r}") from error

@@ -1,4 +1,4 @@
-"""Several trained networks that look at one crop and answer with the mean of their heatmaps."""
+"""An ensemble: several trained networks look at one crop, and their points are averaged."""
 
 from __future__ import annotations
 
@@ -9,90 +9,124 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..recipes.sections import ModelConfig
-from ..structures import ModelOutput
+from ..schemes.sets import Scheme
+from ..structures import ModelOutput, Prediction
+from .base import LandmarkModel
+from .build import build_model
+from .registry import register
 
-__all__ = ["Committee", "member_state"]
+__all__ = ["Ensemble", "member_state"]
 
-_LEAST = 1e-9
+_PAIR = [{"model": "fifa_small", "size": 256}, {"model": "fifa_tiny", "size": 128}]
 
 
-class Committee(nn.Module):
-    """Networks whose errors differ, averaged: the expectation of the mean heatmap is the mean of their points.
+@register("ensemble", size=256, options={"members": _PAIR}, about="several trained networks, their points averaged")
+class Ensemble(LandmarkModel):
+    """Networks of any kind whose errors differ; the mean of their points errs less than each (Lakshminarayanan et al. 2017).
 
-    Every map is brought to the mean mass of all before they are averaged, so that a network which draws wider peaks has no
-    larger say (an ensemble in the manner of Lakshminarayanan et al., NeurIPS 2017, of maps instead of classes). A member
-    for smaller crops gets the crop averaged down to its side.
+    A member for smaller crops gets the crop averaged down to its side, so its side must divide the ensemble's. ``fiducia
+    weights join`` writes one from trained weights.
 
     Args:
         num_points: K.
         size: S, side of the input in pixels, a multiple of each member's own.
         members: one table a member: ``model``, its registered name; ``size``, its side; and all its options.
-        shape: a :class:`~fiducia.models.shape.ShapeRegressor` behind the decoder of the mean.
-
-    Attributes:
-        stride: pixels a heatmap cell.
-        feature_channels: C of ``ModelOutput.features``, the first member's.
+        scheme: the landmark set, for members that want it.
 
     Raises:
-        ValueError: fewer than two members, sides that do not divide, maps of unlike sides, or a member with a regressor.
+        ValueError: fewer than two members, or sides that do not divide.
         UsageError: a member that cannot be built.
     """
 
-    name = "committee"
-
     def __init__(
-        self, num_points: int, size: int, *, members: Sequence[Mapping[str, Any]] = (), shape: bool = False
+        self,
+        num_points: int,
+        size: int,
+        *,
+        members: Sequence[Mapping[str, Any]] = (),
+        scheme: Scheme | None = None,
     ) -> None:
-        super().__init__()
-        from .build import build_model  # which knows this class
-
+        super().__init__(num_points, size)
         if len(members) < 2:
-            raise ValueError(f"a committee has two members or more; found {len(members)}")
-        self.num_points, self.size = num_points, size
+            raise ValueError(f"an ensemble has two members or more; found {len(members)}")
         self.factors: list[int] = []
-        networks: list[nn.Module] = []
+        networks: list[LandmarkModel] = []
         for member in members:
             options = {k: v for k, v in member.items() if k not in ("model", "size")}
             name, side = str(member.get("model", "")), int(member.get("size", size))
-            if size % side:
+            if side < 1 or size % side:
                 raise ValueError(f"{name} looks at {side} pixels, which do not divide {size}")
-            if options.get("shape"):
-                raise ValueError(f"{name} brings a shape regressor, which would move points that are averaged as maps")
-            networks.append(
-                build_model(ModelConfig(name=name, options=options), num_points, side, preset_options=False)
-            )
+            networks.append(build_model(name, num_points, side, options=options, scheme=scheme, preset=not options))
             self.factors.append(size // side)
         self.members = nn.ModuleList(networks)
-        strides = {float(m.stride) * f for m, f in zip(networks, self.factors, strict=True)}  # type: ignore[arg-type]
-        if len(strides) > 1:
-            raise ValueError(
-                f"its members' heatmaps have strides of {sorted(strides)} pixels of the crop; expected one"
-            )
-        self.stride = strides.pop()
-        self.feature_channels = int(networks[0].feature_channels)  # type: ignore[arg-type]
-        self.shape = ShapeRegressor(num_points) if shape else None
+        self._networks = tuple(networks)
+        first = networks[0].decoders
+        self.decoders = tuple(d for d in first if all(d in network.decoders for network in networks))
 
     def forward(self, images: Tensor) -> ModelOutput:
-        """Crops ``(B, 3, S, S)``, uint8 or float in [0, 255] → logits ``(B, K, S/stride, S/stride)`` and features."""
-        outputs = [
-            member(F.avg_pool2d(images.float(), factor) if factor > 1 else images)
-            for member, factor in zip(self.members, self.factors, strict=True)
+        """Crops ``(B, 3, S, S)``, uint8 or float in [0, 255] → the members' outputs, and the mean of their points."""
+        parts = [
+            network(F.avg_pool2d(images.float(), factor) if factor > 1 else images)
+            for network, factor in zip(self._networks, self.factors, strict=True)
         ]
-        maps = torch.stack([torch.sigmoid(output.logits.float()) for output in outputs])
-        mass = maps.sum((-2, -1), keepdim=True).clamp(min=_LEAST)
-        mean = (maps * (mass.mean(0) / mass)).mean(0).clamp(_LEAST, 1 - 1e-6)
-        logits = torch.log(mean) - torch.log1p(-mean)
-        return ModelOutput(logits=logits, points=None, features=outputs[0].features, settle=self.shape)
+        mean = self._mean(parts, None)
+        maps = {"confidence": [mean.confidence]}
+        return ModelOutput(points=[mean.points], maps=maps, features=parts[0].features, parts=parts)
+
+    def decode(self, output: ModelOutput, method: str | None = None) -> Prediction:
+        """Average the members' points and confidence; each member reads its own output by ``method``."""
+        if method is None:
+            return self.decode_points(output, output.maps["confidence"][-1])
+        return self._mean(output.parts, self.check_method(method))
+
+    def default_loss(self) -> dict[str, dict[str, Any]]:
+        """Return a coordinate loss on the mean points: members are trained alone, and only fine-tuned together."""
+        return {"coord": {"kind": "coord"}}
 
     def parameter_groups(self) -> dict[str, list[nn.Parameter]]:
-        """Return the members' parameters by learning rate and decay, for the optimiser."""
+        """Return the members' parameters by their groups' names."""
         groups: dict[str, list[nn.Parameter]] = {}
-        for member in self.members:
-            for key, parameters in member.parameter_groups().items():  # type: ignore[operator]
+        for network in self._networks:
+            for key, parameters in network.parameter_groups().items():
                 groups.setdefault(key, []).extend(parameters)
-        groups.setdefault("rest", []).extend(self.shape.parameters() if self.shape is not None else [])
         return groups
+
+    def export_notes(self) -> str:
+        """Return the first reason of a member."""
+        return next((note for note in (network.export_notes() for network in self._networks) if note), "")
+
+    def graph(self, method: str | None = None) -> nn.Module:
+        """Return the members' own graphs, averaged."""
+        name = self.check_method(method) or None
+        return _Graph([network.graph(name) for network in self._networks], self.factors)
+
+    def _mean(self, parts: Sequence[ModelOutput], method: str | None) -> Prediction:
+        found = [network.decode(part, method) for network, part in zip(self._networks, parts, strict=True)]
+        points = [_enlarged(one.points, factor) for one, factor in zip(found, self.factors, strict=True)]
+        return Prediction(
+            points=torch.stack(points).mean(0), confidence=torch.stack([one.confidence for one in found]).mean(0)
+        )
+
+
+class _Graph(nn.Module):
+    def __init__(self, graphs: Sequence[nn.Module], factors: Sequence[int]) -> None:
+        super().__init__()
+        self.graphs = nn.ModuleList(graphs)
+        self.factors = tuple(factors)
+
+    def forward(self, crops: Tensor) -> tuple[Tensor, Tensor]:
+        """Uint8 ``(N, 3, S, S)`` → points ``(N, K, 2)`` in crop pixels and confidence ``(N, K)``."""
+        points, confidence = [], []
+        for graph, factor in zip(self.graphs, self.factors, strict=True):
+            xy, sure = graph(F.avg_pool2d(crops.float(), factor) if factor > 1 else crops)
+            points.append(_enlarged(xy, factor))
+            confidence.append(sure)
+        return torch.stack(points).mean(0), torch.stack(confidence).mean(0)
+
+
+def _enlarged(points: Tensor, factor: int) -> Tensor:
+    """Return points of a crop that was averaged down by ``factor``, in pixels of the whole crop."""
+    return points if factor == 1 else (points + 0.5) * factor - 0.5
 
 
 def member_state(state: Mapping[str, Tensor], members: Sequence[Mapping[str, Any]], name: str) -> dict[str, Tensor]:

@@ -2,162 +2,243 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Mapping
+from typing import Any, Literal
 
 import torch
+from pydantic import Field, PositiveInt
 from torch import Tensor, nn
 
-from ..structures import ModelOutput
-from .parts.blocks import ConvNormAct, Normalize, ResidualBlock, check_choice, heatmap_head
+from ..heatmaps.decode import heatmap_decoders
+from ..structures import ModelOutput, Prediction
+from .base import LandmarkModel, Options, split_parameters
+from .fifanet_grow import grow
+from .parts.blocks import ConvNormAct, Normalize, ResidualBlock, heatmap_head
 from .parts.hourglass import BlurPool, Hourglass, resize
+from .parts.reading import ExpectationHead
 from .parts.spectral import FFParser
-from .parts.vit import ConvStem, ViT
+from .parts.vit import ConvStem, ViT, block_number
+from .registry import register
 
-__all__ = ["FiFANet", "split_parameters"]
+__all__ = ["Backbone", "FiFANet", "Head", "Hourglasses"]
 
 
-class FiFANet(nn.Module):
+class Backbone(Options):
+    """The transformer and its stem."""
+
+    patch: PositiveInt = 16
+    """Stride of the tokens in pixels."""
+    width: PositiveInt = 768
+    """D of the tokens."""
+    depth: PositiveInt = 12
+    """Transformer blocks, divisible by 3."""
+    heads: PositiveInt = 12
+    """Attention heads."""
+    mlp_ratio: float = Field(default=4.0, gt=0)
+    """Hidden width over D."""
+    stem: Literal["patch", "conv"] = "patch"
+    """``patch``: CLIP's, loads pre-trained weights; ``conv``: trains from nothing."""
+    stem_base: PositiveInt = 32
+    """Channels of the convolutional stem at half resolution."""
+    fold: PositiveInt = 1
+    """Side of the squares of pixels that become channels before the convolutional stem: a crop of twice the side is read at
+    the old cost, and all strides count pixels of the larger crop."""
+
+
+class Hourglasses(Options):
+    """The three hourglasses between the thirds of the blocks."""
+
+    channels: PositiveInt = 128
+    """C of the hourglasses."""
+    depth: int = Field(default=3, ge=0)
+    """Halvings in an hourglass; 0 = no hourglasses, all else as it is (to leave them out of a recipe)."""
+    stride: PositiveInt = 4
+    """Pixels a cell of the hourglasses' maps (the paper: 4)."""
+    wiring: Literal["instream", "lateral", "cascade"] = "instream"
+    """``instream``: the first two hourglasses also send their maps back into the tokens, through a gate that starts at zero;
+    ``lateral``: the tokens flow on untouched; ``cascade``: in-stream, and every hourglass adds the one before to its input."""
+    antialias: bool = True
+    """BlurPool (True) or max-pooling."""
+    down_kernel: Literal[1, 3] = 3
+    """Kernel of the convolutions before a BlurPool; 1 costs a ninth."""
+    ffp: bool = True
+    """FF-Parsers after each upsample-and-concatenate."""
+    ffp_init: Literal["identity", "paper"] = "identity"
+    """First weights of the FF-Parsers."""
+    ffp_max: int = Field(default=0, ge=0)
+    """Largest map side with FF-Parsers; 0 = all."""
+    fuse: Literal["concat", "add"] = "concat"
+    """How an hourglass joins its skip with what comes back from below."""
+    skip_block: bool = True
+    """Residual blocks on the skips."""
+
+
+class Head(Options):
+    """From the hourglasses' maps to heatmaps."""
+
+    refine: int = Field(default=0, ge=0)
+    """Channels of one last step to heatmaps of twice the hourglasses' side, fed by the stem's map of that side; 0 = none, as
+    in the paper. Small crops need it: at 128 pixels a cell of stride 4 is a fifteenth of the inter-ocular distance."""
+    aux: bool = False
+    """A head on every hourglass, for intermediate supervision: three more stages of heatmaps."""
+    bias: float = -5.0
+    """First bias of the heads."""
+
+
+_RENAMED = {
+    **{k: f"backbone.{k}" for k in ("patch", "width", "depth", "heads", "mlp_ratio", "stem", "stem_base", "fold")},
+    **{
+        k: f"hourglass.{k}"
+        for k in ("channels", "wiring", "antialias", "down_kernel", "ffp", "ffp_init", "ffp_max", "fuse")
+    },
+    "skip_block": "hourglass.skip_block",
+    "hourglass_depth": "hourglass.depth",
+    "map_stride": "hourglass.stride",
+    "refine": "head.refine",
+    "aux": "head.aux",
+    "head_bias": "head.bias",
+}
+# For two CPU cores: most of an hourglass's time goes into its largest maps, so those carry no block on the skip and 1x1
+# convolutions before the BlurPools, FF-Parsers stand on maps of 16 and less, and one light block refines to 64 x 64. The
+# tokens are 8 x 8 and see the whole face, so hourglasses need not go below that.
+_TINY: dict[str, Any] = {
+    "backbone": {"width": 128, "depth": 6, "heads": 4, "mlp_ratio": 3.0, "stem": "conv", "stem_base": 24},
+    "hourglass": {
+        "channels": 64,
+        "depth": 2,
+        "wiring": "cascade",
+        "fuse": "add",
+        "skip_block": False,
+        "down_kernel": 1,
+        "ffp_max": 16,
+    },
+    "head": {"refine": 32},
+}
+# Four times the pixels through the same maps, twice the blocks and a wider refinement: it can start from fifa_tiny's weights.
+_SMALL: dict[str, Any] = {
+    "backbone": {**_TINY["backbone"], "fold": 2, "patch": 32, "depth": 12},
+    "hourglass": {**_TINY["hourglass"], "stride": 8},
+    "head": {"refine": 64},
+}
+
+
+@register(
+    "fifa_base", size=512, renamed=_RENAMED, about="FiFANet on ViT-B/16, as in the paper; loads CLIP or FaRL weights"
+)
+@register(
+    "fifa_small",
+    size=256,
+    renamed=_RENAMED,
+    options=_SMALL,
+    about="FiFANet with 12 narrow blocks, for accuracy on CPUs",
+)
+@register(
+    "fifa_tiny", size=128, renamed=_RENAMED, options=_TINY, about="FiFANet with 6 narrow blocks, for speed on CPUs"
+)
+class FiFANet(LandmarkModel):
     """Transformer blocks in three groups, an hourglass after each, all three fused into one head.
 
-    Wiring (the paper fixes only that hourglasses stand "in-between the transformer layers"):
-    ``"instream"``: the first two hourglasses also send their maps back into the tokens, through a gate that starts at
-    zero so that pre-trained blocks see at first what they always saw; ``"lateral"``: tokens flow on untouched;
-    ``"cascade"``: in-stream, and every hourglass adds the one before to its input.
+    The paper fixes only that hourglasses stand "in-between the transformer layers"; ``hourglass.wiring`` has the readings.
 
     Args:
         num_points: K.
-        size: S, side of the input in pixels, divisible by ``patch``.
-        patch: stride of the tokens.
-        width: D of the tokens.
-        depth: transformer blocks, divisible by 3.
-        heads: attention heads.
-        mlp_ratio: hidden over D.
-        channels: C of the hourglasses and of ``features``.
-        hourglass_depth: halvings in an hourglass; 0 = no hourglasses, all else as it is (to leave them out of a recipe).
-        map_stride: pixels a cell of the hourglasses' maps, and of the heatmaps where ``refine`` is 0 (the paper: 4).
-        stem: ``"patch"`` (CLIP's, loads pre-trained weights) or ``"conv"`` (trains from nothing).
-        stem_base: channels of the convolutional stem at half resolution.
-        fold: side of the squares of pixels that become channels before the convolutional stem: a crop of twice the side
-            is read at the old cost, and all strides count pixels of the larger crop.
-        refine: channels of one last step to heatmaps of twice the hourglasses' side, fed by the convolutional stem's map of
-            that side; 0 = none, as in the paper. Small crops need it: at 128 pixels a cell of stride 4 is a fifteenth of
-            the inter-ocular distance.
-        wiring: ``"instream"``, ``"lateral"`` or ``"cascade"``.
-        antialias: BlurPool (True) or max-pooling.
-        down_kernel: side of the kernel of the hourglasses' convolutions before a BlurPool, 3 or 1 (a ninth of the cost).
-        ffp: FF-Parsers (True) or none.
-        ffp_init: ``"identity"`` or ``"paper"``.
-        ffp_max: largest map side with FF-Parsers; 0 = all.
-        fuse: ``"concat"`` or ``"add"`` in the hourglasses.
-        skip_block: residual blocks on the hourglasses' skips.
-        norm: ``"batch"`` or ``"group"``.
-        aux: a head on every hourglass, for intermediate supervision; their logits are in ``aux["logits"]``.
-        head_bias: first bias of the heads.
-        shape: a :class:`~fiducia.models.shape.ShapeRegressor` behind the decoder.
-
-    Attributes:
-        stride: pixels a heatmap cell.
-        feature_channels: C of ``ModelOutput.features``.
+        size: S, side of the input in pixels, divisible by ``backbone.patch``.
+        backbone: the transformer and its stem.
+        hourglass: the hourglasses.
+        head: the way to heatmaps.
+        norm: ``"batch"``, or ``"group"`` for exact training in several processes.
 
     Raises:
         ValueError: sizes that do not divide, or an unknown choice.
     """
 
-    name = "fifanet"
+    fresh = ("head.", "aux_heads.", "refine.")
 
     def __init__(
         self,
         num_points: int,
         size: int,
         *,
-        patch: int = 16,
-        width: int = 768,
-        depth: int = 12,
-        heads: int = 12,
-        mlp_ratio: float = 4.0,
-        channels: int = 128,
-        hourglass_depth: int = 3,
-        map_stride: int = 4,
-        stem: str = "patch",
-        stem_base: int = 32,
-        fold: int = 1,
-        refine: int = 0,
-        wiring: str = "instream",
-        antialias: bool = True,
-        down_kernel: int = 3,
-        ffp: bool = True,
-        ffp_init: str = "identity",
-        ffp_max: int = 0,
-        fuse: str = "concat",
-        skip_block: bool = True,
+        backbone: Backbone = Backbone(),
+        hourglass: Hourglasses = Hourglasses(),
+        head: Head = Head(),
         norm: str = "batch",
-        aux: bool = False,
-        head_bias: float = -5.0,
-        shape: bool = False,
     ) -> None:
-        super().__init__()
-        if size % patch or patch % map_stride or depth % 3:
-            raise ValueError(
-                f"size must divide by patch, patch by map_stride, and depth by 3; found size {size}, patch {patch}, "
-                f"map_stride {map_stride}, depth {depth}"
-            )
-        if refine and (stem != "conv" or map_stride < 4 * fold):
-            raise ValueError(
-                f"refine needs stem = 'conv' and a map_stride of {4 * fold} or more; found {stem!r} and {map_stride}"
-            )
-        if fold > 1 and (stem != "conv" or patch % (2 * fold) or map_stride < 2 * fold):
-            raise ValueError(
-                f"fold needs stem = 'conv', and a patch and map_stride of {2 * fold} or more; found {stem!r}, {patch} and "
-                f"{map_stride}"
-            )
-        self.num_points, self.size = num_points, size
-        self.stride, self.feature_channels = (map_stride // 2, refine) if refine else (map_stride, channels)
-        self.wiring = check_choice("wiring", wiring, ("instream", "lateral", "cascade"))
-        self.group = depth // 3
-        self.map_stride, self.cells = map_stride, size // map_stride
+        super().__init__(num_points, size)
+        _check(size, backbone, hourglass, head)
+        self.decoders = heatmap_decoders("expectation")
+        channels, stride = hourglass.channels, hourglass.stride
+        self.stride, width = (stride // 2, head.refine) if head.refine else (stride, channels)
+        self.wiring = hourglass.wiring
+        self.group = backbone.depth // 3
+        self.map_stride, self.cells = stride, size // stride
         convolutions = None
-        if check_choice("stem", stem, ("patch", "conv")) == "conv":
-            convolutions = ConvStem(patch, width, stem_base, map_stride, norm, fold)
+        if backbone.stem == "conv":
+            convolutions = ConvStem(backbone.patch, backbone.width, backbone.stem_base, stride, norm, backbone.fold)
         self.normalize = Normalize()
-        act = "gelu" if stem == "conv" else "quick_gelu"
-        self.vit = ViT(size // patch, patch, width, depth, heads, mlp_ratio=mlp_ratio, act=act, stem=convolutions)
-        finer = convolutions.channels if convolutions is not None else {}
-        kept = finer.get(map_stride, 0)
-        # Laid out at the tokens' own resolution: the linear map commutes with the bilinear one, and is 16 times cheaper there.
-        self.lift = nn.ModuleList([nn.Conv2d(width, channels, 1) for _ in range(3)])
-        self.detail = nn.ModuleList([nn.Conv2d(kept, channels, 1) for _ in range(3)] if kept else [])
-        self.hourglasses = nn.ModuleList(
-            [
-                Hourglass(
-                    channels,
-                    self.cells,
-                    hourglass_depth,
-                    antialias=antialias,
-                    down_kernel=down_kernel,
-                    ffp=ffp,
-                    ffp_init=ffp_init,
-                    ffp_max=ffp_max,
-                    fuse=fuse,
-                    skip_block=skip_block,
-                    norm=norm,
-                )
-                if hourglass_depth
-                else nn.Identity()
-                for _ in range(3)
-            ]
+        self.vit = ViT(
+            size // backbone.patch,
+            backbone.patch,
+            backbone.width,
+            backbone.depth,
+            backbone.heads,
+            mlp_ratio=backbone.mlp_ratio,
+            act="gelu" if backbone.stem == "conv" else "quick_gelu",
+            stem=convolutions,
         )
-        returns = 0 if wiring == "lateral" else 2
-        self.sink = nn.ModuleList([_Return(channels, width, patch // map_stride, norm) for _ in range(returns)])
+        finer = convolutions.channels if convolutions is not None else {}
+        kept = finer.get(stride, 0)
+        # Laid out at the tokens' own resolution: the linear map commutes with the bilinear one, and is 16 times cheaper there.
+        self.lift = nn.ModuleList([nn.Conv2d(backbone.width, channels, 1) for _ in range(3)])
+        self.detail = nn.ModuleList([nn.Conv2d(kept, channels, 1) for _ in range(3)] if kept else [])
+        self.hourglasses = nn.ModuleList([_hourglass(hourglass, self.cells, norm) for _ in range(3)])
+        returns = 0 if hourglass.wiring == "lateral" else 2
+        factor = backbone.patch // stride
+        self.sink = nn.ModuleList([_Return(channels, backbone.width, factor, norm) for _ in range(returns)])
         self.join = nn.Sequential(
             ConvNormAct(3 * channels, channels, 1, norm=norm), ResidualBlock(channels, channels, norm)
         )
-        self.refine = _Refine(channels, finer[self.stride], refine, norm) if refine else None
-        self.head = heatmap_head(self.feature_channels, num_points, head_bias)
-        self.shape = ShapeRegressor(num_points) if shape else None
-        self.aux_heads = nn.ModuleList([heatmap_head(channels, num_points, head_bias) for _ in range(3)] if aux else [])
+        self.refine = _Refine(channels, finer[self.stride], head.refine, norm) if head.refine else None
+        self.head = heatmap_head(width, num_points, head.bias)
+        self.aux_heads = nn.ModuleList(
+            [heatmap_head(channels, num_points, head.bias) for _ in range(3)] if head.aux else []
+        )
 
     def forward(self, images: Tensor) -> ModelOutput:
         """Crops ``(B, 3, S, S)``, uint8 or float in [0, 255] → logits ``(B, K, S/stride, S/stride)`` and features."""
+        features, maps = self.features(images)
+        early = [head(m) for head, m in zip(self.aux_heads, maps, strict=True)] if len(self.aux_heads) else []
+        return ModelOutput(heatmaps=[*early, self.head(features)], features=features)
+
+    def decode(self, output: ModelOutput, method: str | None = None) -> Prediction:
+        """Read the final heatmaps, by expectation where nothing else is asked for (FaRL)."""
+        return self.decode_heatmaps(output, method)
+
+    def graph(self, method: str | None = None) -> nn.Module:
+        """As the base class; the expectation is read in one product with the head, which runtimes compute faster."""
+        if self.check_method(method) != "expectation":
+            return super().graph(method)
+        return _Graph(self)
+
+    def default_loss(self) -> dict[str, dict[str, Any]]:
+        """Return the paper's: heatmap BCE, a coordinate loss and DCCA between the views, each of weight 1 (Sect. 3)."""
+        return {"heatmap": {"kind": "bce"}, "coord": {"kind": "coord"}, "similarity": {"kind": "dcca"}}
+
+    def parameter_groups(self) -> dict[str, list[nn.Parameter]]:
+        """Return the parameters; ``backbone`` is the ViT. FF-Parser filters take no decay."""
+        filters = [p for m in self.modules() if isinstance(m, FFParser) for p in m.parameters()]
+        return split_parameters(self, backbone=("vit.",), free=filters, depth=block_number)
+
+    def encoder(self) -> nn.Module | None:
+        """Return the ViT where it has CLIP's patch embedding; one with a convolutional stem has nothing to load."""
+        return self.vit if self.vit.prefix else None
+
+    def adapted(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Return the tensors of a FiFANet with fewer blocks, fewer pixels or richer hourglasses, fitted to this one."""
+        return grow(state, self, self.vit)
+
+    def features(self, images: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """Return the features ``(B, C, h, w)`` before the head, and every hourglass's maps."""
         tokens, finer = self.vit.embed(self.normalize(images))
         maps: list[Tensor] = []
         for i, hourglass in enumerate(self.hourglasses):
@@ -173,12 +254,56 @@ class FiFANet(nn.Module):
         features = self.join(torch.cat(maps, dim=1))
         if self.refine is not None:
             features = self.refine(features, finer[self.stride])
-        aux = {"logits": [head(m) for head, m in zip(self.aux_heads, maps, strict=True)]} if len(self.aux_heads) else {}
-        return ModelOutput(logits=self.head(features), points=None, features=features, aux=aux, settle=self.shape)
+        return features, maps
 
-    def parameter_groups(self) -> dict[str, list[nn.Parameter]]:
-        """Return parameters by learning rate (``backbone``: the ViT) and decay, for the optimiser."""
-        return split_parameters(self, backbone=("vit.",))
+
+def _check(size: int, backbone: Backbone, hourglass: Hourglasses, head: Head) -> None:
+    patch, stride, stem, fold = backbone.patch, hourglass.stride, backbone.stem, backbone.fold
+    if size % patch or patch % stride or backbone.depth % 3:
+        raise ValueError(
+            f"size must divide by backbone.patch, backbone.patch by hourglass.stride, and backbone.depth by 3; found size "
+            f"{size}, patch {patch}, stride {stride}, depth {backbone.depth}"
+        )
+    if head.refine and (stem != "conv" or stride < 4 * fold):
+        raise ValueError(
+            f"head.refine needs backbone.stem = 'conv' and a hourglass.stride of {4 * fold} or more; found {stem!r} and {stride}"
+        )
+    if fold > 1 and (stem != "conv" or patch % (2 * fold) or stride < 2 * fold):
+        raise ValueError(
+            f"backbone.fold needs backbone.stem = 'conv', and a patch and hourglass.stride of {2 * fold} or more; found "
+            f"{stem!r}, {patch} and {stride}"
+        )
+
+
+def _hourglass(options: Hourglasses, cells: int, norm: str) -> nn.Module:
+    if not options.depth:
+        return nn.Identity()
+    return Hourglass(
+        options.channels,
+        cells,
+        options.depth,
+        antialias=options.antialias,
+        down_kernel=options.down_kernel,
+        ffp=options.ffp,
+        ffp_init=options.ffp_init,
+        ffp_max=options.ffp_max,
+        fuse=options.fuse,
+        skip_block=options.skip_block,
+        norm=norm,
+    )
+
+
+class _Graph(nn.Module):
+    """FiFANet from crops to points, for graphs."""
+
+    def __init__(self, model: FiFANet) -> None:
+        super().__init__()
+        self.model = model
+        self.reading = ExpectationHead(model.head, model.size // model.stride, model.size)
+
+    def forward(self, crops: Tensor) -> tuple[Tensor, Tensor]:
+        """Uint8 ``(N, 3, S, S)`` → points ``(N, K, 2)`` in crop pixels and confidence ``(N, K)``."""
+        return self.reading(self.model.features(crops)[0])
 
 
 class _Refine(nn.Module):
@@ -210,19 +335,3 @@ class _Return(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """``(B, C, h, w)`` → ``(B, D, h / factor, w / factor)``."""
         return self.gate * self.down(x)
-
-
-def split_parameters(model: nn.Module, backbone: Iterable[str]) -> dict[str, list[nn.Parameter]]:
-    """Split a network's parameters into ``backbone``, ``backbone_no_decay``, ``rest`` and ``rest_no_decay``.
-
-    No decay: vectors (norms, biases), gates, position embedding and class token, and FF-Parser filters, which decay would
-    pull from the identity to zero.
-    """
-    prefixes = tuple(backbone)
-    spectral = {id(p) for m in model.modules() if isinstance(m, FFParser) for p in m.parameters()}
-    groups: dict[str, list[nn.Parameter]] = {"backbone": [], "backbone_no_decay": [], "rest": [], "rest_no_decay": []}
-    for name, parameter in model.named_parameters():
-        leaf = name.rpartition(".")[2]
-        free = parameter.squeeze().ndim < 2 or leaf in ("pos_embed", "cls_token") or id(parameter) in spectral
-        groups[("backbone" if name.startswith(prefixes) else "rest") + ("_no_decay" if free else "")].append(parameter)
-    return groups

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from torch import Tensor, nn
 
-from ..structures import ModelOutput
+from ..heatmaps.decode import heatmap_decoders
+from ..structures import ModelOutput, Prediction
+from .base import LandmarkModel, split_parameters
 from .parts.blocks import ConvNormAct, Normalize, ResidualBlock, check_choice, heatmap_head, make_norm
-from .fifanet import split_parameters
-from .parts.vit import ConvStem, ViT
+from .parts.vit import ConvStem, ViT, block_number
+from .registry import register
 
 __all__ = ["VanillaViT"]
 
 
-class VanillaViT(nn.Module):
+@register("vit_base", size=512, about="the same ViT without hourglasses: Table 3's first row")
+class VanillaViT(LandmarkModel):
     """A ViT, two transposed convolutions (x4), a residual block and a 1x1 head, of FiFANet's width C.
 
     FaRL's own head (161 M parameters, 603 GMAC at 512) would make "+ hourglass" the smaller network, so the
@@ -33,8 +38,6 @@ class VanillaViT(nn.Module):
         head_bias: first bias of the head.
     """
 
-    name = "vit_base"
-
     def __init__(
         self,
         num_points: int,
@@ -51,10 +54,10 @@ class VanillaViT(nn.Module):
         norm: str = "batch",
         head_bias: float = -5.0,
     ) -> None:
-        super().__init__()
+        super().__init__(num_points, size)
         if size % patch or patch % 4:
             raise ValueError(f"size must divide by patch, and patch by 4; found size {size}, patch {patch}")
-        self.num_points, self.size, self.stride, self.feature_channels = num_points, size, patch // 4, channels
+        self.decoders = heatmap_decoders("expectation")
         self.normalize = Normalize()
         convolutions = None
         if check_choice("stem", stem, ("patch", "conv")) == "conv":
@@ -77,8 +80,20 @@ class VanillaViT(nn.Module):
         """Crops ``(B, 3, S, S)``, uint8 or float in [0, 255] → logits ``(B, K, S/stride, S/stride)`` and features."""
         tokens, _ = self.vit.embed(self.normalize(images))
         features = self.neck(self.vit.to_map(self.vit.run(tokens, 0, self.vit.depth)))
-        return ModelOutput(logits=self.head(features), points=None, features=features)
+        return ModelOutput(heatmaps=[self.head(features)], features=features)
+
+    def decode(self, output: ModelOutput, method: str | None = None) -> Prediction:
+        """Read the heatmaps, by expectation where nothing else is asked for (FaRL)."""
+        return self.decode_heatmaps(output, method)
+
+    def default_loss(self) -> dict[str, dict[str, Any]]:
+        """Return heatmap BCE and a coordinate loss, as FaRL is trained."""
+        return {"heatmap": {"kind": "bce"}, "coord": {"kind": "coord"}}
+
+    def encoder(self) -> nn.Module | None:
+        """Return the ViT where it has CLIP's patch embedding; one with a convolutional stem has nothing to load."""
+        return self.vit if self.vit.prefix else None
 
     def parameter_groups(self) -> dict[str, list[nn.Parameter]]:
         """Return parameters by learning rate (``backbone``: the ViT) and decay, for the optimiser."""
-        return split_parameters(self, backbone=("vit.",))
+        return split_parameters(self, backbone=("vit.",), depth=block_number)

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..images.pixels import read_image
 from ..errors import FiduciaError
+from ..images.pixels import read_image
 
 __all__ = ["SUFFIXES", "Photo", "expand", "open_photo"]
 

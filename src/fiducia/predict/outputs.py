@@ -13,13 +13,13 @@ from typing import Any
 import cv2
 
 from ..data.formats.pts import pts_text
+from ..draw.pictures import draw_faces
+from ..errors import FiduciaError, UsageError
 from ..files import write_atomic
 from ..images.pixels import write_image
-from ..draw.pictures import draw_faces
 from ..registry import did_you_mean
 from ..schemes.sets import Scheme
 from ..structures import Face
-from ..errors import FiduciaError, UsageError
 from .inputs import Photo, expand, open_photo
 from .predictor import Predictor
 

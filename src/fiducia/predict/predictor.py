@@ -9,15 +9,19 @@ from typing import Any, overload
 import numpy as np
 import numpy.typing as npt
 
-from ..images.pixels import crop
-from ..geometry import affine_apply, affine_invert, box_to_crop, tight_box
-from ..structures import Detection, Detector, Face, Runtime
-from ..errors import FiduciaError, UsageError
 from ..detectors.boxes import BoxesFile, given_boxes, inside
-from ..detectors.builtin import get_detector, suppress
+from ..detectors.base import suppress
+from ..detectors.registry import get_detector
+from ..device import pick_device
+from ..errors import FiduciaError, UsageError
+from ..geometry import affine_apply, affine_invert, box_to_crop, tight_box
+from ..images.pixels import crop
 from ..runtimes.flip import FlipTest
+from ..runtimes.opening import open_runtime
+from ..runtimes.registry import get_runtime
+from ..structures import Detection, Detector, Face, Runtime
+from ..weights.places import load_saved_plugins
 from .inputs import Photo, open_photo
-from ..runtimes.torch_runtime import get_runtime, open_runtime, pick_device
 
 __all__ = ["Predictor", "load"]
 
@@ -187,6 +191,7 @@ def load(
     batch_size: int = 32,
     min_face: float = 0.0,
     flip: bool | None = None,
+    decode: str | None = None,
 ) -> Predictor:
     """Return a predictor with trained weights; nothing is downloaded.
 
@@ -202,15 +207,17 @@ def load(
         min_face: shortest longer side of a face's box, in photograph pixels.
         flip: look at every crop mirrored too and average (:class:`fiducia.runtimes.flip.FlipTest`), in twice the time;
             None = as the weights' card says.
+        decode: another decoder than the card's, for networks with heatmaps.
 
     Raises:
         UsageError: a name that does not exist here.
         FiduciaError: damaged weights.
     """
+    load_saved_plugins(weights)
     get_runtime(runtime)
     pick_device(device)
     finder = None if detector is None else get_detector(detector)
-    points, card = open_runtime(weights, runtime, device)
+    points, card = open_runtime(weights, runtime, device, decode=decode)
     return Predictor(
         FlipTest.of(points, card) if (card.flip if flip is None else flip) else points,
         finder,

@@ -16,19 +16,23 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from .sections import Recipe
-from ..registry import did_you_mean
 from ..errors import UsageError
+from ..plugins import load_plugins
+from ..registry import did_you_mean
+from .moved import moved_key
+from .sections import Recipe
 
-__all__ = ["dump_recipe", "find_recipe", "load_recipe", "parse_recipe", "recipe_names", "table_file"]
+__all__ = ["dump_recipe", "find_recipe", "load_recipe", "parse_recipe", "recipe_names", "table_file", "toml_value"]
 
 # Inside an installed package, and beside the sources of an editable one.
-_FOLDERS = (Path(__file__).parent / "recipes", Path(__file__).parents[2] / "recipes")
+_FOLDERS = (Path(__file__).parent, Path(__file__).parents[3] / "recipes")
 
 
 def recipe_names() -> list[str]:
     """Return the names of the shipped recipes, such as ``300w``; those of the paper's tables are for ``fiducia reproduce``."""
-    return sorted({path.stem for folder in _FOLDERS if folder.is_dir() for path in folder.glob("*.toml")})
+    found = {path.stem for folder in _FOLDERS if folder.is_dir() for path in folder.glob("*.toml")}
+    zoo = {f"zoo/{path.stem}" for folder in _FOLDERS if folder.is_dir() for path in folder.glob("zoo/*.toml")}
+    return sorted(found | zoo)
 
 
 def table_file(name: str) -> Path:
@@ -56,7 +60,7 @@ def find_recipe(name: str | Path) -> Path:
 
 
 def load_recipe(name: str | Path, overrides: Iterable[str] = ()) -> Recipe:
-    """Read a recipe and apply ``key=value`` overrides in their order.
+    """Read a recipe, apply ``key=value`` overrides in their order, and import its plugins.
 
     Args:
         name: a path, or the name of a shipped recipe.
@@ -82,9 +86,11 @@ def load_recipe(name: str | Path, overrides: Iterable[str] = ()) -> Recipe:
     for override in overrides:
         tables.append(_merge(tables[-1], _override(override)))
     try:
-        return parse_recipe(tables[-1], origin=str(path))
+        recipe = parse_recipe(tables[-1], origin=str(path))
     except UsageError as error:
         raise _blame(error, path, tables, overrides) from error
+    load_plugins(recipe.plugins, base=path.parent)
+    return recipe
 
 
 def _blame(error: UsageError, path: Path, tables: list[dict[str, Any]], overrides: list[str]) -> UsageError:
@@ -106,6 +112,9 @@ def parse_recipe(table: Mapping[str, Any], origin: str = "recipe") -> Recipe:
     Raises:
         UsageError: as :func:`load_recipe`.
     """
+    moved = moved_key(table)
+    if moved is not None:
+        raise UsageError(f"{origin}: {moved}")
     _check_keys(table, Recipe, origin, "")
     try:
         return Recipe.model_validate(dict(table))
@@ -196,16 +205,32 @@ def _check_keys(table: Mapping[str, Any], model: type[BaseModel], origin: str, p
             if not isinstance(value, Mapping):
                 raise UsageError(f"{origin}: {prefix + key} is a section, [{prefix + key}]; found {value!r}")
             _check_keys(value, kind, origin, f"{prefix}{key}.")
+        elif prefix + key == "loss":
+            for name, one in value.items() if isinstance(value, Mapping) else [("", value)]:
+                if not isinstance(one, Mapping):
+                    raise UsageError(f'{origin}: a loss is a table, [loss.{name}] with kind = "..."; found {one!r}')
 
 
 def _dump(table: Mapping[str, Any], prefix: str, lines: list[str]) -> None:
     for key, value in table.items():
         if not isinstance(value, Mapping):
-            # JSON's strings, numbers, booleans and arrays of these are TOML as they stand, but for two things: TOML knows no
-            # pairs of \\u surrogates, so characters are written as themselves, and it wants DEL escaped.
-            text = json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
-            lines.append(f"{key} = {text}")
+            lines.append(f"{_key(key)} = {toml_value(value)}")
     for key, value in table.items():
         if isinstance(value, Mapping):
-            lines += ["", f"[{prefix}{key}]"]
-            _dump(value, f"{prefix}{key}.", lines)
+            lines += ["", f"[{prefix}{_key(key)}]"]
+            _dump(value, f"{prefix}{_key(key)}.", lines)
+
+
+def _key(key: str) -> str:
+    return key if key.replace("_", "").replace("-", "").isalnum() and key.isascii() else toml_value(key)
+
+
+def toml_value(value: Any) -> str:
+    """Return a value as TOML on one line."""
+    if isinstance(value, Mapping):
+        return "{ " + ", ".join(f"{_key(k)} = {toml_value(v)}" for k, v in value.items()) + " }"
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(toml_value(v) for v in value) + "]"
+    # JSON's strings, numbers and booleans are TOML but for two things: TOML knows no pairs of \\u surrogates, so characters
+    # are written as themselves, and it wants DEL escaped.
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")

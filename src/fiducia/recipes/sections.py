@@ -7,15 +7,17 @@ measurement of ours (M). ``recipes/paper_literal.toml`` holds the paper's words 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, model_validator
 
 __all__ = [
     "AugmentConfig",
     "DataConfig",
+    "ExtraConfig",
     "FiFAConfig",
     "HeatmapConfig",
+    "GroupRule",
     "LossConfig",
     "ModelConfig",
     "OptimConfig",
@@ -25,15 +27,14 @@ __all__ = [
 ]
 
 Probability = Field(ge=0.0, le=1.0)
-_Option = str | int | float | bool
-Options = dict[str, _Option | list[int] | list[dict[str, _Option]]]
-"""A network's keyword options; a list of tables names the members of a committee."""
+Options = dict[str, Any]
+"""A network's keyword options: values, and tables for its option groups; the network itself checks them."""
 
 
 class _Section(BaseModel):
     """A frozen part of a recipe; an unknown key is an error."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
+    model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=(), use_attribute_docstrings=True)
 
 
 class DataConfig(_Section):
@@ -42,6 +43,7 @@ class DataConfig(_Section):
     source: str = "synthetic:"
     """``NAME:ROOT``, e.g. ``300w:/data/300w``; ``synthetic:`` needs no files."""
     split: str = "train"
+    """A split or part of the source."""
     scheme: str | None = None
     """A landmark set's name or a TOML file, for sources that do not imply it; None = the source's own."""
     exclude: tuple[str, ...] = ()
@@ -52,31 +54,31 @@ class DataConfig(_Section):
     val_fraction: float = Field(default=0.1, ge=0.0, lt=1.0)
     """Share of the photographs carved from training for validation, by seed; faces of one photograph stay together."""
     val_seed: int = 0
+    """Of the choice of validation photographs."""
     limit: PositiveInt | None = None
     """Use only so many faces (after the carving), for quick trials."""
-    size: PositiveInt = 256
-    """Side of the square crop in pixels (P: 512)."""
+    size: PositiveInt | None = None
+    """Side of the square crop in pixels (P: 512); None = the network's own."""
     scale: PositiveFloat = 0.8
     """The box's share of the crop (FaRL: 0.8, a crop 1.25 times as wide as the box)."""
     box_source: Literal["landmarks", "dataset"] = "landmarks"
     """``landmarks``: the tight box of the points (FaRL on 300W, WFLW, COFW); ``dataset``: the annotated box (AFLW)."""
-    teacher: tuple[str, ...] = ()
-    """Weights whose points, averaged, the training labels are moved towards (:func:`fiducia.training.distill.blend_labels`)."""
-    teacher_share: float = Field(default=0.5, ge=0.0, le=1.0)
-    """How far: 0 = the labels as they are, 1 = the teachers' points alone."""
-    style: str | None = None
-    """A part of the data, by the first folder of its faces' ids (``lfpw``): labels of the other training faces are moved to how
-    that part's annotators place points, as the teachers' residuals tell (:func:`fiducia.training.styles.label_shifts`)."""
-    style_gain: float = Field(default=1.0, ge=0.0, le=3.0)
-    """Times the fitted difference: teachers that were trained on these labels show less of it than there is."""
     cache: bool = True
     """Keep decoded faces in memory, cut down to what the largest training crop can reach."""
+
+    @property
+    def side(self) -> int:
+        """Side of the crop in pixels, once it is known."""
+        if self.size is None:
+            raise ValueError("data.size is not set, and no network has said its own")
+        return self.size
 
 
 class FiFAConfig(_Section):
     """Fiducial Focus Augmentation, f_A2 (Sect. 3.2, eqs 5-6, Alg. 1)."""
 
     enabled: bool = True
+    """Draw the patches."""
     n: PositiveInt = 5
     """First side of the square patches (P: 5, best of Table 4)."""
     epoch_interval: PositiveInt | Literal["auto"] = "auto"
@@ -85,6 +87,21 @@ class FiFAConfig(_Section):
     """``full``: side n (Alg. 1, Fig. 1); ``half``: n is half the side, 2n pixels in all (eq. 5 read literally)."""
     fifa_unit: Literal["ref512_px", "crop_px"] = "ref512_px"
     """``ref512_px``: n is in pixels of the paper's 512 crop and scales with the crop; ``crop_px``: literal pixels."""
+
+
+class ExtraConfig(_Section):
+    """One augmentation of your own; any further key is an option of its kind."""
+
+    model_config = ConfigDict(frozen=True, extra="allow", protected_namespaces=(), use_attribute_docstrings=True)
+
+    kind: str
+    """A registered augmentation; see ``fiducia list augmentations``."""
+    probability: float = Field(default=1.0, ge=0.0, le=1.0)
+    """How often it fires, for each view."""
+
+    def options(self) -> dict[str, Any]:
+        """Return the options of the kind."""
+        return dict(self.model_extra or {})
 
 
 class AugmentConfig(_Section):
@@ -106,8 +123,6 @@ class AugmentConfig(_Section):
     from relying on it where it is wrong."""
     exact_rotation: float | None = Field(default=None, ge=0.0)
     """Radians, uniform in +-exact_rotation for such views; None = ``rotation``."""
-    elastic: float = Field(default=0.0, ge=0.0, le=0.03)
-    """Root mean square, in sides of the crop, by which long random waves bend a face and its points (FaRL: none)."""
     mirror: float = Field(default=0.0, ge=0.0, le=1.0)
     """Probability of mirroring (FaRL: none)."""
     mirror_bias: float = Field(default=0.0, gt=-0.1, lt=0.1)
@@ -119,6 +134,7 @@ class AugmentConfig(_Section):
     noise: float = Field(default=0.5, ge=0.0, le=1.0)
     """Probability of noise fusion, alpha uniform in [0, 0.5] (FaRL)."""
     gray: float = Field(default=0.1, ge=0.0, le=1.0)
+    """Probability of a grey image (FaRL)."""
     gamma: bool = True
     """Equal thirds of sqrt(x), x and x^2 (FaRL)."""
     blur: bool = True
@@ -127,11 +143,15 @@ class AugmentConfig(_Section):
     """FaRL's own even kernels, which shift the picture by half a pixel."""
     random_mask: float = Field(default=0.0, ge=0.0, le=1.0)
     """Probability of cut-out masking: RM of Table 5 read as random *masking*."""
+    extra: tuple[ExtraConfig, ...] = ()
+    """Registered augmentations that follow the built-in ones on each view, before FiFA: ``[[augment.extra]]``."""
     views: Literal[1, 2] = 2
     """2 = Siamese: I' (clean of patches) and I'' (with FiFA); 1 = I'' alone."""
     siamese_views: Literal["shared_aug", "indep_photo", "indep_all"] = "indep_photo"
     """``shared_aug``: eq. 4 literally, I'' is I' with patches; ``indep_photo``: one warp, own photometric draws;
     ``indep_all``: own warps too, compared after the features are aligned by the ground truth."""
+    supervise: Literal["both", "second"] = "both"
+    """Which of the two views carries the losses of a single view."""
     fifa: FiFAConfig = FiFAConfig()
 
 
@@ -139,9 +159,9 @@ class ModelConfig(_Section):
     """The network. Fields that a network does not know must be left at their defaults."""
 
     name: str = "fifa_small"
-    """A registered network: ``fifa_base``, ``fifa_small``, ``fifa_tiny``, ``vit_base``, ..."""
+    """A registered network; see ``fiducia list models``."""
     options: Options = Field(default_factory=dict)
-    """Keyword arguments over the network's own, e.g. ``{antialias = false}``; checked against the builder's signature."""
+    """What differs from the network's own options, e.g. ``{hourglass = {antialias = false}}``."""
     backbone_weights: Path | None = None
     """A local ViT state dict (CLIP, FaRL or timm keys): safetensors, or weights-only ``.pth``."""
 
@@ -157,47 +177,71 @@ class HeatmapConfig(_Section):
     """Eq. 2 rounds the centres, which alone costs 0.8 NME points at 512; False keeps them continuous (FaRL)."""
     heatmap_norm: Literal["peak1", "density"] = "peak1"
     """``peak1`` (FaRL) or ``density``, the 1/(2 pi sigma^2) of eq. 1, a peak of 0.07."""
-    decode: str = "expectation"
-    """A registered decoder: expectation, argmax, quarter, local_softargmax or dark. Sect. 3.1 takes the largest cell
-    (``argmax``); FaRL the expectation, which a coordinate loss can train."""
+    decode: str | None = None
+    """How points are read: one of the network's decoders; None = its own first one. Networks that give points have none.
+    Sect. 3.1 takes the largest cell (``argmax``); FaRL the expectation, which a coordinate loss can train."""
 
 
 class LossConfig(_Section):
-    """The weighted sum that is minimised."""
+    """One loss of the weighted sum; any further key is an option of its kind."""
 
-    heatmap: float = Field(default=1.0, ge=0.0)
-    coord: float = Field(default=1.0, ge=0.0)
-    coord_loss: str = "norm"
-    """A registered coordinate loss: norm, l1, mse, smooth_l1 or wing. ``norm``: mean Euclidean distance in [0, 1] crop
-    units, which FaRL calls its L1 loss."""
-    similarity: str = "dcca"
-    """The Siamese term: none, or a registered similarity loss (dcca, dcca_global, dcca_sq, corr_scalar, l2, l1,
-    smooth_l1, wing). ``corr_scalar`` is eqs 7-8 to the letter; the last four are Table 6's."""
-    similarity_weight: float = Field(default=1.0, ge=0.0)
-    """P: 1.0, about 100 times the supervised terms late in training; choose from {1, 0.1, 0.01} by validation."""
-    dcca_dim: PositiveInt = 16
-    dcca_shrinkage: float = Field(default=0.05, ge=0.0, le=1.0)
-    dcca_eps: float = Field(default=1e-6, ge=0.0)
-    dcca_center: Literal["landmark", "landmark+face", "global"] = "landmark"
-    aux_weight: float = Field(default=0.0, ge=0.0)
-    """Weight of a head on every hourglass (P: none)."""
-    supervise: Literal["both", "second"] = "both"
-    """Which of the two views carries the supervised terms."""
+    model_config = ConfigDict(frozen=True, extra="allow", protected_namespaces=(), use_attribute_docstrings=True)
+
+    kind: str = ""
+    """A registered loss; see ``fiducia list losses``. Without a kind the table changes the loss of that name that the network
+    was published with; where every table has a kind, they are the whole sum."""
+    weight: float = Field(default=1.0, ge=0.0)
+    """Factor in the sum; 0 leaves the loss out."""
+    schedule: tuple[tuple[float, float], ...] = ()
+    """Pairs of (epoch, factor on the weight), linear in between; () = the weight throughout."""
+
+    def options(self) -> dict[str, Any]:
+        """Return the options of the kind."""
+        return dict(self.model_extra or {})
+
+
+class GroupRule(_Section):
+    """What one set of parameters gets in place of the common values."""
+
+    match: str
+    """Glob pattern on the names of the network's parameters, such as ``*.head.*``."""
+    lr: PositiveFloat | None = None
+    """Learning rate; None = as the rest of its group."""
+    weight_decay: float | None = Field(default=None, ge=0.0)
+    """Weight decay; None = as the rest of its group."""
 
 
 class OptimConfig(_Section):
-    """AdamW, its parameter groups and its schedule."""
+    """The optimiser, its parameter groups and its schedule."""
 
+    kind: str = "adamw"
+    """Any optimiser class of ``torch.optim``, in any case: adamw, adam, sgd, rmsprop, ..."""
+    options: dict[str, Any] = Field(default_factory=dict)
+    """Further arguments of that class, e.g. ``{betas = [0.9, 0.99]}`` or ``{momentum = 0.9}``."""
     lr: PositiveFloat = 1e-3
     """Of everything but the backbone (P: 1e-4 throughout; FaRL 1e-3 beside a pre-trained ViT)."""
     backbone_lr: PositiveFloat | None = None
-    """Of the ViT; None = ``lr``. 1e-4 for pre-trained weights (FaRL)."""
+    """Of the network's backbone; None = ``lr``. 1e-4 for pre-trained weights (FaRL)."""
+    layer_decay: float = Field(default=1.0, gt=0.0, le=1.0)
+    """Factor on the rate from one block of the backbone to the one before it; 1 = the same rate for all."""
     weight_decay: float = Field(default=1e-5, ge=0.0)
-    schedule: Literal["step", "cosine", "constant"] = "step"
+    """Decoupled or L2, as the optimiser has it."""
+    decay_all: bool = False
+    """Let norms, biases, position embeddings and gates decay too, as plain optimisers do."""
+    rules: tuple[GroupRule, ...] = ()
+    """Exceptions for parameters by name; the last one that matches counts."""
+    schedule: str = "step"
+    """constant, step, multi_step, polynomial, cosine or one_cycle."""
     warmup: float = Field(default=0.0, ge=0.0, lt=1.0)
     """Share of the run over which the rate climbs from 0."""
     step_at: float = Field(default=0.8, gt=0.0, lt=1.0)
-    """``step``: the share of the run after which the rate is a tenth (FaRL: epoch 200 of 250)."""
+    """``step``: the share of the run after which the rate is multiplied by ``gamma`` (FaRL: epoch 200 of 250)."""
+    milestones: tuple[float, ...] = ()
+    """``multi_step``: epochs after which the rate is multiplied by ``gamma``."""
+    gamma: float = Field(default=0.1, gt=0.0, le=1.0)
+    """``step`` and ``multi_step``: the factor."""
+    power: PositiveFloat = 0.9
+    """``polynomial``: the rate is ``(1 - progress) ** power``."""
     clip: float = Field(default=1.0, ge=0.0)
     """Largest gradient norm; 0 = no clipping."""
     ema: float = Field(default=0.999, ge=0.0, lt=1.0)
@@ -208,21 +252,31 @@ class TrainConfig(_Section):
     """The loop."""
 
     epochs: PositiveInt = 250
+    """Times that every training face is seen."""
     batch_size: PositiveInt = 20
     """Faces a step over all processes (P: 5 on each of 4 GPUs)."""
-    seed: int = 0
+    seed: int = Field(default=0, ge=0)
+    """Of the first weights, the order of the faces and every augmentation draw."""
     device: str = "auto"
+    """auto, cpu, cuda or mps."""
     devices: PositiveInt = 1
+    """Processes on this machine, one a device."""
     num_nodes: PositiveInt = 1
+    """Machines; use torchrun on each."""
     precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "32-true"
+    """Arithmetic of the network; losses are always float32."""
     workers: int = Field(default=0, ge=0)
+    """Processes that read and augment; 0 = the training process itself."""
     threads: PositiveInt | None = None
     """torch CPU threads a process; None = leave torch's choice."""
     val_every: PositiveInt = 1
+    """Epochs between validations."""
     checkpoint_every: PositiveFloat = 120.0
     """Seconds between checkpoints inside an epoch; one is also written after every epoch."""
     channels_last: bool = False
+    """Memory layout of the network; faster for convolutional networks on CPUs."""
     deterministic: bool = True
+    """Use deterministic algorithms where torch has them."""
     log_gradient_shares: bool = False
     """Log each loss term's share of the gradient norm once an epoch (three more backward passes)."""
 
@@ -231,17 +285,23 @@ class Recipe(_Section):
     """A whole training run."""
 
     name: str = "run"
+    """What the run is called in cards, reports and ledgers."""
     data: DataConfig = DataConfig()
     augment: AugmentConfig = AugmentConfig()
     model: ModelConfig = ModelConfig()
     heatmap: HeatmapConfig = HeatmapConfig()
-    loss: LossConfig = LossConfig()
+    loss: dict[str, LossConfig] = Field(default_factory=dict)
+    """The losses by name, ``[loss.NAME]``; none = those that the network was published with."""
     optim: OptimConfig = OptimConfig()
     train: TrainConfig = TrainConfig()
+    plugins: tuple[str, ...] = ()
+    """Python files that register parts of your own, relative to the recipe."""
 
     @model_validator(mode="after")
-    def _views_match_losses(self) -> Recipe:
-        """A similarity needs two views to compare."""
-        if self.augment.views == 1 and self.loss.similarity != "none":
-            raise ValueError('loss.similarity compares two views: set augment.views = 2, or loss.similarity = "none"')
+    def _schedules_rise(self) -> Recipe:
+        """The epochs of a loss's schedule are in order."""
+        for name, table in self.loss.items():
+            epochs = [epoch for epoch, _ in table.schedule]
+            if epochs != sorted(set(epochs)):
+                raise ValueError(f"loss.{name}.schedule: the epochs of its pairs must rise; found {epochs}")
         return self

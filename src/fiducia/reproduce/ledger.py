@@ -6,7 +6,6 @@ It is made from the runs' folders alone, so whatever lies together is merged: se
 from __future__ import annotations
 
 import csv
-import io
 import json
 import shlex
 from collections.abc import Sequence
@@ -17,14 +16,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..files import write_atomic
+from ..errors import FiduciaError
 from ..metrics.compare import Comparison, paired_bootstrap
 from ..metrics.protocol import Protocol, comparable
 from ..metrics.published import Column, Figure, published_table
-from ..errors import FiduciaError
-from .rows import BUDGETS, TABLES, Row, Table, load_table
+from .rows import BUDGETS, Row, Table, load_table
 
-__all__ = ["RESULT", "Cell", "Line", "Measured", "TableLedger", "read_run", "read_runs", "table_ledger", "write_ledger"]
+__all__ = ["RESULT", "Cell", "Line", "Measured", "TableLedger", "read_run", "read_runs", "table_ledger"]
 
 RESULT = "result.json"
 
@@ -105,28 +103,6 @@ class TableLedger:
         words += ["--seeds", str(1 + max(run.entry["seed"] for run in runs))]
         words += ["--rows", ",".join(dict.fromkeys(line.row.name for line in rows if line.runs))]
         return shlex.join([*words, *(word for value in entry["sets"] for word in ("--set", value))])
-
-
-def write_ledger(out: Path, *tables: str) -> list[TableLedger]:
-    """Write ``ledger.md`` and ``ledger.csv`` of all tables that have a folder below ``out``, and of those named.
-
-    Raises:
-        FiduciaError: runs that may not stand in one table; the field that differs is told.
-    """
-    from .ledger_text import csv_rows, markdown
-
-    for name in tables:
-        (out / name).mkdir(parents=True, exist_ok=True)  # so that a table without runs stays in the ledger
-    ledgers = [table_ledger(out, name) for name in TABLES if (out / name).is_dir()]
-    write_atomic(out / "ledger.md", markdown(ledgers).encode())
-    text = io.StringIO()
-    rows = [row for ledger in ledgers for row in csv_rows(ledger)]
-    if rows:
-        writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
-    write_atomic(out / "ledger.csv", text.getvalue().encode())
-    return ledgers
 
 
 def table_ledger(out: Path, name: str) -> TableLedger:

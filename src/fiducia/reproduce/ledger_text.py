@@ -1,16 +1,17 @@
-"""The ledger as a page of Markdown and as rows of CSV."""
+"""The ledger as a page of Markdown, as rows of CSV and as LaTeX."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
 
+from ..latex import booktabs
 from ..metrics.compare import Comparison
 from ..metrics.published import Mark, paper, published_table
 from .ledger import Cell, Line, TableLedger
 from .rows import BUDGETS
 
-__all__ = ["csv_rows", "markdown"]
+__all__ = ["csv_rows", "latex", "markdown"]
 
 _METRICS = {
     "nme_ic": "NME ic",
@@ -38,7 +39,16 @@ def csv_rows(ledger: TableLedger) -> list[dict[str, Any]]:
     return [_csv_row(ledger, line) for line in ledger.lines]
 
 
-def _section(ledger: TableLedger) -> str:
+def latex(ledger: TableLedger) -> str:
+    """Return a table as LaTeX in booktabs style, with the columns of the page."""
+    footnotes: list[str] = []
+    rows = _rows(ledger, footnotes)
+    caption = f"{ledger.table.title}. {_what(ledger)}"
+    return booktabs(rows, caption, f"tab:{ledger.table.name}")
+
+
+def _rows(ledger: TableLedger, footnotes: list[str]) -> list[list[str]]:
+    """Return the head and the lines of a table as text; notes that its numbers refer to are added to ``footnotes``."""
     table = ledger.table
     published = published_table(table.name)
     single = len(published.columns) == 1
@@ -49,10 +59,7 @@ def _section(ledger: TableLedger) -> str:
         heads += ["against", "published difference", "our difference"]
     if mixed:
         heads += ["ours, equal image views", "our difference"]
-    text = [f"\n## Table {table.name.removeprefix('table')}: {table.title}\n"]
-    text += [_what(ledger), ""]
-    text += [f"| {' | '.join(heads)} |", f"|{'---|' * len(heads)}"]
-    footnotes: list[str] = []
+    rows = [heads]
     for line in ledger.lines:
         shown = [f"`{line.row.name}`", line.row.label + ("" if line.row.kind == "paper" else f" *({line.row.kind})*")]
         if not single:
@@ -66,7 +73,18 @@ def _section(ledger: TableLedger) -> str:
             shown.append(_change(line, "epochs"))
         if mixed:
             shown += [_cell(line.cells.get("views")) if line.runs else "", _change(line, "views")]
-        text.append(f"| {' | '.join(shown)} |")
+        rows.append(shown)
+    return rows
+
+
+def _section(ledger: TableLedger) -> str:
+    table = ledger.table
+    footnotes: list[str] = []
+    heads, *body = _rows(ledger, footnotes)
+    text = [f"\n## Table {table.name.removeprefix('table')}: {table.title}\n"]
+    text += [_what(ledger), ""]
+    text += [f"| {' | '.join(heads)} |", f"|{'---|' * len(heads)}"]
+    text += [f"| {' | '.join(row)} |" for row in body]
     notes = [f"{i}. {note}" for i, note in enumerate(footnotes, 1)]
     notes += [f"* `{row.name}`: {row.note}" for row in table.rows if row.note]
     taken = [(line, run.entry["taken_from"]) for line in ledger.lines for run in line.runs if "taken_from" in run.entry]

@@ -10,12 +10,12 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from ..recipes.sections import Recipe
-from ..metrics.published import system
-from ..models.build import models
-from ..recipes.files import load_recipe, table_file
-from ..registry import did_you_mean
 from ..errors import UsageError
+from ..metrics.published import system
+from ..models.registry import models
+from ..recipes.files import load_recipe, table_file
+from ..recipes.sections import Recipe
+from ..registry import did_you_mean
 
 __all__ = ["BUDGETS", "SCALES", "TABLES", "Row", "Table", "load_table", "row_recipe"]
 

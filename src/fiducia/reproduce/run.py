@@ -14,16 +14,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..recipes.sections import Recipe
-from ..files import write_atomic
 from ..data.source import find_dataset, load_records
-from ..recipes.files import load_recipe
 from ..errors import FiduciaError, UsageError
 from ..evaluation.evaluate import Settings, evaluate_faces
-from .ledger import RESULT, read_run, write_ledger
-from .rows import BUDGETS, SCALES, Row, Table, load_table, row_recipe
 from ..evaluation.subsets import default_split, require_parts
-from ..training.loop import split_records, train
+from ..files import write_atomic
+from ..recipes.files import load_recipe
+from ..recipes.sections import Recipe
+from ..training.faces import split_records
+from ..training.run import train
+from .ledger import RESULT, read_run
+from .ledger_files import write_ledger
+from .rows import BUDGETS, SCALES, Row, Table, load_table, row_recipe
 
 __all__ = ["Order", "Run", "plan", "reproduce"]
 
@@ -205,7 +207,7 @@ def _immaterial(value: str) -> bool:
 def _look_at_data(recipe: Recipe, split: str) -> None:
     """Read the annotation of both sides, so that nothing is trained for hours that cannot be measured."""
     data = recipe.data
-    split_records(recipe)
+    split_records(recipe.data)
     spec, root = find_dataset(data.source)
     records = load_records(data.source, split, data.scheme)
     require_parts(spec.name, root, split, records)

@@ -1,1 +1,1 @@
-"""TODO."""
+"""What computes a network: torch, onnxruntime, OpenVINO."""

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from ..weights.files import WeightCard
-from ..structures import Runtime
 from ..errors import UsageError
+from ..structures import Runtime
+from ..weights.card import WeightCard
 
 __all__ = ["FlipTest"]
 
@@ -40,6 +40,7 @@ class FlipTest:
             )
         self.runtime = runtime
         self.size = runtime.size
+        self.method = runtime.method
         self.bias = bias
         self.scheme = runtime.scheme
 

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
-import onnxruntime
 import torch
 
-from ..schemes.sets import Scheme
 from ..errors import FiduciaError
 from ..exporting.sealed import Sealed, check_signature
+from ..models.base import LandmarkModel
+from ..schemes.sets import Scheme
+from ..structures import Runtime
+from ..weights.card import WeightCard
+from .forks import LoadedIn
+from .registry import register
 
 __all__ = ["OnnxRuntime"]
 
 
 class OnnxRuntime:
-    """Runs an exported ONNX graph with as many threads as torch has.
+    """Runs an exported ONNX graph with as many threads as torch has. Several threads may call it at once.
 
     Args:
         sealed: the export.
@@ -29,6 +33,8 @@ class OnnxRuntime:
     name = "onnx"
 
     def __init__(self, sealed: Sealed, scheme: Scheme, threads: int | None = None) -> None:
+        import onnxruntime
+
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads or torch.get_num_threads()
         options.inter_op_num_threads = 1
@@ -48,9 +54,20 @@ class OnnxRuntime:
             outputs,
         )
         self.size = int(sealed.card.size)
+        self.method = sealed.card.decode or ""
         self.scheme = scheme
+        self._loaded = LoadedIn()
 
     def __call__(self, crops: npt.NDArray[np.uint8]) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
         """Map uint8 ``(N, 3, S, S)`` RGB crops to points ``(N, K, 2)`` in crop pixels and confidence ``(N, K)`` in [0, 1]."""
+        self._loaded.refuse(self.name)
         points, confidence = self.session.run(["points", "confidence"], {"crops": np.ascontiguousarray(crops)})
         return points, confidence
+
+
+@register("onnx", read=OnnxRuntime, suffixes=(".onnx",), package="onnxruntime")
+def _onnx(model: LandmarkModel, card: WeightCard, scheme: Scheme, device: str, method: str | None) -> Runtime:
+    """The network written as an ONNX graph, in onnxruntime on the CPU."""
+    from ..exporting.graphs import in_memory
+
+    return OnnxRuntime(in_memory(model, card, method), scheme)

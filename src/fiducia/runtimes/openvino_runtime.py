@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import threading
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import openvino
 import torch
 
-from ..schemes.sets import Scheme
 from ..errors import FiduciaError
 from ..exporting.sealed import Sealed, check_signature
+from ..models.base import LandmarkModel
+from ..schemes.sets import Scheme
+from ..structures import Runtime
+from ..weights.card import WeightCard
+from .forks import LoadedIn
+from .registry import register
 
 __all__ = ["OpenVinoRuntime"]
 
@@ -20,6 +25,7 @@ class OpenVinoRuntime:
     """Runs an exported graph with as many threads as torch has.
 
     A batch of one has a graph of its own with that number fixed, which takes a sixth less time than the free one.
+    Several threads may call it at once: each has requests of its own on the shared graphs, some megabytes a thread.
 
     Args:
         sealed: the export.
@@ -33,6 +39,8 @@ class OpenVinoRuntime:
     name = "openvino"
 
     def __init__(self, sealed: Sealed, scheme: Scheme, threads: int | None = None) -> None:
+        import openvino
+
         self.sealed = sealed
         self.core = openvino.Core()
         self.settings = {
@@ -49,23 +57,32 @@ class OpenVinoRuntime:
             {i.any_name: _shape(i) for i in model.inputs if i.element_type == openvino.Type.u8},
             {o.any_name: _shape(o) for o in model.outputs},
         )
-        self.requests: dict[bool, Any] = {}
+        self._compiled: dict[bool, Any] = {}
+        self._lock = threading.Lock()
+        self._own = threading.local()
         self.size = int(sealed.card.size)
+        self.method = sealed.card.decode or ""
         self.scheme = scheme
+        self._loaded = LoadedIn()
 
     def __call__(self, crops: npt.NDArray[np.uint8]) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
         """Map uint8 ``(N, 3, S, S)`` RGB crops to points ``(N, K, 2)`` in crop pixels and confidence ``(N, K)`` in [0, 1]."""
+        self._loaded.refuse(self.name)
         result = self._request(len(crops) == 1).infer({"crops": np.ascontiguousarray(crops)})
         return np.array(result["points"]), np.array(result["confidence"])
 
     def _request(self, single: bool) -> Any:
-        """Return the compiled graph for one crop or for any number; compiled when first asked for."""
-        if single not in self.requests:
-            model = self._read()
-            if single:
-                model.reshape([1, 3, self.size, self.size])
-            self.requests[single] = self.core.compile_model(model, "CPU", self.settings).create_infer_request()
-        return self.requests[single]
+        """Return this thread's request of the graph for one crop or for any number; compiled when first asked for."""
+        requests: dict[bool, Any] = self._own.__dict__.setdefault("requests", {})
+        if single not in requests:
+            with self._lock:
+                if single not in self._compiled:
+                    model = self._read()
+                    if single:
+                        model.reshape([1, 3, self.size, self.size])
+                    self._compiled[single] = self.core.compile_model(model, "CPU", self.settings)
+                requests[single] = self._compiled[single].create_infer_request()
+        return requests[single]
 
     def _read(self) -> Any:
         try:
@@ -80,3 +97,11 @@ class OpenVinoRuntime:
 
 def _shape(port: Any) -> list[object]:
     return [d.get_length() if d.is_static else -1 for d in port.partial_shape]
+
+
+@register("openvino", read=OpenVinoRuntime, suffixes=(".onnx", ".xml"), package="openvino")
+def _openvino(model: LandmarkModel, card: WeightCard, scheme: Scheme, device: str, method: str | None) -> Runtime:
+    """The network written as an ONNX graph, in OpenVINO on the CPU."""
+    from ..exporting.graphs import in_memory
+
+    return OpenVinoRuntime(in_memory(model, card, method), scheme)

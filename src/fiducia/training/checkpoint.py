@@ -11,21 +11,56 @@ import torch
 
 from ..errors import FiduciaError
 
-__all__ = ["load_checkpoint", "save_checkpoint"]
+__all__ = ["clean_leftovers", "load_checkpoint", "save_checkpoint"]
+
+
+def clean_leftovers(folder: Path) -> int:
+    """Delete half-written checkpoints of processes that are no more; return how many there were."""
+    count = 0
+    for path in folder.glob(".*.ckpt.*") if folder.is_dir() else ():
+        number = path.name.rpartition(".")[2]
+        if number.isdigit() and not _alive(int(number)):
+            path.unlink(missing_ok=True)
+            count += 1
+    return count
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True
+    return True
 
 
 def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
     """Write ``state`` (tensors, numbers, strings, and lists and dictionaries of these) beside ``path``, then rename.
 
     A kill at any moment leaves the old checkpoint or the new one, never a part.
+
+    Raises:
+        FiduciaError: the disk is full, or the directory is gone.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_name(f".{path.name}.{os.getpid()}")
-    with beside.open("wb") as file:
-        torch.save(state, file)
-        file.flush()
-        os.fsync(file.fileno())
-    beside.replace(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with beside.open("wb") as file:
+                torch.save(state, file)
+                file.flush()
+                os.fsync(file.fileno())
+            beside.replace(path)
+        except BaseException:
+            beside.unlink(missing_ok=True)
+            raise
+    except (OSError, RuntimeError) as error:
+        # torch wraps a full disk in a RuntimeError.
+        reason = getattr(error, "strerror", None) or str(error).splitlines()[0]
+        raise FiduciaError(
+            f"{path}: the checkpoint cannot be written ({reason}); the one before is still whole"
+        ) from None
 
 
 def load_checkpoint(path: Path) -> dict[str, Any]:

@@ -5,17 +5,20 @@ from __future__ import annotations
 import ctypes
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, Literal
 
 import torch
 from lightning_fabric import Fabric
 from lightning_fabric.plugins import MixedPrecision
+from lightning_fabric.strategies import DDPStrategy
 
-from ..recipes.sections import TrainConfig
-from ..runtimes.torch_runtime import pick_device
+from ..device import pick_device
 from ..errors import UsageError
+from ..recipes.sections import TrainConfig
 
-__all__ = ["keep_memory", "launch"]
+__all__ = ["any_process", "keep_memory", "launch", "process_globals"]
 
 # malloc.h: M_TRIM_THRESHOLD, M_MMAP_THRESHOLD
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
@@ -39,20 +42,41 @@ def launch(cfg: TrainConfig) -> Fabric:
         raise UsageError(
             f"train.batch_size = {cfg.batch_size} cannot be shared by {world} processes; take a multiple of {world}"
         )
-    if cfg.threads is not None:
-        torch.set_num_threads(cfg.threads)
     if device == "cpu":
         keep_memory()
-    torch.use_deterministic_algorithms(cfg.deterministic, warn_only=True)
     fabric = Fabric(
         accelerator=device,
         devices=devices,
         num_nodes=nodes,
-        strategy="ddp" if world > 1 else "auto",
+        # A loss need not use every head of a network.
+        strategy=DDPStrategy(find_unused_parameters=True) if world > 1 else "auto",
         plugins=[] if cfg.precision == "32-true" else [_Mixed(cfg.precision, device)],
     )
     fabric.launch()
     return fabric
+
+
+@contextmanager
+def process_globals(cfg: TrainConfig) -> Iterator[None]:
+    """Set torch's threads, determinism and random numbers for the time of a run, and put them back."""
+    threads, deterministic = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
+    warn_only = torch.is_deterministic_algorithms_warn_only_enabled()
+    with torch.random.fork_rng(devices=[]):
+        try:
+            if cfg.threads is not None:
+                torch.set_num_threads(cfg.threads)
+            torch.use_deterministic_algorithms(cfg.deterministic, warn_only=True)
+            yield
+        finally:
+            torch.set_num_threads(threads)
+            torch.use_deterministic_algorithms(deterministic, warn_only=warn_only)
+
+
+def any_process(fabric: Fabric, here: bool) -> bool:
+    """Whether something holds in any process of a run; all of them get the same answer."""
+    if fabric.world_size == 1:
+        return here
+    return bool(torch.as_tensor(fabric.all_reduce(torch.tensor(float(here)), reduce_op="sum")) > 0)
 
 
 class _Mixed(MixedPrecision):

@@ -9,13 +9,15 @@ import platform
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from .._version import __version__
 from ..files import write_atomic
@@ -97,6 +99,17 @@ class RunLog:
         left = (epochs - epoch) * row["seconds"]
         line = f"epoch {epoch}/{epochs}  {shown}  {duration(row['seconds'])}, {duration(left)} left"
         self.console.print(line, soft_wrap=True)
+
+    @contextmanager
+    def progress(self, epoch: int, epochs: int, done: int, steps: int) -> Iterator[Callable[[], None]]:
+        """Show the steps of an epoch with the time left, on a terminal; yields what to call after each step."""
+        if self.quiet or not self.console.is_terminal:
+            yield lambda: None
+            return
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        with Progress(*columns, console=self.console, transient=True) as bar:
+            task = bar.add_task(f"epoch {epoch}/{epochs}", total=steps, completed=done)
+            yield lambda: bar.advance(task)
 
     def json(self, name: str, value: Mapping[str, Any]) -> None:
         """Write ``value`` as ``name`` in the run's directory."""

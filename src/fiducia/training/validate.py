@@ -11,25 +11,26 @@ from typing import Any, Literal
 import numpy as np
 import torch
 from lightning_fabric import Fabric
-from torch import Tensor, nn
+from torch import Tensor
 from torch.utils.data import DataLoader
 
-from ..recipes.sections import Recipe
 from ..data.dataset import FaceDataset, collate
-from ..images.pixels import write_image
 from ..draw.pictures import contact_sheet, draw_points
+from ..images.pixels import write_image
 from ..metrics.errors import nme, normalizer, point_errors
-from ..weights.files import WeightCard, save_weights
-from ..runtimes.torch_runtime import crop_points
+from ..models.base import LandmarkModel
+from ..recipes.sections import Recipe
 from ..schemes.sets import Scheme
-from .optim import EMA
+from ..weights.store import save_weights
+from .cards import run_card
+from .ema import EMA
 
 __all__ = ["save_run_weights", "validate"]
 
 
 def validate(
     fabric: Fabric,
-    model: nn.Module,
+    model: LandmarkModel,
     ema: EMA,
     held_out: FaceDataset,
     recipe: Recipe,
@@ -56,8 +57,9 @@ def validate(
         truth = batch.xy[:, 0].double().numpy()
         images = batch.images[:, 0]
         for name, network in networks.items():
-            points, _ = crop_points(network, images.to(fabric.device), recipe.heatmap.decode)
-            found = points.double().cpu().numpy()
+            with torch.inference_mode():
+                prediction = network.decode(network(images.to(fabric.device)), recipe.heatmap.decode)
+            found = prediction.points.double().cpu().numpy()
             errors[name].append(nme(point_errors(found, truth), normalizer(kind, truth, scheme)))
             if picture is not None and name == list(networks)[-1] and len(shown) < 16:
                 shown += [
@@ -80,7 +82,7 @@ def validate(
 
 def save_run_weights(
     path: Path,
-    model: nn.Module,
+    model: LandmarkModel,
     ema: EMA,
     recipe: Recipe,
     scheme: Scheme,
@@ -103,10 +105,9 @@ def save_run_weights(
                     "epoch": int(history[-1]["epoch"]),
                 }
             )
-    card = WeightCard.for_run(
-        recipe=recipe,
-        scheme=scheme,
-        name=recipe.name,
+    card = run_card(
+        recipe,
+        scheme,
         which=which,
         numbers=rows,
         command=" ".join([Path(sys.argv[0]).name, *sys.argv[1:]]),

@@ -1,4 +1,4 @@
-"""Pre-trained ViTs from local files: CLIP, FaRL and timm keys, safetensors or weights-only ``.pth``."""
+"""Pre-trained encoders from local files: ViTs under CLIP's, FaRL's or timm's names, and ResNets; safetensors or plain ``.pth``."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from safetensors.torch import save as to_bytes
-from torch import Tensor, nn
+from torch import Tensor
 
-from ..files import write_atomic
 from ..errors import FiduciaError, UsageError
+from ..files import write_atomic
+from ..models.base import LandmarkModel
 from ..models.parts.vit import ViT, resize_position
 
 __all__ = ["convert_backbone", "load_backbone", "read_state", "to_timm_names"]
@@ -86,33 +87,42 @@ def to_timm_names(state: dict[str, Tensor]) -> dict[str, Tensor]:
     return renamed
 
 
-def load_backbone(model: nn.Module, path: Path) -> int:
-    """Load a pre-trained ViT into ``model.vit``; the position embedding is resized to its grid.
+def load_backbone(model: LandmarkModel, path: Path) -> int:
+    """Load pre-trained weights into a network's encoder.
+
+    A ViT takes CLIP's, FaRL's and timm's names, and its position embedding is resized to its grid. Any other encoder takes its
+    own names, which are torchvision's for ResNets and timm's for timm's; more tensors, such as a classifier's, are ignored.
 
     Returns:
-        how many tensors were loaded: all of the ViT's.
+        how many tensors were loaded: all of the encoder's.
 
     Raises:
-        UsageError: the network has no ViT with a patch embedding to load into.
+        UsageError: the network has no encoder to load into.
         FiduciaError: unreadable, or of another width, depth or patch.
     """
-    vit = getattr(model, "vit", None)
-    if not isinstance(vit, ViT) or not vit.prefix:
+    encoder = model.encoder()
+    if encoder is None:
         raise UsageError(
-            "model.backbone_weights: this network has no ViT with a patch embedding; take fifa_base or vit_base"
+            "model.backbone_weights: this network has no ViT with a patch embedding and no other encoder to load into; take "
+            "fifa_base, vit_base or farl"
         )
-    state = to_timm_names(read_state(path))
-    if "pos_embed" in state:
-        state["pos_embed"] = resize_position(state["pos_embed"], vit.grid, vit.prefix)
-    own = vit.state_dict()
+    state = read_state(path)
+    if isinstance(encoder, ViT):
+        state, names = to_timm_names(state), "a ViT with timm's, CLIP's or FaRL's parameter names"
+        if "pos_embed" in state:
+            state["pos_embed"] = resize_position(state["pos_embed"], encoder.grid, encoder.prefix)
+    else:
+        state = {name.removeprefix("module."): tensor for name, tensor in state.items()}
+        names = "the encoder's own parameter names, as torchvision or timm writes them"
+    own = {name: tensor for name, tensor in encoder.state_dict().items() if not name.endswith("num_batches_tracked")}
     for name, tensor in own.items():
         if name not in state:
-            raise FiduciaError(f"{path}: lacks {name}; expected a ViT with timm's, CLIP's or FaRL's parameter names")
+            raise FiduciaError(f"{path}: lacks {name}; expected {names}")
         if state[name].shape != tensor.shape:
             raise FiduciaError(
                 f"{path}: {name} is {tuple(state[name].shape)}, the network's is {tuple(tensor.shape)}; set model.options to match"
             )
-    vit.load_state_dict({name: state[name] for name in own})
+    encoder.load_state_dict({name: state[name] for name in own}, strict=False)
     return len(own)
 
 

@@ -14,13 +14,13 @@ from typing import Any
 
 import numpy as np
 
-from ...schemes.sets import get_scheme
 from ...errors import FiduciaError
-from ...structures import Record
-from ...images.pixels import read_image
 from ...files import write_atomic
-from .own import Placed, choose_scheme, choose_split, face_tags, relative_image, scan_list, whole_list
+from ...images.pixels import read_image
+from ...schemes.sets import get_scheme
+from ...structures import Record
 from ..source import DatasetSpec, Fault, datasets, existing_root
+from .own import Placed, choose_scheme, choose_split, face_tags, relative_image, scan_list, whole_list
 
 __all__ = ["read_coco", "scan_coco", "write_coco"]
 

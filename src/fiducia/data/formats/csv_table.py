@@ -17,12 +17,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ...schemes.sets import get_scheme
 from ...errors import FiduciaError
-from ...structures import Record
 from ...files import write_atomic
-from .own import Placed, choose_scheme, choose_split, face_tags, relative_image, scan_list, whole_list
+from ...schemes.sets import get_scheme
+from ...structures import Record
 from ..source import DatasetSpec, Fault, datasets, existing_root
+from .own import Placed, choose_scheme, choose_split, face_tags, relative_image, scan_list, whole_list
 
 __all__ = ["read_csv", "scan_csv", "write_csv"]
 

@@ -14,9 +14,9 @@ import numpy as np
 
 from ...errors import FiduciaError, UsageError
 from ...structures import Record
-from .pts import read_pts, write_pts
-from .own import choose_scheme, choose_split
 from ..source import DatasetSpec, Fault, datasets, existing_root
+from .own import choose_scheme, choose_split
+from .pts import read_pts, write_pts
 
 __all__ = ["read_folder", "scan_folder", "write_folder"]
 

@@ -12,8 +12,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ...schemes.sets import SchemeError, get_scheme, scheme_names
 from ...errors import FiduciaError, UsageError
+from ...schemes.sets import SchemeError, get_scheme, scheme_names
 from ...structures import Record
 from ..readers.official import boxes_outside, duplicates
 from ..source import Fault

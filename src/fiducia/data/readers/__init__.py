@@ -1,1 +1,1 @@
-"""TODO."""
+"""Files → records, one data set or format a file."""

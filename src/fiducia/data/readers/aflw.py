@@ -17,8 +17,8 @@ import numpy.typing as npt
 
 from ...errors import FiduciaError, UsageError
 from ...structures import Record
-from .official import Array, box_fault, boxes_outside, collect, duplicates, load_mat, points_far_from_box, shaped
 from ..source import DatasetSpec, Fault, datasets, existing_root
+from .official import Array, box_fault, boxes_outside, collect, duplicates, load_mat, points_far_from_box, shaped
 
 __all__ = ["read_aflw", "scan_aflw"]
 

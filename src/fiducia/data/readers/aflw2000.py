@@ -13,8 +13,8 @@ import numpy as np
 
 from ...errors import FiduciaError, UsageError
 from ...structures import Record
-from .official import collect, load_mat, shaped
 from ..source import DatasetSpec, Fault, datasets, existing_root
+from .official import collect, load_mat, shaped
 
 __all__ = ["read_aflw2000", "scan_aflw2000"]
 

@@ -20,10 +20,10 @@ import numpy as np
 import numpy.typing as npt
 
 from ...errors import FiduciaError, UsageError
-from ...structures import Record
 from ...images.pixels import write_image
-from .official import Array, box_fault, boxes_outside, collect, load_mat, need, points_far_from_box, shaped
+from ...structures import Record
 from ..source import DatasetSpec, Fault, datasets, existing_root
+from .official import Array, box_fault, boxes_outside, collect, load_mat, need, points_far_from_box, shaped
 
 __all__ = ["read_cofw", "read_cofw68", "scan_cofw", "scan_cofw68"]
 

@@ -15,12 +15,12 @@ from pathlib import Path
 
 import numpy as np
 
-from ...schemes.sets import get_scheme
 from ...errors import FiduciaError
+from ...schemes.sets import get_scheme
 from ...structures import Record
-from .official import box_fault, boxes_outside, collect, duplicates
 from ..formats.own import choose_scheme, choose_split, face_tags
 from ..source import DatasetSpec, Fault, datasets, existing_root
+from .official import box_fault, boxes_outside, collect, duplicates
 
 __all__ = ["read_hrnet", "scan_hrnet"]
 

@@ -15,8 +15,8 @@ import numpy.typing as npt
 
 from ...errors import FiduciaError
 from ...structures import Record
-from .official import collect
 from ..source import DatasetSpec, Fault, datasets, existing_root
+from .official import collect
 
 __all__ = ["read_lapa", "read_points", "scan_lapa"]
 

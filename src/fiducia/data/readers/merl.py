@@ -17,8 +17,8 @@ import numpy.typing as npt
 from ...errors import FiduciaError
 from ...structures import Record
 from ..formats.pts import read_pts
-from .official import collect
 from ..source import DatasetSpec, Fault, datasets, existing_root
+from .official import collect
 
 __all__ = ["read_merl", "scan_merl", "three_states"]
 

@@ -12,8 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 from ...errors import FiduciaError, UsageError
-from ...structures import Record
 from ...images.headers import HeaderError, read_header
+from ...structures import Record
 from ..source import Fault
 
 __all__ = ["box_fault", "boxes_outside", "collect", "duplicates", "load_mat", "need", "points_far_from_box", "shaped"]

@@ -14,8 +14,8 @@ import numpy as np
 from ...errors import FiduciaError
 from ...structures import Record
 from ..formats.pts import read_pts
-from .official import collect
 from ..source import DatasetSpec, Fault, datasets, existing_root
+from .official import collect
 from .w300 import scan_part
 
 __all__ = ["read_private", "scan_private"]

@@ -16,8 +16,8 @@ import numpy as np
 
 from ...errors import FiduciaError
 from ...structures import Record
-from .official import box_fault, boxes_outside, collect, duplicates, points_far_from_box
 from ..source import DatasetSpec, Fault, datasets, existing_root
+from .official import box_fault, boxes_outside, collect, duplicates, points_far_from_box
 
 __all__ = ["ATTRIBUTES", "read_wflw", "scan_wflw"]
 

@@ -1,1 +1,1 @@
-"""TODO."""
+"""Faces that are drawn, with labels that are exact."""

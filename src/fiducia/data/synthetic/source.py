@@ -19,11 +19,11 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from ...registry import did_you_mean
 from ...errors import FiduciaError, UsageError
-from ...structures import Record
 from ...files import write_atomic
 from ...images.pixels import write_image
+from ...registry import did_you_mean
+from ...structures import Record
 from ..source import DatasetSpec, datasets
 from .brush import Image, Placing
 from .paint import paint

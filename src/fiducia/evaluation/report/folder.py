@@ -13,7 +13,7 @@ from ...files import write_atomic
 from ..evaluate import Evaluation
 from .charts import ced_svg, confidence_svgs, sweep_svgs
 from .face import face_svg, mean_shape
-from .markdown import markdown
+from .markdown import latex, markdown
 from .others import FACES, POINTS, RESULT, Compared
 from .page import page
 from .pictures import apart, jpeg, ranked, sheet, tiles, versus
@@ -25,10 +25,11 @@ __all__ = ["write_report"]
 def write_report(
     out: Path, done: Evaluation, compared: Sequence[Compared] = (), *, count: int = 24, command: str = ""
 ) -> None:
-    """Write ``report.html report.md result.json faces.csv points.npz``, the charts (SVG) and galleries (JPEG) into a folder.
+    """Write a report into a folder: ``report.html report.md report.tex``, the data behind it, charts (SVG), galleries (JPEG).
 
-    ``report.html`` needs no other file. ``points.npz`` has ``ids``, the points ``xy`` ``(N, K, 2)`` and, where it is
-    known, their ``confidence``; with it a later report can draw these answers beside its own.
+    ``report.html`` needs no other file. The data are ``result.json``, ``faces.csv`` and ``points.npz``, which has ``ids``, the
+    points ``xy`` ``(N, K, 2)`` and, where it is known, their ``confidence``; with it a later report can draw these answers
+    beside its own.
 
     Args:
         out: the folder, made where it is absent.
@@ -52,6 +53,7 @@ def write_report(
     files[FACES] = done.faces_csv()
     files[POINTS] = _points(done)
     files["report.md"] = markdown(done, compared, files, command).encode()
+    files["report.tex"] = latex(done, compared).encode()
     files["report.html"] = page(done, compared, charts, galleries, command).encode()
     for name, data in files.items():
         write_atomic(out / name, data)

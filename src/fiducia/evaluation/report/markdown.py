@@ -1,15 +1,16 @@
-"""The report as Markdown, for a pull request or a notebook; its pictures lie beside it."""
+"""The report as Markdown and as LaTeX, for a pull request or a notebook; its pictures lie beside it."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from ...latex import booktabs
 from ..evaluate import Evaluation
 from .charts import WORDS
 from .others import Compared
 from .words import figure_rows, names, not_found, region_rows, sweep_rows, verdict, versus_rows
 
-__all__ = ["markdown"]
+__all__ = ["latex", "markdown"]
 
 
 def markdown(done: Evaluation, compared: Sequence[Compared], pictures: Iterable[str], command: str = "") -> str:
@@ -44,6 +45,15 @@ def markdown(done: Evaluation, compared: Sequence[Compared], pictures: Iterable[
     for name in ("worst", "median", "best"):
         text += ["", f"![{name} faces]({name}.jpg)"]
     return "\n".join(text) + "\n"
+
+
+def latex(done: Evaluation, compared: Sequence[Compared]) -> str:
+    """Return the figures, and the comparisons with others, as LaTeX tables in booktabs style."""
+    protocol = "; ".join(done.protocol.words())
+    tables = [booktabs(figure_rows(done.result), f"{done.protocol.weights}, in %. {protocol}", "tab:figures")]
+    for one in compared:
+        tables.append(booktabs(versus_rows(done, one), verdict(done, one), f"tab:against-{len(tables)}"))
+    return "\n".join(tables)
 
 
 def _table(rows: Sequence[Sequence[str]]) -> list[str]:

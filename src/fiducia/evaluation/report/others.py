@@ -14,11 +14,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ...errors import FiduciaError
 from ...metrics.compare import Comparison, Mismatch, check_comparable, paired_bootstrap
 from ...metrics.errors import NORMALISERS
 from ...metrics.protocol import Protocol
-from ...runtimes.torch_runtime import read_card
-from ...errors import FiduciaError
+from ...runtimes.opening import read_card
 from ..evaluate import Evaluation, Settings, evaluate_faces
 
 Array = npt.NDArray[np.float64]

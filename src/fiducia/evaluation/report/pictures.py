@@ -9,9 +9,9 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from ...images.pixels import crop, read_image
 from ...draw.pictures import GREEN, RED, contact_sheet, draw_errors, draw_points
 from ...geometry import affine_apply, box_to_crop, tight_box
+from ...images.pixels import crop, read_image
 from ..evaluate import Evaluation
 from .others import Compared
 

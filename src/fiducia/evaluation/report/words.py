@@ -18,7 +18,10 @@ _LABELS = {
     "nme_diag": "NME diag",
     "fr10_ic": "FR 10 %",
     "fr8_ic": "FR 8 %",
+    "fr5_ic": "FR 5 %",
     "auc10_ic": "AUC 10 % ic",
+    "auc8_ic": "AUC 8 % ic",
+    "auc5_ic": "AUC 5 % ic",
     "auc7_box": "AUC 7 % box",
     "auc10_ic_grid": "AUC 10 % grid",
     "auc7_box_grid": "AUC 7 % grid",
@@ -93,7 +96,19 @@ def verdict(done: Evaluation, one: Compared) -> str:
     else:
         text = f"No difference is shown between {ours} and {theirs}: {_signed(row.difference, row)} points of NME"
     left = f" {row.left_out} faces that only one or neither found are left out." if row.left_out else ""
-    return f"{text} ({_interval(row)}; permutation p {_p(row.p, equals=True)}).{left}"
+    return f"{text} ({_interval(row)}; permutation p {_p(row.p, equals=True)}).{left}{_own_crops(done, one)}"
+
+
+def _own_crops(done: Evaluation, one: Compared) -> str:
+    """Say how each was cropped, where that differs."""
+    theirs = one.other.result["protocol"]
+    ours = done.protocol
+    if (theirs.get("crop_scale"), theirs.get("size")) == (ours.crop_scale, ours.size):
+        return ""
+    return (
+        f" Each was measured by its own crop: {ours.weights} at {ours.size} px with the box filling {ours.crop_scale:g}, "
+        f"{one.other.name} at {theirs.get('size')} px with {theirs.get('crop_scale'):g}."
+    )
 
 
 def _interval(row: Comparison) -> str:

@@ -3,14 +3,32 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import torch
 from torch import Tensor, nn
 
 from ...registry import did_you_mean
 
-__all__ = ["ConvNormAct", "Normalize", "ResidualBlock", "check_choice", "heatmap_head", "make_act", "make_norm"]
+__all__ = [
+    "CLIP",
+    "IMAGENET",
+    "ZERO_TO_ONE",
+    "ConvNormAct",
+    "Normalize",
+    "ResidualBlock",
+    "check_choice",
+    "heatmap_head",
+    "make_act",
+    "make_norm",
+]
+
+Scaling = tuple[Sequence[float], Sequence[float]]
+
+CLIP: Scaling = ((0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711))
+IMAGENET: Scaling = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+ZERO_TO_ONE: Scaling = ((0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
+"""Means and deviations of R, G, B in [0, 1], for :class:`Normalize`."""
 
 
 def check_choice(option: str, value: str, known: Iterable[str]) -> str:
@@ -104,20 +122,24 @@ class ResidualBlock(nn.Module):
 
 
 class Normalize(nn.Module):
-    """uint8 or float RGB in [0, 255] → float with CLIP's mean and deviation taken off."""
+    """uint8 or float RGB in [0, 255] → float in [0, 1] with a mean taken off and divided by a deviation.
+
+    Args:
+        scaling: mean and deviation of the channels: :data:`CLIP`, :data:`IMAGENET`, or :data:`ZERO_TO_ONE`, which leaves
+            [0, 1] as it is.
+    """
 
     mean: Tensor
     std: Tensor
 
-    def __init__(self) -> None:
+    def __init__(self, scaling: Scaling = CLIP) -> None:
         super().__init__()
-        mean = torch.tensor([0.48145466, 0.4578275, 0.40821073]) * 255
-        std = torch.tensor([0.26862954, 0.26130258, 0.27577711]) * 255
+        mean, std = (torch.tensor(values) * 255 for values in scaling)
         self.register_buffer("mean", mean.view(1, 3, 1, 1), persistent=False)
         self.register_buffer("std", std.view(1, 3, 1, 1), persistent=False)
 
     def forward(self, images: Tensor) -> Tensor:
-        """``(B, 3, H, W)`` in [0, 255] → the same shape, mean near 0 and deviation near 1."""
+        """``(B, 3, H, W)`` in [0, 255] → the same shape, normalised."""
         return (images.to(self.mean.dtype) - self.mean) / self.std
 
 

@@ -50,10 +50,6 @@ class BlurPool(nn.Module):
         channels = x.shape[1]
         return F.conv2d(x, self.kernel.to(x.dtype).expand(channels, 1, -1, -1), stride=2, groups=channels)
 
-    def macs(self, x: Tensor) -> int:
-        """Return the multiply-adds for one input."""
-        return x.numel() // 4 * self.taps**2
-
 
 def conv_blur_pool(
     inputs: int, outputs: int, norm: str = "batch", *, antialias: bool = True, kernel: int = 3

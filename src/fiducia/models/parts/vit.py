@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import re
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .blocks import ConvNormAct, ResidualBlock, make_act
 
-__all__ = ["Block", "ConvStem", "PatchStem", "ViT", "resize_position"]
+__all__ = ["Block", "ConvStem", "PatchStem", "ViT", "resize_position", "block_number"]
 
 
 class Attention(nn.Module):
@@ -33,10 +35,6 @@ class Attention(nn.Module):
         else:
             mixed = F.scaled_dot_product_attention(q, k, v)
         return self.proj(mixed.transpose(1, 2).reshape(b, n, d))
-
-    def macs(self, x: Tensor) -> int:
-        """Return the multiply-adds of the two products that no layer owns: queries by keys, weights by values."""
-        return 2 * x.shape[0] * x.shape[1] ** 2 * x.shape[2]
 
 
 class Mlp(nn.Module):
@@ -201,3 +199,9 @@ def resize_position(position: Tensor, grid: int, prefix: int = 1) -> Tensor:
     tokens = F.interpolate(tokens, size=(grid, grid), mode="bicubic", align_corners=False)
     tokens = tokens.permute(0, 2, 3, 1).reshape(1, grid * grid, -1).to(position.dtype)
     return torch.cat([position[:, :prefix], tokens], dim=1)
+
+
+def block_number(name: str) -> int:
+    """Return the depth of a ViT's parameter by its name: 0 for what embeds, n + 1 for block n."""
+    found = re.search(r"(?:^|\.)blocks\.(\d+)\.", name)
+    return int(found[1]) + 1 if found else 0

@@ -1,0 +1,83 @@
+"""Registered augmentations: what a recipe's ``[[augment.extra]]`` tables may name, besides the built-in f_A1 and FiFA."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterable
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from ..errors import UsageError
+from ..registry import Registry, did_you_mean
+
+__all__ = ["Augmentation", "Extra", "augmentations", "extras"]
+
+Image = npt.NDArray[np.uint8]
+Points = npt.NDArray[np.float32]
+
+
+class Augmentation(Protocol):
+    """A change of one crop and its points. Options are its keyword-only arguments."""
+
+    def __call__(self, image: Image, xy: Points, rng: np.random.Generator, **options: Any) -> tuple[Image, Points]:
+        """Return a new crop uint8 ``(S, S, 3)`` and its points ``(K, 2)`` in crop pixels; the arguments stay as they are."""
+        ...
+
+
+augmentations: Registry[Augmentation] = Registry("augmentation", "fiducia.augment")
+"""Name → function. Every random number comes from ``rng``, so that a run can be repeated."""
+
+
+class ExtraTable(Protocol):
+    """One ``[[augment.extra]]`` table of a recipe."""
+
+    @property
+    def kind(self) -> str:
+        """The registered augmentation."""
+        ...
+
+    @property
+    def probability(self) -> float:
+        """How often it fires."""
+        ...
+
+    def options(self) -> dict[str, Any]:
+        """Return the augmentation's own options."""
+        ...
+
+
+class Extra:
+    """One extra augmentation of a run.
+
+    Args:
+        table: of the recipe.
+        where: for messages, such as ``"augment.extra[0]"``.
+
+    Raises:
+        UsageError: no such augmentation, or an option that it does not have.
+    """
+
+    def __init__(self, table: ExtraTable, where: str) -> None:
+        self.function = augmentations.get(table.kind, f"{where}.kind: ")
+        self.probability, self.options = table.probability, table.options()
+        known = [p.name for p in inspect.signature(self.function).parameters.values() if p.kind is p.KEYWORD_ONLY]
+        for option in self.options:
+            if option not in known:
+                raise UsageError(f"{where}.{option}: {table.kind!r} has no such option{did_you_mean(option, known)}")
+
+    def __call__(self, image: Image, xy: Points, rng: np.random.Generator) -> tuple[Image, Points]:
+        """Return the crop and its points, changed where the augmentation fires; one number is drawn in any case."""
+        if rng.random() >= self.probability:
+            return image, xy
+        return self.function(image, xy, rng, **self.options)
+
+
+def extras(tables: Iterable[ExtraTable]) -> list[Extra]:
+    """Return a recipe's extra augmentations in their order.
+
+    Raises:
+        UsageError: see :class:`Extra`.
+    """
+    return [Extra(table, f"augment.extra[{i}]") for i, table in enumerate(tables)]

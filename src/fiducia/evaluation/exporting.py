@@ -1,0 +1,77 @@
+"""Write trained weights as a graph, check it on faces, and keep it only if it gives the network's points."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from ..errors import FiduciaError
+from ..exporting.certificate import certificate_path, certify
+from ..exporting.graphs import check_request
+from ..exporting.graphs import export as write
+from ..runtimes.opening import open_runtime
+from ..runtimes.torch_runtime import TorchRuntime
+from ..weights.card import card_scheme
+from ..weights.places import load_saved_plugins
+from ..weights.store import load_weights
+from .faces import check_faces
+
+__all__ = ["export"]
+
+
+def export(
+    weights: str | Path,
+    out: str | Path,
+    *,
+    format: str = "onnx",  # noqa: A002
+    precision: str = "float32",
+    check_data: str | None = None,
+    check_split: str | None = None,
+    faces: int = 224,
+) -> dict[str, Any]:
+    """Export weights as ONNX or OpenVINO: uint8 crops in, points and confidence out; with a certificate beside the file.
+
+    Args:
+        weights: a shipped name, a safetensors file or a run's directory.
+        out: ``*.onnx``, or ``*.xml`` with a ``*.bin`` beside it.
+        format: ``onnx`` or ``openvino``.
+        precision: ``float32``, ``float16``, ``bfloat16`` (openvino) or ``int8`` (onnx).
+        check_data: ``NAME:ROOT`` of annotated faces for the certificate; None = drawn ones.
+        check_split: their split.
+        faces: at most so many.
+
+    Returns:
+        The certificate: distances in crop pixels to ``model.decode`` in torch, NME before and after where there are labels.
+
+    Raises:
+        UsageError: an unknown format or precision, or a missing extra.
+        FiduciaError: the network cannot be written, or the graph gives other points; then no file is left.
+
+    Example:
+        >>> import fiducia  # doctest: +SKIP
+        >>> fiducia.export("fifa_tiny", "tiny.onnx")["pixels_max"]  # doctest: +SKIP
+        2.3e-05
+    """
+    out = Path(out)
+    check_request(out, format, precision)
+    load_saved_plugins(weights)
+    model, card = load_weights(weights)
+    data, split, records = check_faces(check_data, check_split, faces, card.scheme)
+    before = TorchRuntime(model, card, card_scheme(card))
+    done: dict[str, Any] = {"passed": False}
+    try:
+        write(model, card, out, format, precision)
+        after, _ = open_runtime(out, format)
+        origin = {"data": data, "split": split}
+        done = certify(out, card, before, after, runtime=format, precision=precision, faces=records, origin=origin)
+    finally:
+        if not done["passed"]:
+            for left in (out, out.with_suffix(".bin") if out.suffix == ".xml" else out, certificate_path(out)):
+                left.unlink(missing_ok=True)
+    if not done["passed"]:
+        limit = done["limit"]
+        raise FiduciaError(
+            f"{out}: {limit['figure']} is {done[limit['figure']]:.4f}, over the limit of {limit['at_most']:.4f}; the exported "
+            "graph does not give the network's points, so no file was left"
+        )
+    return done

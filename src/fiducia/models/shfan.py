@@ -1,0 +1,64 @@
+"""SH-FAN's network: FAN's hourglasses, continuous heatmaps, read by a local soft-argmax."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import Tensor
+
+from ..heatmaps.decode import heatmap_decoders
+from ..structures import ModelOutput, Prediction
+from .base import LandmarkModel
+from .fan import FanOptions
+from .parts.blocks import ZERO_TO_ONE, Normalize
+from .parts.fan_trunk import FanTrunk
+from .registry import register
+
+__all__ = ["SHFAN"]
+
+
+@register(
+    "shfan",
+    size=256,
+    about="SH-FAN, a reconstruction: no code was published (Bulat et al., BMVC 2021)",
+    options={"trunk": {"stacks": 2}},
+)
+class SHFAN(LandmarkModel):
+    """SH-FAN (Bulat, Sanchez and Tzimiropoulos, "Subpixel Heatmap Regression for Facial Landmark Localization", BMVC 2021).
+
+    A reconstruction: the authors published neither code nor the number of stacks. The preset has two stacks. What is
+    its own: targets are drawn round the continuous points, points are read by a local soft-argmax over 5 x 5 cells with
+    temperature 10, and the heatmaps of two views of a face must agree (the loss ``heatmap_consistency``, which needs
+    ``augment.views = 2`` with warps of their own, ``augment.siamese_views = "indep_all"``).
+
+    Args:
+        num_points: K.
+        size: S, a multiple of ``4 * 2 ** trunk.depth``: 64 as published.
+        trunk: the hourglasses.
+
+    Raises:
+        ValueError: a size that does not divide, or an option out of range.
+    """
+
+    decoders = heatmap_decoders("local_softargmax")
+
+    def __init__(self, num_points: int, size: int = 256, *, trunk: FanOptions = FanOptions()) -> None:
+        super().__init__(num_points, size)
+        self.normalize = Normalize(ZERO_TO_ONE)
+        self.trunk = FanTrunk(num_points, size, **trunk.model_dump())
+
+    def forward(self, images: Tensor) -> ModelOutput:
+        """Crops ``(B, 3, S, S)`` in [0, 255] → heatmaps ``(B, K, S / 4, S / 4)`` a stack, and the last stack's features."""
+        heatmaps, features = self.trunk(self.normalize(images))
+        return ModelOutput(heatmaps=heatmaps, linear=True, features=features)
+
+    def decode(self, output: ModelOutput, method: str | None = None) -> Prediction:
+        """Read the last stack's heatmaps."""
+        return self.decode_heatmaps(output, method)
+
+    def default_loss(self) -> dict[str, dict[str, Any]]:
+        """Return squared error of all stacks' maps, and the agreement of two views' maps."""
+        return {
+            "heatmap": {"kind": "heatmap_mse", "stages": "all"},
+            "consistency": {"kind": "heatmap_consistency"},
+        }

@@ -1,0 +1,139 @@
+"""Everything that changes in a run, in one place: what a checkpoint holds, and what a resumed run starts from."""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch.optim import Optimizer
+
+from ..errors import UsageError
+from ..losses.objective import Objective
+from ..models.base import LandmarkModel
+from ..recipes.files import parse_recipe
+from ..recipes.sections import Recipe
+from .checkpoint import load_checkpoint, save_checkpoint
+from .ema import EMA
+
+__all__ = ["RunState", "differences", "open_run"]
+
+FORMAT = 2
+# Keys that change no result; a run may go on with other ones.
+_FREE = {
+    "train.device",
+    "train.workers",
+    "train.threads",
+    "train.val_every",
+    "train.checkpoint_every",
+    "train.log_gradient_shares",
+    "data.cache",
+    "name",
+    "plugins",
+}
+
+
+@dataclass(kw_only=True)
+class RunState:
+    """A run's learning parts and its place.
+
+    Attributes:
+        step: optimiser steps done.
+        epoch: the present one, from 1.
+        done: steps of it that are done.
+        history: one row an epoch.
+        best: lowest validation NME so far.
+        sums: of this epoch's logged values.
+    """
+
+    model: LandmarkModel
+    objective: Objective
+    optimizer: Optimizer
+    ema: EMA
+    step: int = 0
+    epoch: int = 1
+    done: int = 0
+    history: list[dict[str, float]] = field(default_factory=list)
+    best: float = float("inf")
+    sums: dict[str, float] = field(default_factory=dict)
+
+    def save(self, path: Path, recipe: str) -> None:
+        """Write a checkpoint from which the run goes on bit by bit."""
+        save_checkpoint(
+            path,
+            {
+                "format": FORMAT,
+                "recipe": recipe,
+                "model": self.model.state_dict(),
+                "objective": self.objective.state_dict(),
+                "optimizer": self.optimizer.state_dict(),
+                "ema": self.ema.state_dict(),
+                "ema_steps": self.ema.steps,
+                "step": self.step,
+                "epoch": self.epoch,
+                "skip": self.done,
+                "history": self.history,
+                "best": self.best,
+                "sums": self.sums,
+                "rng": torch.get_rng_state(),
+            },
+        )
+
+    def load(self, saved: dict[str, Any]) -> None:
+        """Take up a checkpoint."""
+        self.model.load_state_dict(saved["model"])
+        self.objective.load_state_dict(saved["objective"])
+        self.optimizer.load_state_dict(saved["optimizer"])
+        self.ema.load(saved["ema"], saved["ema_steps"])
+        self.step, self.epoch, self.done = saved["step"], saved["epoch"], saved["skip"]
+        self.history, self.best, self.sums = saved["history"], saved["best"], saved["sums"]
+        torch.set_rng_state(saved["rng"])
+
+
+def open_run(out: Path, recipe: Recipe, resume: bool) -> dict[str, Any] | None:
+    """Return the checkpoint to resume from, or None for a new run.
+
+    Raises:
+        UsageError: the directory holds a run and ``resume`` is off, or the recipe differs in more than the number of epochs.
+        FiduciaError: no checkpoint, or one that cannot be read.
+    """
+    checkpoint = out / "checkpoints" / "last.ckpt"
+    if not resume:
+        if checkpoint.exists():
+            raise UsageError(f"{out}: holds a run already; go on with --resume, or give another --out")
+        return None
+    saved = load_checkpoint(checkpoint)
+    if saved["format"] != FORMAT:
+        raise UsageError(f"{checkpoint}: was written by another version of fiducia; start the run again")
+    before = _parse(saved["recipe"])
+    changed = differences(before, recipe)
+    if recipe.train.epochs >= before.train.epochs:
+        changed.pop("train.epochs", None)
+    if changed:
+        told = "; ".join(f"{key} from {old!r} to {new!r}" for key, (old, new) in changed.items())
+        raise UsageError(f"{out}: the recipe is not the run's: {told}; resume with {out / 'recipe.toml'}")
+    return saved
+
+
+def _parse(text: str) -> Recipe:
+    """Return a recipe from the text in a checkpoint."""
+    return parse_recipe(tomllib.loads(text), origin="checkpoint")
+
+
+def differences(before: Recipe, after: Recipe) -> dict[str, tuple[Any, Any]]:
+    """Return the keys in which two recipes differ, with both values; keys that change no result are left out."""
+    old, new = _flat(before.model_dump(mode="json")), _flat(after.model_dump(mode="json"))
+    keys = [key for key in {**old, **new} if key not in _FREE and old.get(key) != new.get(key)]
+    return {key: (old.get(key), new.get(key)) for key in keys}
+
+
+def _flat(table: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in table.items():
+        if isinstance(value, dict):
+            flat |= _flat(value, f"{prefix}{key}.")
+        else:
+            flat[prefix + key] = value
+    return flat

@@ -1,0 +1,140 @@
+"""The model card in a weight file's header: enough to rebuild the network, to use it rightly, and to weigh its numbers."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from ..errors import FiduciaError
+from ..models.build import upgrade_options
+from ..models.registry import find_preset
+from ..schemes.sets import Scheme, SchemeError, get_scheme, scheme_from_table, scheme_names
+
+__all__ = ["FORMAT", "WeightCard", "card_scheme"]
+
+FORMAT = 2
+"""What this version writes. Format 1 had flat network options."""
+
+Finite = Annotated[float, Field(allow_inf_nan=False)]
+_FORMER = {"committee": "ensemble"}
+_LARGEST = 100_000
+"""No option of a network is larger: a card that asks for more is damaged or hostile."""
+
+
+class WeightCard(BaseModel):
+    """What a weight file is. Reading one checks all of it before anything is built."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", protected_namespaces=(), strict=False)
+
+    format: int = Field(default=FORMAT, ge=1, le=FORMAT, strict=True)
+    name: str
+    model: str
+    """The registered network."""
+    options: dict[str, Any] = Field(default_factory=dict)
+    """All that the network was built with, the preset's own too, so that a later preset cannot break old weights."""
+    scheme: str
+    scheme_table: dict[str, Any] = Field(default_factory=dict)
+    """The landmark set itself (names, mirror, edges, normaliser), so that own sets need no second file."""
+    num_points: int = Field(ge=1, le=10_000, strict=True)
+    size: int = Field(ge=8, le=4096, strict=True)
+    """Side of the square input crop in pixels."""
+    scale: Finite = Field(default=0.8, ge=0.05, le=4.0)
+    """The face box's share of the crop's side."""
+    box_source: str = Field(default="landmarks", pattern="^(landmarks|dataset)$")
+    decode: str | None = None
+    """The decoder to use; None = the network's own first one."""
+    flip: bool = False
+    """Whether the weights are meant to be run with flip test-time augmentation."""
+    mirror_bias: Finite = Field(default=0.0, gt=-0.1, lt=0.1)
+    """How far to the right the weights put their points, as their labels did, in sides of the box (``augment.mirror_bias``)."""
+    which: str = "ema"
+    """``ema``, ``last`` or ``best`` of the run, ``average`` of several runs, ``ensemble`` of them, or ``converted``."""
+    licence: str = "research use only: see the training data"
+    training: dict[str, Any] = Field(default_factory=dict)
+    """Data, split, exclusions, epochs, seed."""
+    numbers: list[dict[str, Any]] = Field(default_factory=list)
+    """Rows of data, split, faces, metric, value and the command that measured it."""
+    plugins: list[str] = Field(default_factory=list)
+    """Names of the plugin files that register the network."""
+    command: str = ""
+    date: str = ""
+    notes: str = ""
+    params: int = Field(default=0, ge=0)
+    sha256: str = ""
+    """Of the file's tensors, computed when it is read; never stored."""
+
+    @model_validator(mode="after")
+    def _consistent(self) -> WeightCard:
+        """The landmark set's table agrees with its name and with the number of points, and no option is absurd."""
+        _check_numbers(self.options, "options")
+        if self.scheme_table:
+            try:
+                scheme = scheme_from_table(self.scheme_table)
+            except SchemeError as error:
+                raise ValueError(f"its landmark set contradicts itself: {error}") from error
+            if scheme.name != self.scheme:
+                raise ValueError(f"it names the landmark set {self.scheme!r}, but its table is that of {scheme.name!r}")
+            if scheme.name in scheme_names() and scheme.names != get_scheme(scheme.name).names:
+                raise ValueError(f"its table of {scheme.name} is not the landmark set of that name")
+            if scheme.num_points != self.num_points:
+                raise ValueError(f"it gives {self.num_points} points, but its landmark set has {scheme.num_points}")
+        return self
+
+    @property
+    def network(self) -> str:
+        """The registered network, by its present name."""
+        return _FORMER.get(self.model, self.model)
+
+    @property
+    def networks(self) -> list[str]:
+        """Every registered network that the weights need: their own, and an ensemble's members'."""
+        members = self.options.get("members")
+        inner = [str(m.get("model", "")) for m in members if isinstance(m, dict)] if isinstance(members, list) else []
+        return [self.network, *inner]
+
+    def upgraded(self) -> WeightCard:
+        """Return the card in this version's form: network options of format 1 become groups, a committee an ensemble."""
+        name = self.network
+        options = upgrade_options(find_preset(name, f"{self.name}: "), self.options)
+        members = options.get("members")
+        if isinstance(members, list):
+            options["members"] = [_upgraded_member(member) for member in members]
+        return self.model_copy(update={"model": name, "options": options, "format": FORMAT})
+
+
+def _upgraded_member(member: dict[str, Any]) -> dict[str, Any]:
+    entry = find_preset(str(member.get("model", "")), "a member of an ensemble: ")
+    head: dict[str, Any] = {key: member[key] for key in ("model", "size") if key in member}
+    return {**head, **upgrade_options(entry, {k: v for k, v in member.items() if k not in head})}
+
+
+def _check_numbers(value: Any, where: str) -> None:
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            _check_numbers(inner, f"{where}.{key}")
+    elif isinstance(value, list):
+        for inner in value:
+            _check_numbers(inner, where)
+    elif isinstance(value, int | float) and not -_LARGEST <= value <= _LARGEST:
+        raise ValueError(f"{where} is {value}; nothing that a network is made of is so large")
+
+
+def card_scheme(card: WeightCard) -> Scheme:
+    """Return the landmark set of some weights: the one in their card, or the known one of that name.
+
+    A card with nothing but an unknown name gives bare points without names or lines.
+
+    Raises:
+        FiduciaError: the card names a set with another number of points than its network gives.
+    """
+    try:
+        scheme = scheme_from_table(card.scheme_table) if card.scheme_table else get_scheme(card.scheme)
+    except SchemeError:
+        return scheme_from_table({"name": card.scheme, "points": card.num_points, "mirror": []})
+    if scheme.num_points != card.num_points:
+        raise FiduciaError(
+            f"{card.name}: these weights give {card.num_points} points, but their card says {scheme.name}, which has "
+            f"{scheme.num_points}; name weights whose card is their own"
+        )
+    return scheme

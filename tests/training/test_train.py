@@ -1,0 +1,247 @@
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from fiducia.data.dataset import FaceDataset, collate
+from fiducia.errors import FiduciaError, UsageError
+from fiducia.recipes.files import load_recipe
+from fiducia.training.checkpoint import load_checkpoint, save_checkpoint
+from fiducia.training.loop import split_records, train
+
+SMALL = [
+    'data.source="synthetic:40"',
+    "data.size=64",
+    "data.limit=24",
+    "model.options={width=32, heads=2, channels=16, depth=3, stem_base=8, hourglass_depth=2, norm='group'}",
+    "train.batch_size=8",
+    "train.threads=1",
+    "train.device=cpu",
+]
+
+
+def command(out: Path, *sets: str, resume: bool = False) -> list[str]:
+    settings = [part for s in (*SMALL, *sets) for part in ("--set", s)]
+    return [
+        sys.executable,
+        "-m",
+        "fiducia",
+        "train",
+        "smoke",
+        *settings,
+        "--out",
+        str(out),
+        *(["--resume"] if resume else []),
+    ]
+
+
+def weights(run: Path, which: str = "last") -> dict[str, torch.Tensor]:
+    return load_file(run / "weights" / f"{which}.safetensors")
+
+
+def same(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> bool:
+    return a.keys() == b.keys() and all(torch.equal(a[k], b[k]) for k in a)
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("run") / "whole"
+    train(load_recipe("smoke", [*SMALL, "train.epochs=4"]), out)
+    return out
+
+
+def test_a_run_leaves_what_explains_it(finished: Path) -> None:
+    for name in ("recipe.toml", "versions.json", "metrics.csv", "metrics.json", "faces.png", "weights/ema.safetensors"):
+        assert (finished / name).stat().st_size > 0, name
+    rows = (finished / "metrics.csv").read_text().splitlines()
+    assert len(rows) == 5
+    for column in (
+        "train_heatmap",
+        "train_coord",
+        "train_similarity",
+        "train_dcca_shuffled",
+        "train_grad_norm",
+        "val_nme_ema",
+    ):
+        assert column in rows[0], column
+    assert load_recipe(finished / "recipe.toml").train.epochs == 4
+    assert not list(finished.rglob(".*"))
+
+
+def test_killed_in_its_third_epoch_and_resumed_it_ends_with_the_same_weights(finished: Path, tmp_path: Path) -> None:
+    out = tmp_path / "killed"
+    sets = ("train.epochs=4", "train.checkpoint_every=0.001")
+    process = subprocess.Popen(
+        command(out, *sets), stderr=subprocess.DEVNULL, env={**os.environ, "OMP_NUM_THREADS": "1"}
+    )
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline and process.poll() is None:
+        try:
+            state = load_checkpoint(out / "checkpoints" / "last.ckpt")
+        except FiduciaError:
+            state = {"epoch": 0, "skip": 0}
+        if state["epoch"] == 3 and state["skip"] >= 1:
+            break
+        time.sleep(0.005)
+    process.send_signal(signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL, "the run ended before it could be killed"
+    state = load_checkpoint(out / "checkpoints" / "last.ckpt")
+    assert state["epoch"] >= 3
+    subprocess.run(
+        command(out, *sets, resume=True), check=True, env={**os.environ, "OMP_NUM_THREADS": "1"}, capture_output=True
+    )
+    for which in ("last", "ema"):
+        assert same(weights(finished, which), weights(out, which))
+    ours, theirs = ((d / "metrics.csv").read_text().splitlines() for d in (out, finished))
+    assert [r.rsplit(",", 1)[0] for r in ours] == [r.rsplit(",", 1)[0] for r in theirs]
+
+
+@pytest.mark.slow
+def test_two_gloo_processes_take_the_steps_of_one(tmp_path: Path) -> None:
+    """Norm = group, so nothing but the losses sees the batch: gradients are those of the joint batch.
+
+    AdamW turns the rounding of a gradient that is zero but for rounding (a bias in front of a norm) into a whole step, so
+    a few weights in ten thousand may differ; the losses, which do not see those, may not.
+    """
+    for devices in (1, 2):
+        subprocess.run(
+            command(tmp_path / str(devices), "train.epochs=2", f"train.devices={devices}", "optim.lr=1e-4"),
+            check=True,
+            env={**os.environ, "OMP_NUM_THREADS": "1"},
+            capture_output=True,
+            timeout=300,
+        )
+    one, two = weights(tmp_path / "1"), weights(tmp_path / "2")
+    assert one.keys() == two.keys()
+    far = sum(int(((one[k] - two[k]).abs() > 1e-4).sum()) for k in one)
+    assert far <= 1e-3 * sum(v.numel() for v in one.values())
+    rows = [(tmp_path / d / "metrics.csv").read_text().splitlines()[-1].split(",") for d in ("1", "2")]
+    columns = (tmp_path / "1" / "metrics.csv").read_text().splitlines()[0].split(",")
+    for name in ("train_total", "train_heatmap", "train_coord", "train_similarity", "val_nme"):
+        i = columns.index(name)
+        assert float(rows[0][i]) == pytest.approx(float(rows[1][i]), rel=1e-4, abs=1e-4), name
+
+
+def test_workers_change_nothing(finished: Path, tmp_path: Path) -> None:
+    train(load_recipe("smoke", [*SMALL, "train.epochs=4", "train.workers=2"]), tmp_path / "workers")
+    assert same(weights(finished), weights(tmp_path / "workers"))
+
+
+def test_training_learns(finished: Path) -> None:
+    columns, *rows = [line.split(",") for line in (finished / "metrics.csv").read_text().splitlines()]
+    coord = [float(row[columns.index("train_coord")]) for row in rows]
+    assert coord[-1] < 0.96 * coord[0]  # twelve steps
+
+
+def test_a_second_run_does_not_overwrite_the_first(finished: Path) -> None:
+    with pytest.raises(UsageError, match="--resume"):
+        train(load_recipe("smoke", [*SMALL, "train.epochs=4"]), finished)
+
+
+def test_resuming_with_another_recipe_is_refused(finished: Path) -> None:
+    with pytest.raises(UsageError, match="another recipe"):
+        train(load_recipe("smoke", [*SMALL, "train.epochs=5"]), finished, resume=True)
+
+
+def test_resuming_nothing_is_told(tmp_path: Path) -> None:
+    with pytest.raises(FiduciaError, match="no checkpoint here"):
+        train(load_recipe("smoke", SMALL), tmp_path / "none", resume=True)
+
+
+def test_starting_from_weights_of_another_landmark_count(finished: Path, tmp_path: Path) -> None:
+    recipe = load_recipe("smoke", [*SMALL, "train.epochs=1", "data.scheme=cofw29", "optim.lr=1e-9"])
+    train(recipe, tmp_path / "cofw", init=str(finished))
+    old, new = weights(finished, "ema"), weights(tmp_path / "cofw", "last")
+    assert new["head.weight"].shape[0] == 29
+    assert torch.allclose(old["join.0.0.weight"], new["join.0.0.weight"], atol=1e-5)
+
+
+def test_a_leg_on_one_part_keeps_the_same_faces_held_out() -> None:
+    source = 'data.source="synthetic:40"'
+    training, validation, _ = split_records(load_recipe("smoke", [source]))
+    chosen = [training[3].id, training[8].id, validation[1].id]
+    fewer, held, _ = split_records(load_recipe("smoke", [source, f"data.only={chosen}"]))
+    assert [r.id for r in fewer] == chosen[:2]
+    assert [r.id for r in held] == chosen[2:]
+    with pytest.raises(FiduciaError, match=r"data\.only matches none of 40 faces"):
+        split_records(load_recipe("smoke", [source, "data.only=['lfpw/*']"]))
+
+
+def test_carved_validation_shares_no_photograph_with_training() -> None:
+    training, validation, scheme = split_records(load_recipe("smoke", ['data.source="synthetic:40"']))
+    assert validation
+    assert scheme.name == "ibug68"
+    assert not {r.tags["photo"] for r in training} & {r.tags["photo"] for r in validation}
+
+
+def test_a_damaged_checkpoint_is_told_and_a_torn_write_leaves_the_old_one(tmp_path: Path) -> None:
+    path = tmp_path / "last.ckpt"
+    save_checkpoint(path, {"format": 1, "x": torch.ones(3)})
+    assert torch.equal(load_checkpoint(path)["x"], torch.ones(3))
+    with pytest.raises(TypeError):
+        save_checkpoint(path, {"format": 1, "x": (i for i in range(3))})
+    assert torch.equal(load_checkpoint(path)["x"], torch.ones(3))
+    path.write_bytes(path.read_bytes()[:200])
+    with pytest.raises(FiduciaError, match=r"last\.ckpt: not a readable checkpoint"):
+        load_checkpoint(path)
+
+
+def test_a_loss_that_explodes_ends_the_run_with_the_step(tmp_path: Path) -> None:
+    recipe = load_recipe("smoke", [*SMALL, "train.epochs=2", "optim.lr=1e30", "optim.clip=0", "optim.warmup=0"])
+    with pytest.raises(FiduciaError, match="at step"):
+        train(recipe, tmp_path / "boom")
+
+
+def test_more_processes_than_the_batch_can_feed_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="multiple of 3"):
+        train(load_recipe("smoke", [*SMALL, "train.devices=3"]), tmp_path / "three")
+
+
+@pytest.mark.shared
+@pytest.mark.slow
+def test_the_papers_literal_recipe_trains_an_epoch_on_real_faces(shared_data: Path, tmp_path: Path) -> None:
+    small = "model.options={width=48, heads=3, depth=3, channels=16}"
+    recipe = load_recipe(
+        "paper_literal",
+        [
+            f'data.source="300w:{shared_data / "300w"}"',
+            "data.size=128",
+            "data.limit=32",
+            "train.epochs=1",
+            "train.batch_size=8",
+            "train.threads=1",
+            small,
+        ],
+    )
+    result = train(recipe, tmp_path / "literal")
+    row = result.history[-1]
+    assert all(np.isfinite(v) for v in row.values())
+    assert -1.0 <= row["train_similarity"] < 0.0
+
+
+def test_views_reach_the_model_in_one_copy(finished: Path) -> None:
+    from fiducia.augment.views import TrainViews
+
+    recipe = load_recipe("smoke", SMALL)
+    training, _, scheme = split_records(recipe)
+    dataset = FaceDataset(training, TrainViews(recipe.data, recipe.augment, scheme, 3), seed=0)
+    batch = collate([dataset[0], dataset[1]])
+    assert batch.images.shape == (2, 2, 3, 64, 64)
+    assert batch.images.dtype == torch.uint8
+    assert batch.xy.shape == (2, 2, 68, 2)
+
+
+@pytest.mark.parametrize("place", ["file", "file/run"])
+def test_a_run_that_cannot_be_kept_is_refused_at_once(place: str, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UsageError, match="is a file"):
+        train(load_recipe("smoke"), tmp_path / place)
