@@ -10,7 +10,7 @@ Least absolute differences (iteratively reweighted, floor 0.02) from :func:`fidu
 to the tight box of the face's landmarks in its own frame.
 
 **Calibration.** Everything that a detector finds: the labelled face counts as a face. ``detector_boxes.csv`` says of the
-other boxes with a score of 0.25 or more what they hold: we looked at 1,057 of them, and left out those that we could not
+other boxes with a score of 0.25 or more what they hold: 875 of them were looked at, after leaving out those that we could not
 tell. Boxes with a lower score count as background. A logistic curve of the score's log-odds is fitted by maximum likelihood.
 """
 
@@ -22,10 +22,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+from scipy.optimize import minimize
 
 from fiducia.data.source import carve, exclude, load_records
 from fiducia.detectors.auto import AutoDetector
 from fiducia.detectors.candidates import Candidates
+from fiducia.detectors.dlib_hog import DlibDetector
 from fiducia.detectors.landmark_step import landmark_boxes, step_features
 from fiducia.detectors.views import Pyramid
 from fiducia.detectors.yunet import YuNet, YuNetDetector
@@ -36,7 +38,6 @@ from fiducia.structures import Record
 
 TWINS = ["237815567_*", "2417212918_*", "3729198156_*", "4285163979_*", "4538917191_*"]
 EXCLUDE = [f"afw/{name}" for name in TWINS] + [f"lfpw/trainset/image_{n}" for n in ("0215", "0828", "0862")]
-NAMES = {"yunet_n": "yunet_n", "yunet_s": "yunet_s"}
 # Median of what the step is for a box of ordinary proportions: only used to tell which box is the labelled face's.
 ROUGH = np.zeros((12, 4))
 ROUGH[0] = [0.0, 0.16, np.log(0.88), np.log(0.85)]
@@ -115,23 +116,50 @@ def scores(found: Candidates, truth: np.ndarray, known: list[tuple[np.ndarray, i
                 yield score, 0
 
 
-def fit_calibration(pairs: list[tuple[float, int]]) -> tuple[float, float]:
-    s, y = np.array(pairs).T
-    x = np.stack([np.log(s / (1 - s)), np.ones_like(s)], axis=1)
-    w = np.array([1.0, 0.0])
-    for _ in range(50):  # Newton's method
-        p = 1 / (1 + np.exp(-(x @ w)))
-        w = w + np.linalg.solve((x * (p * (1 - p))[:, None]).T @ x, x.T @ (y - p))
-    return float(w[0]), float(w[1])
+def fit_calibration(x: np.ndarray, y: np.ndarray) -> tuple[float, float]:
+    """Return slope and offset of the likeliest logistic curve."""
+
+    def cost(w: np.ndarray) -> float:
+        z = w[0] * x + w[1]
+        return float(np.mean(np.logaddexp(0, z) - y * z))
+
+    slope, offset = minimize(cost, [1.0, 0.0], method="BFGS").x
+    return float(slope), float(offset)
+
+
+def dlib_calibration(records: list[Record], known: dict[str, list[tuple[np.ndarray, int]]]) -> str:
+    """Return dlib's line: margins of its first look; a box that nobody looked at is a face where YuNet is sure of one."""
+    detector, auto = DlibDetector(), AutoDetector(min_score=0.0)
+    pairs = []
+    for record in records:
+        image = read_image(record.image)
+        found = detector.margins(image, max(image.shape[:2]))
+        if not found:
+            continue
+        sure = auto(image)
+        for box, margin in found:
+            overlaps = box_iou([box], [d.box for d in sure])[0] if sure else np.zeros(1)
+            likely = sure[int(overlaps.argmax())].score if overlaps.max() > 0.3 else 0.0
+            if box_iou([box], [tight_box(record.xy)])[0, 0] >= 0.4 or likely > 0.9:
+                pairs.append((margin, 1))
+            elif likely < 0.1:
+                pairs.append((margin, 0))
+    margins, faces = np.array(pairs).T
+    slope, offset = fit_calibration(margins, faces)
+    return f"CALIBRATION = ({slope:.3f}, {offset:.3f})  # {len(pairs)} boxes, {int(faces.sum())} of them faces"
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", action="append", required=True, help="NAME:ROOT, read as its split train")
     parser.add_argument("--every", type=int, default=1, help="take every Nth face")
+    parser.add_argument("--dlib", action="store_true", help="dlib's calibration instead, for detectors/dlib_hog.py")
     args = parser.parse_args()
     records = training(args.data, args.every)
     known = looked_at()
+    if args.dlib:
+        print(dlib_calibration(records, known))
+        return
     print('"""Constants of the YuNet detectors; this file is what ``benchmarks/detector_fit.py`` prints.\n')
     print(f"Fitted on {len(records)} training faces:")
     print(f"``python benchmarks/detector_fit.py {' '.join('--data ' + d.partition(':')[0] + ':ROOT' for d in args.data)}``.")
@@ -163,8 +191,9 @@ def main() -> None:
         for record in records:
             found = detector.candidates(read_image(record.image))
             pairs += scores(found, tight_box(record.xy), known.get(record.id, []))
-        slope, offset = fit_calibration(pairs)
-        print(f'    "{name}": ({slope:.3f}, {offset:.3f}),  # {len(pairs)} boxes, {sum(y for _, y in pairs)} of them faces')
+        s, y = np.array(pairs).T
+        slope, offset = fit_calibration(np.log(s / (1 - s)), y)
+        print(f'    "{name}": ({slope:.3f}, {offset:.3f}),  # {len(pairs)} boxes, {int(y.sum())} of them faces')
     print("}")
     print('"""Detector → slope and offset: log-odds of the network\'s score → log-odds that the box holds a face."""')
 
