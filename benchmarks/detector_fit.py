@@ -94,7 +94,9 @@ def looked_at() -> dict[str, list[tuple[np.ndarray, int]]]:
     with Path(__file__).with_name("detector_boxes.csv").open(encoding="utf-8") as file:
         for row in csv.DictReader(file):
             x, y, half = float(row["x"]), float(row["y"]), float(row["side"]) / 2
-            boxes.setdefault(row["photo"], []).append((np.array([x - half, y - half, x + half, y + half]), int(row["face"])))
+            boxes.setdefault(row["photo"], []).append(
+                (np.array([x - half, y - half, x + half, y + half]), int(row["face"]))
+            )
     return boxes
 
 
@@ -162,7 +164,9 @@ def main() -> None:
         return
     print('"""Constants of the YuNet detectors; this file is what ``benchmarks/detector_fit.py`` prints.\n')
     print(f"Fitted on {len(records)} training faces:")
-    print(f"``python benchmarks/detector_fit.py {' '.join('--data ' + d.partition(':')[0] + ':ROOT' for d in args.data)}``.")
+    print(
+        f"``python benchmarks/detector_fit.py {' '.join('--data ' + d.partition(':')[0] + ':ROOT' for d in args.data)}``."
+    )
     print('"""\n\nfrom __future__ import annotations\n\nimport numpy as np\n\nfrom .base import Array\n')
     print('__all__ = ["CALIBRATION", "STEP"]\n\nSTEP: dict[str, Array] = {')
     files: dict[str, YuNetFile] = {}

@@ -5,8 +5,6 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 
 from ..structures import Detection
@@ -25,11 +23,13 @@ SIZES = (320, 640, 1280, 4096)
 """Longest sides of the looks, in their order."""
 TILE = 1280
 """A larger look is done in tiles of this side, so that memory is bounded."""
-SMALL = 20.0
+SMALL = (48.0, 20.0, 20.0, 0.0)
 """Where a face is smaller than this in the view (geometric mean of its landmark box's sides, in pixels), smaller ones
-may have been missed, and the next size is looked at."""
+may have been missed, and the next size is looked at. A portrait's face has more than 48 of 320 pixels."""
+SMALL_SCORE = (0.25, 0.45, 0.6, 1.0)
+"""Network score from which on a small face counts for this: the dearer the next size, the surer it must be."""
 ENLARGE = 3.0
-"""A small photograph is enlarged by up to this factor where small faces were seen, ..."""
+"""A photograph is enlarged by up to this factor, to 1,280 pixels at most, where small faces were seen, ..."""
 ENLARGE_BLIND = 1.5
 """... and by up to this one where nothing was seen; but the first look always has its 320 pixels, up to ..."""
 ENLARGE_FIRST = 8.0
@@ -38,8 +38,9 @@ GAIN = 1.4
 """A larger view is not worth its time below this factor over the one before."""
 HUGE = 160
 """Size of one more look where nothing was found: a face that fills the picture is found in a small view."""
-LARGE = 200.0
-"""Faces larger than this in a view, in pixels, are left to the smaller view before it: the network sees parts of them."""
+SEEN_WELL = 48.0
+"""A face that the view before shows with a head of this many pixels is left to that view: what a larger view finds there
+beyond it are parts of large faces, and folds of cloth."""
 SEEN, FOUND = 0.25, 0.6
 """Network scores from which on a face may be there, and is there: a look with no face that is there is not the last."""
 
@@ -96,20 +97,25 @@ class AutoDetector:
         found = Candidates.none()
         side = 0.0
         for number, size in enumerate(SIZES):
-            limit = ENLARGE_FIRST if number == 0 else ENLARGE if _any(found, SEEN) else ENLARGE_BLIND
-            longest = min(pyramid.side_for(size), limit * pyramid.longest)
+            longest = min(pyramid.side_for(size), self._limit(pyramid, found, number))
             if longest < GAIN * side:
                 break
-            side = longest
-            seen = Candidates.join(self._look(pyramid, side, turn))
+            seen = Candidates.join(self._look(pyramid, longest, turn))
             if _any(found, SEEN):
-                seen = seen.take((seen.head[:, 2] - seen.head[:, 0]) * side / pyramid.longest < LARGE)
-            found = Candidates.join([found, seen])
-            there = found.take(found.score >= SEEN)
-            smallest = math.sqrt(float(there.sides.prod(axis=1).min(initial=np.inf))) * side / pyramid.longest
-            if smallest >= SMALL and (number > 0 or _any(found, FOUND)):
+                seen = seen.take((seen.head[:, 2] - seen.head[:, 0]) * side / pyramid.longest < SEEN_WELL)
+            found, side = Candidates.join([found, seen]), longest
+            sides = np.sqrt(found.sides.prod(axis=1)) * side / pyramid.longest
+            small = (sides < SMALL[number]) & (found.score >= SMALL_SCORE[number])
+            if not small.any() and (number > 0 or _any(found, FOUND)):
                 break
         return found
+
+    def _limit(self, pyramid: Pyramid, found: Candidates, number: int) -> float:
+        """Return the longest side that a view may have without being a waste."""
+        if number == 0:
+            return ENLARGE_FIRST * pyramid.longest
+        factor = ENLARGE if _any(found, SEEN) else ENLARGE_BLIND
+        return max(pyramid.longest, min(factor * pyramid.longest, pyramid.side_for(TILE)))
 
     def _look(self, pyramid: Pyramid, side: float, turn: int) -> list[Candidates]:
         return [self._network(view) for view in pyramid.tiles(side, TILE, turn)]

@@ -18,8 +18,11 @@ Image = npt.NDArray[np.uint8]
 
 __all__ = ["MIN_SCORE", "best_first", "check_image", "keep_surest", "probability", "suppress", "to_landmark_box"]
 
-MIN_SCORE = 0.5
+MIN_SCORE = 0.7
 """Faces that are less likely than this are left out, unless the user says otherwise. ``docs/detect.md`` says what it costs."""
+
+_ROWS = 256
+"""Boxes that are compared with all others at once: it bounds the memory for thousands of faces."""
 
 
 def check_image(image: Any) -> Image:
@@ -65,17 +68,26 @@ def keep_surest(
         overlap: a double overlaps the surer box by an IoU above this, ...
         inside: ... or shares more than this part of the smaller of the two.
     """
-    table = np.asarray(boxes, dtype=np.float64).reshape(-1, 4)
-    areas = (table[:, 2:] - table[:, :2]).prod(axis=1)
     order = np.argsort(-np.asarray(scores, dtype=np.float64), kind="stable")
-    kept: list[int] = []
-    while len(order):
-        first, order = order[0], order[1:]
-        kept.append(int(first))
-        iou = box_iou(table[first], table[order])[0]
-        shared = iou * (areas[first] + areas[order]) / (1 + iou)
-        order = order[(iou <= overlap) & (shared <= inside * np.minimum(areas[first], areas[order]) * (1 + 1e-9))]
-    return np.array(kept, dtype=np.intp)
+    table = np.asarray(boxes, dtype=np.float64).reshape(-1, 4)[order]
+    doubles = np.zeros((len(table), len(table)), dtype=bool)
+    for start in range(0, len(table), _ROWS):
+        doubles[start : start + _ROWS] = _doubles(table[start : start + _ROWS], table, overlap, inside)
+    free = np.ones(len(table), dtype=bool)
+    for i in range(len(table)):
+        if free[i]:
+            free[i + 1 :] &= ~doubles[i, i + 1 :]
+    return order[free]
+
+
+def _doubles(some: Array, every: Array, overlap: float, inside: float) -> npt.NDArray[np.bool_]:
+    """Return ``(M, N)``: is the one box a double of the other?"""
+    iou = box_iou(some, every)
+    areas = [(boxes[:, 2:] - boxes[:, :2]).prod(axis=1) for boxes in (some, every)]
+    shared = iou * (areas[0][:, None] + areas[1]) / (1 + iou)
+    smaller = np.minimum(areas[0][:, None], areas[1])
+    found: npt.NDArray[np.bool_] = (iou > overlap) | (shared > inside * smaller * (1 + 1e-9))
+    return found
 
 
 def suppress(found: Sequence[Detection], overlap: float = 0.45) -> list[Detection]:

@@ -1,4 +1,4 @@
-"""dlib's frontal detector (King 2009, histograms of gradients), for comparison; it needs the extra ``dlib``."""
+"""The frontal detector of dlib (King 2009, histograms of gradients), for comparison; it needs the extra ``dlib``."""
 
 from __future__ import annotations
 
@@ -47,12 +47,10 @@ class DlibDetector:
     name = "dlib"
 
     def __init__(self, longest: int = 1600, min_score: float = MIN_SCORE) -> None:
-        try:
-            import dlib
-        except ImportError as error:
-            raise UsageError("--detector dlib needs dlib: pip install 'fiducia[dlib]'; or use --detector auto") from error
         # dlib's object keeps its image pyramid between calls, so two threads must not share one.
-        self._pool: Pool[Any] = Pool(dlib.get_frontal_face_detector)
+        self._pool: Pool[Any] = Pool(_make)
+        with self._pool.lend():  # Where dlib is missing, it is told now.
+            pass
         self.longest = longest
         self.min_score = min_score
 
@@ -124,8 +122,16 @@ def _resized(image: Image, longest: float) -> tuple[Image, Array]:
     return shown, np.array([size[0] / width, size[1] / height])
 
 
+def _make() -> Any:
+    try:
+        import dlib
+    except ImportError as error:
+        raise UsageError("--detector dlib needs dlib: pip install 'fiducia[dlib]'; or use --detector auto") from error
+    return dlib.get_frontal_face_detector()
+
+
 @detectors.register("dlib")
 def _dlib(file: str) -> DlibDetector:
-    """dlib's frontal detector; needs the extra dlib."""
+    """The frontal HOG detector of dlib, for comparison; needs the extra dlib."""
     no_file("dlib", file)
     return DlibDetector()

@@ -20,7 +20,7 @@ __all__ = ["DEFAULT", "Scored", "describe_detectors", "detectors", "get_detector
 DEFAULT = "auto"
 """The detector that is used where none is named."""
 
-detectors: Registry[Callable[[str], "Detector"]] = Registry("detector", "fiducia.detectors")
+detectors: Registry[Callable[[str], Detector]] = Registry("detector", "fiducia.detectors")
 """Name → builder, called with what follows the colon in ``NAME:FILE`` (an empty string where nothing does).
 
 The first line of a builder's docstring is what ``fiducia list detectors`` shows.

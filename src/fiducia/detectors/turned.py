@@ -35,8 +35,10 @@ AHEAD = 0.02
 """... and this much more than in the turn in which it was found."""
 LOOKS = 6
 """Doubtful faces of a photograph that are looked at, at most."""
-TILTED = math.radians(20)
-"""YuNet understates the angle of faces that lean further than this."""
+TILTED = math.radians(10)
+"""YuNet understates the angle of faces that lean further than this, the more the further."""
+TRIES = 2
+"""Looks at a face that leans, each turned by the angle that the last one gave."""
 
 
 class Upright:
@@ -74,7 +76,7 @@ class Upright:
             if upright and score >= LIKELY:
                 continue
             looks -= 1
-            seen = self._best_turn(pyramid, found, i)
+            seen = self._best_turn(pyramid, found.take(np.array([i])))
             if seen is None:
                 upright = upright or (score >= LIKELY and quarters[i] == 0)
             else:
@@ -90,30 +92,42 @@ class Upright:
         kept = np.ones(len(found), dtype=bool)
         better: list[Candidates] = []
         for i in leaning:
-            seen = self._look(pyramid, found, int(i), float(found.roll[i]))
-            if len(seen) and seen.score[0] >= found.score[i] - AHEAD:
-                kept[i] = False
-                better.append(seen)
+            face = found.take(np.array([i]))
+            for _ in range(TRIES):
+                seen = self._look(pyramid, face, float(face.roll[0]))
+                if not len(seen) or seen.score[0] < found.score[i] - AHEAD:
+                    break
+                face = seen
+                if abs(face.tilt[0]) <= TILTED:
+                    break
+            kept[i] = False
+            better.append(face)
         return Candidates.join([found.take(kept), *better]) if better else found
 
-    def _best_turn(self, pyramid: Pyramid, found: Candidates, i: int) -> Candidates | None:
+    def _best_turn(self, pyramid: Pyramid, face: Candidates) -> Candidates | None:
         """Return a doubtful face as it looks in its right turn, or None where it was seen in that turn."""
-        angle = float(found.roll[i] - found.tilt[i])
-        first = self._look(pyramid, found, i, angle)
-        base = float(first.score.max(initial=0.0))
-        if base >= SURE:
+        angle = float(face.roll[0] - face.tilt[0])
+        base = self._look(pyramid, face, angle)
+        if _score(base) >= SURE:
             return None
-        turned = [self._look(pyramid, found, i, angle + quarter * math.pi / 2) for quarter in (1, 2, 3)]
-        best = max(turned, key=lambda seen: float(seen.score.max(initial=0.0)))
-        if len(best) and best.score[0] >= max(TURNED, base + AHEAD):
-            return best
-        return None
+        looks = [base] + [self._look(pyramid, face, angle + quarter * math.pi / 2) for quarter in (1, 2, 3)]
+        first = max(range(4), key=lambda turn: _score(looks[turn]))
+        if _score(looks[first]) < SURE:
+            # Half way to the better of its neighbours, for a face that stands between two turns.
+            side = max((1, -1), key=lambda step: _score(looks[(first + step) % 4]))
+            looks.append(self._look(pyramid, face, angle + (first + side / 2) * math.pi / 2))
+        best = max(looks[1:], key=_score)
+        return best if _score(best) >= max(TURNED, _score(base) + AHEAD) else None
 
-    def _look(self, pyramid: Pyramid, found: Candidates, i: int, angle: float) -> Candidates:
+    def _look(self, pyramid: Pyramid, face: Candidates, angle: float) -> Candidates:
         """Return what stands in the middle of a view of one face alone: one face, or none."""
-        head = found.head[i]
+        head = face.head[0]
         side = float(head[2] - head[0])
         seen = self._network(pyramid.face(head, angle, SIDE, SHARE))
         away = np.linalg.norm(seen.head[:, :2] + seen.head[:, 2:] - head[:2] - head[2:], axis=1) / 2
         alike = np.abs(np.log((seen.head[:, 2] - seen.head[:, 0]) / side)) < math.log(2.0)
         return seen.take(np.flatnonzero((away < 0.4 * side) & alike)[:1])
+
+
+def _score(face: Candidates) -> float:
+    return float(face.score.max(initial=0.0))

@@ -24,8 +24,8 @@ __all__ = ["YuNet", "YuNetDetector"]
 
 _LEAST = 0.1
 """Network scores below this are not told; it is far below any probability that matters."""
-_EDGE = 2.0
-"""A box this near to the edge of a tile, in pixels, is cut by it."""
+_EDGE = 10.0
+"""A box this near to the edge of a tile, in pixels, may be of a face that the edge cuts."""
 
 
 class YuNet:
