@@ -110,6 +110,22 @@ def _result(rng: random.Random) -> bytes:
     return json.dumps(_faulty(table, rng)).encode()
 
 
+def _label_studio(rng: random.Random) -> bytes:
+    tasks = []
+    for _ in range(rng.randint(1, 2)):
+        size = {"original_width": 60, "original_height": 50}
+        box = {"x": 20.0, "y": 20.0, "width": 50.0, "height": 60.0, "rectanglelabels": ["face"]}
+        regions: list[Any] = [
+            {"id": "b", "type": "rectanglelabels", **size, "value": box, "meta": {"tags": {"id": "f"}}}
+        ]
+        for name, (x, y) in zip(FIVE, PLACES, strict=True):
+            value = {"x": x / 0.6, "y": y / 0.5, "keypointlabels": [name]}
+            regions.append({"type": "keypointlabels", "parentID": "b", **size, "value": value})
+        key = rng.choice(("annotations", "annotations", "predictions"))
+        tasks.append({"data": {"image": "a.png", "scheme": "five"}, key: [{"result": regions}]})
+    return json.dumps(_faulty(tasks, rng)).encode()
+
+
 def _sidecar(rng: random.Random) -> bytes:
     face = {"image": "a.png", "scheme": "five", "box": [1, 2, 30, 40], "visible": [2, 2, 1, 2, 2], "size": [60, 50]}
     return json.dumps(_faulty({"faces": {"a.pts": {**face, "tags": {"id": "a"}}}}, rng)).encode()
@@ -262,6 +278,7 @@ MAKERS: dict[str, Callable[[random.Random], bytes]] = {
     ".xml": _cvat,
     ".pts": _pts,
     ".result.json": _result,
+    ".studio.json": _label_studio,
     ".pts.json": _sidecar,
     ".hrnet.csv": _hrnet,
     ".wflw.txt": _wflw,
@@ -319,6 +336,7 @@ SOURCES: dict[str, tuple[str, str]] = {
     ".xml": ("cvat:{0}/f.xml", "f.xml"),
     ".pts": ("pts:{0}/faces", "faces/a.pts"),
     ".result.json": ("json:{0}/results", "results/a.json"),
+    ".studio.json": ("labelstudio:{0}/s.json", "s.json"),
     ".pts.json": ("pts:{0}/faces", "faces/pts.json"),
     ".hrnet.csv": ("hrnet:{0}/f.csv", "f.csv"),
     ".wflw.txt": (

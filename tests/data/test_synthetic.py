@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import hashlib
 import tempfile
 from dataclasses import replace
 from itertools import combinations
@@ -397,6 +398,13 @@ def test_the_cache_is_the_user_s_own_and_names_the_drawing_s_version(tmp_path: P
     assert folder.parent == tmp_path
     assert folder.name.endswith(synthetic._digest())
     assert folder.stat().st_mode & 0o077 == 0
+
+
+def test_the_drawing_code_is_part_of_the_version():
+    code = [path.read_bytes() for path in sorted(Path(synthetic.__file__).parent.glob("*.py"))]
+    assert len(code) > 5
+    total = hashlib.sha256(f"{cv2.__version__} {np.__version__}".encode() + b"".join(code))
+    assert synthetic._digest() == total.hexdigest()[:12]
 
 
 @pytest.mark.parametrize("root", ["0", "-3", "1000000000", "5@"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from ..text import read_text
@@ -39,13 +40,18 @@ class Table:
     rows: tuple[Row, ...]
     separator: str
 
+    @cached_property
+    def places(self) -> dict[str, int]:
+        """Column → its place in every row."""
+        return {name: i for i, name in enumerate(self.header)}
+
     def cell(self, row: Row, column: str) -> str:
         """Return a cell's text.
 
         Raises:
             LabelError: the line ends before it.
         """
-        at = self.header.index(column)
+        at = self.places[column]
         if at >= len(row.cells):
             raise LabelError(
                 "form",

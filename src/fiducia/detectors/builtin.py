@@ -2,7 +2,7 @@
 
 Networks are trained on the tight box of the landmarks, so each detector's box is moved and scaled towards it by
 :data:`TO_LANDMARK_BOX` before it leaves here. ``benchmarks/detectors.py`` measures these figures, and the choice of the
-default; ``docs/detect.md`` shows them.
+default; ``docs/experiments/detectors.md`` shows them.
 """
 
 from __future__ import annotations

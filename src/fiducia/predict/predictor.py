@@ -1,4 +1,4 @@
-"""Photograph in, faces out: detect, crop, compute, crop again round the first points, compute again."""
+"""Image in, faces out: detect, crop, predict, then a second pass on a tighter crop."""
 
 from __future__ import annotations
 
@@ -31,21 +31,24 @@ Found = tuple[Photo, Sequence[Detection]]
 
 
 class Predictor:
-    """Finds faces and their landmarks. Get one from :func:`load`, or put one together from parts.
+    """Detects faces and their landmarks. :func:`load` returns one; it can also be built from parts.
 
     Args:
-        runtime: crops → points.
-        detector: finds faces; None = boxes are given in every call.
-        scale: the box's share of the crop (the training recipe's ``data.scale``).
-        passes: 1 = points of the detector's box; 2 = cropped again round the tight box of the first points, which is how
-            the network was trained to see a face; more = again.
-        batch_size: crops that are computed together.
-        min_face: faces whose box has a longer side below this, in photograph pixels, are passed over.
+        runtime: maps crops to points.
+        detector: finds faces; None = every call gives boxes.
+        scale: the box's share of the crop (``data.scale`` of the training recipe).
+        passes: 1 = crop by the detector's box; 2 = a second pass on the tight box of the first points, as in training;
+            more = further passes.
+        batch_size: crops per batch.
+        min_face: minimum face size in pixels (longer side of the box); smaller faces are skipped.
 
     Example:
-        >>> predictor = load()  # doctest: +SKIP
-        >>> for face in predictor("photo.jpg"):  # doctest: +SKIP
-        ...     print(face.box, face.region("left_eye"))
+        >>> from fiducia.data.synthetic.source import synthetic_face
+        >>> image, truth, _ = synthetic_face(7)
+        >>> predictor = load(detector=None, device="cpu")
+        >>> (face,) = predictor(image, boxes=[[*truth.min(0), *truth.max(0)]])
+        >>> face.region("left_eye").shape
+        (6, 2)
     """
 
     def __init__(
@@ -79,17 +82,17 @@ class Predictor:
     def __call__(self, image: Any, boxes: Any = None) -> Any: ...
 
     def __call__(self, image: Any, boxes: Any = None) -> Any:
-        """Return the faces of a photograph, or of each in a list.
+        """Return the faces of an image, or of each image in a list.
 
         Args:
-            image: a path, a file's bytes, a uint8 ``(H, W, 3)`` RGB array, a PIL image; or a list of these.
-            boxes: rows x1 y1 x2 y2 in photograph pixels, instead of the detector's; for a list, one such table each.
+            image: a path, the bytes of a file, a uint8 ``(H, W, 3)`` RGB array or a PIL image; or a list of these.
+            boxes: rows x1 y1 x2 y2 in pixels of the image, to use in place of the detector; for a list, one table per image.
 
         Returns:
-            Faces, largest box first; with given boxes one face a box, in their order. For a list, a list of such lists.
+            Faces, largest box first; with ``boxes`` one face per box, in their order. For a list, one list per image.
 
         Raises:
-            FiduciaError: a photograph or a box cannot be used; the message names it.
+            FiduciaError: an image or a box cannot be used; the message names it.
         """
         if not isinstance(image, (list, tuple)):
             return self._predict([self.find(image, boxes)])[0]
@@ -98,7 +101,7 @@ class Predictor:
         return list(self.stream(image, boxes))
 
     def stream(self, images: Iterable[Any], boxes: Iterable[Any] | None = None) -> Iterator[list[Face]]:
-        """Yield the faces of one photograph after another, computed in full batches; few photographs are held at once."""
+        """Yield the faces of one image after another. They are computed in full batches, with few images in memory."""
         waiting: list[Found] = []
         tables = iter(boxes) if boxes is not None else None
         for image in images:
@@ -110,7 +113,7 @@ class Predictor:
         yield from self._predict(waiting)
 
     def find(self, image: Any, boxes: Any = None) -> Found:
-        """Read a photograph and find (or check) its boxes, without computing any point."""
+        """Read an image and detect (or check) its face boxes, without landmarks."""
         photo = image if isinstance(image, Photo) else open_photo(image)
         if boxes is not None or isinstance(self.detector, BoxesFile):
             found = (
@@ -192,25 +195,30 @@ def load(
     flip: bool | None = None,
     decode: str | None = None,
 ) -> Predictor:
-    """Return a predictor with trained weights; nothing is downloaded.
+    """Return a predictor with trained weights. Nothing is downloaded.
 
     Args:
         weights: a shipped name (``fiducia list weights``), a safetensors file, a run's directory, or an
-            exported file with the runtime that reads it.
+            exported file with a runtime that reads it.
         detector: ``auto``, a name of ``fiducia list detectors``, ``yunet:FILE.onnx``, a JSON file of boxes, any object of
-            the :class:`fiducia.structures.Detector` shape, or None where every call gives boxes.
+            the :class:`fiducia.structures.Detector` shape, or None if every call gives boxes.
         device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
-        runtime: what computes the network.
-        second_pass: crop again round the first points, and look twice.
-        batch_size: crops that are computed together.
-        min_face: shortest longer side of a face's box, in photograph pixels.
-        flip: look at every crop mirrored too and average (:class:`fiducia.runtimes.flip.FlipTest`), in twice the time;
-            None = as the weights' card says.
-        decode: another decoder than the card's, for networks with heatmaps.
+        runtime: ``torch``, ``onnx``, ``openvino``, or another registered runtime.
+        second_pass: run a second pass on a tighter crop.
+        batch_size: crops per batch.
+        min_face: minimum face size in pixels (longer side of the box); smaller faces are skipped.
+        flip: flip test-time augmentation (about 2x slower); None = as the model card says.
+        decode: heatmap decoder; None = as the model card says.
 
     Raises:
-        UsageError: a name that does not exist here.
+        UsageError: an unknown name.
         FiduciaError: damaged weights.
+
+    Example:
+        >>> import numpy as np
+        >>> predictor = load("fifa_tiny", device="cpu")
+        >>> predictor(np.zeros((120, 160, 3), np.uint8))  # an array, bytes, a PIL image or a path; here without a face
+        []
     """
     load_saved_plugins(weights)
     get_runtime(runtime)

@@ -29,7 +29,7 @@ from ..places import face_tags, photo_path, relative_image
 from ..sizes import Size, photo_size
 from ..source import DatasetSpec, Faces, Fault, datasets, label_writers
 from ..tables import Row, Table, read_table
-from ..values import as_table, as_text, as_word_number, parse_json, short
+from ..values import as_table, as_text, as_word_number, parse_json, plain_numbers, short
 from .own import MARKS, Notes, Placed, at_real_size, encoded, one_scheme, read_all, scan_all
 
 __all__ = ["read_csv", "scan_csv", "write_csv"]
@@ -144,19 +144,21 @@ def _record(
     notes: Notes,
 ) -> Record:
     where = f"{table.origin}: line {row.line}"
-    xy = np.array([[_number(table, row, name) for name in (x, y)] for x, y, _ in columns])
+    xy = _numbers(table, row, [name for x, y, _ in columns for name in (x, y)]).reshape(-1, 2)
     half = np.isnan(xy).any(axis=1) & ~np.isnan(xy).all(axis=1)
     if half.any():
         x, y, _ = columns[int(half.argmax())]
         raise LabelError("form", f"{where}: point {int(half.argmax())} has only one of {x} and {y}; give both or none")
     labelled = ~np.isnan(xy).any(axis=1)
     visible = np.where(labelled, 2, 0).astype(np.int8)
-    for i, (_, _, name) in enumerate(columns):
-        value = _number(table, row, name) if name in table.header else np.nan
-        if value == value:
-            if value not in (0, 1, 2):
+    coded = [i for i, (_, _, name) in enumerate(columns) if name in table.places]
+    codes = _numbers(table, row, [columns[i][2] for i in coded])
+    for i, code in zip(coded, codes.tolist(), strict=True):
+        if code == code:
+            if code not in (0, 1, 2):
+                name = columns[i][2]
                 raise LabelError("visibility", f"{where}: {name} is {table.cell(row, name)[:40]!r}; expected 0, 1 or 2")
-            visible[i] = int(value)
+            visible[i] = int(code)
     if (visible[~labelled] > 0).any():
         raise LabelError("form", f"{where}: a point without x and y is not 1 or 2 (v); fill it in, or write 0")
     xy[visible == 0] = np.nan
@@ -180,7 +182,7 @@ def _size(table: Table, row: Row) -> Size | None:
 
 
 def _box(table: Table, row: Row, where: str, notes: Notes) -> npt.NDArray[np.float64] | None:
-    box = np.array([_number(table, row, name) if name in table.header else np.nan for name in _BOX])
+    box = np.array([_number(table, row, name) if name in table.places else np.nan for name in _BOX])
     if np.isnan(box).all():
         return None
     if np.isnan(box).any():
@@ -196,15 +198,25 @@ def _box(table: Table, row: Row, where: str, notes: Notes) -> npt.NDArray[np.flo
 
 def _number(table: Table, row: Row, name: str) -> float:
     """Return a cell's number; nan where it is empty."""
-    word = table.cell(row, name)
-    if not word.strip():
+    word = table.cell(row, name).strip()
+    if not word:
         return float("nan")
     return as_word_number(word, f"{table.origin}: line {row.line}: {name}")
 
 
+def _numbers(table: Table, row: Row, names: Sequence[str]) -> npt.NDArray[np.float64]:
+    """Return the numbers of several cells; nan where one is empty."""
+    places = [table.places[name] for name in names]
+    if max(places, default=0) < len(row.cells):
+        quick = plain_numbers([row.cells[i] for i in places])
+        if quick is not None:
+            return quick
+    return np.array([_number(table, row, name) for name in names])
+
+
 def _optional(table: Table, row: Row, name: str, raw: bool = False) -> str:
     """Return a cell's text, empty where there is no such column or the line is too short; ``raw`` keeps blanks around it."""
-    at = table.header.index(name) if name in table.header else len(row.cells)
+    at = table.places.get(name, len(row.cells))
     cell = row.cells[at] if at < len(row.cells) else ""
     return cell if raw else cell.strip()
 
