@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 import numpy as np
 import numpy.typing as npt
 
+from .geometry import five_point_roll
 from .schemes.sets import Scheme
 
 if TYPE_CHECKING:
@@ -242,7 +243,15 @@ class Face:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Detection:
-    """A face box: ``box`` float64 ``(4,)`` x1 y1 x2 y2 in pixels of the image; ``score``, higher is better.
+    """A face's box, before there are landmarks.
+
+    Attributes:
+        box: float64 ``(4,)`` x1 y1 x2 y2 in photograph pixels, near the tight box of the face's landmarks.
+        score: higher = surer. The detectors of this package give the probability that the box holds a face.
+        points: float64 ``(5, 2)`` in photograph pixels, in the order of the scheme ``five`` (right eye, left eye, nose
+            tip, right and left corner of the mouth, of the person), or None where the detector gives none.
+        own_box: float64 ``(4,)`` in photograph pixels: the same box in the face's own frame. It covers the landmarks
+            when it is turned by :attr:`roll` about its centre. None = no other than ``box``.
 
     Example:
         >>> Detection(box=np.array([10.0, 20.0, 110.0, 130.0]), score=0.9).score
@@ -251,6 +260,18 @@ class Detection:
 
     box: npt.NDArray[np.float64]
     score: float = 1.0
+    points: npt.NDArray[np.float64] | None = None
+    own_box: npt.NDArray[np.float64] | None = None
+
+    @property
+    def roll(self) -> float:
+        """Angle of the face in the photograph, in radians: 0 = upright, positive = turned clockwise as seen; 0 without points."""
+        return 0.0 if self.points is None else float(five_point_roll(self.points))
+
+    @property
+    def crop_box(self) -> npt.NDArray[np.float64]:
+        """The box to crop by, together with :attr:`roll`: ``own_box`` where there is one, else ``box``."""
+        return self.box if self.own_box is None else self.own_box
 
 
 @runtime_checkable

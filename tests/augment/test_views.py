@@ -214,10 +214,10 @@ def test_the_box_is_the_points_or_the_data_sets() -> None:
 @pytest.mark.parametrize(
     ("record", "data", "says"),
     [
-        (face(), DataConfig(box_source="dataset"), "box_source"),
-        (face(np.full((5, 2), np.nan)), DataConfig(), "no labelled point"),
-        (face(np.full((5, 2), 3.0)), DataConfig(), "x1 < x2"),
-        (face(box=np.array([5.0, 5.0, np.nan, 9.0])), DataConfig(box_source="dataset"), "finite"),
+        (face(), DataConfig(size=64, box_source="dataset"), "box_source"),
+        (face(np.full((5, 2), np.nan)), DataConfig(size=64), "no labelled point"),
+        (face(np.full((5, 2), 3.0)), DataConfig(size=64), "x1 < x2"),
+        (face(box=np.array([5.0, 5.0, np.nan, 9.0])), DataConfig(size=64, box_source="dataset"), "finite"),
     ],
 )
 def test_a_face_without_a_box_is_told_by_name(record: Record, data: DataConfig, says: str) -> None:

@@ -129,7 +129,7 @@ def losses(as_json: JsonOption = False, plugin: PluginOption = None) -> None:
 @app.command()
 def detectors(as_json: JsonOption = False, plugin: PluginOption = None) -> None:
     """List face detectors for --detector."""
-    from ..detectors.builtin import describe_detectors
+    from ..detectors.registry import describe_detectors
 
     _show(describe_detectors(), as_json)
 

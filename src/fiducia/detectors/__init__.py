@@ -12,14 +12,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .builtin import detectors, get_detector
+    from .registry import detectors, get_detector
 
 __all__ = ["detectors", "get_detector", "register"]
 
 
 def register(name: str) -> Any:
     """Return a decorator that registers a detector's builder, a function of the text after the colon in ``NAME:TEXT``."""
-    from .builtin import detectors
+    from .registry import detectors
 
     return detectors.register(name)
 
@@ -27,6 +27,6 @@ def register(name: str) -> Any:
 def __getattr__(name: str) -> Any:
     if name not in ("detectors", "get_detector"):
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from . import builtin
+    from . import registry
 
-    return getattr(builtin, name)
+    return getattr(registry, name)

@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from ..data.source import exclude, find_dataset, load_records
 from ..data.usable import usable
-from ..detectors.builtin import DEFAULT
+from ..detectors.registry import DEFAULT
 from ..errors import FiduciaError
 from ..metrics.errors import NORMALISERS
 from ..metrics.figures import FaceScores, figures, point_nme, region_errors, reliability, score, without_nan

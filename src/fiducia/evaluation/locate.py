@@ -19,6 +19,7 @@ from ..errors import FiduciaError, UsageError
 from ..exporting.sealed import is_export
 from ..geometry import box_iou, tight_box
 from ..models.build import build_model
+from ..models.shapes import without_memory
 from ..plugins import load_plugins, loaded_plugins
 from ..predict.predictor import Predictor, load
 from ..runtimes.flip import FlipTest
@@ -96,7 +97,7 @@ class Settings:
             if self.decode is not None:
                 raise UsageError(f"--decode {self.decode}: {self.weights} has its decoder built in; give the weights")
             return card.decode
-        with torch.device("meta"):
+        with without_memory():
             model = build_model(
                 card.model, card.num_points, card.size, options=card.options, scheme=card_scheme(card), preset=False
             )

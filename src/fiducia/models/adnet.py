@@ -16,7 +16,13 @@ from .registry import register
 __all__ = ["ADNet"]
 
 
-@register("adnet", size=256, about="ADNet, 4 stacks with edge and point attention (Huang et al., ICCV 2021)")
+@register(
+    "adnet",
+    size=256,
+    about="ADNet, 4 stacks with edge and point attention (Huang et al., ICCV 2021)",
+    test_options={"stacks": 2, "channels": 16},
+    test_size=64,
+)
 class ADNet(LandmarkModel):
     """ADNet (Huang, Yang, Li, Kim, Wei, "Leveraging Error-Bias Towards Normal Direction in Face Alignment", ICCV 2021).
 

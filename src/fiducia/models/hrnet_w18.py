@@ -19,7 +19,13 @@ from .registry import register
 __all__ = ["HRNet"]
 
 
-@register("hrnet_w18", size=256, about="HRNetV2-W18 with its fused head (Wang et al., TPAMI 2020)")
+@register(
+    "hrnet_w18",
+    size=256,
+    about="HRNetV2-W18 with its fused head (Wang et al., TPAMI 2020)",
+    test_options={"widths": (8, 16, 32, 64), "modules": (1, 1, 1), "blocks": 1},
+    test_size=64,
+)
 class HRNet(LandmarkModel):
     """HRNetV2-W18 (Wang et al., "Deep High-Resolution Representation Learning", TPAMI 2020; facial version).
 

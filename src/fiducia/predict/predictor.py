@@ -9,8 +9,9 @@ from typing import Any, overload
 import numpy as np
 import numpy.typing as npt
 
+from ..detectors.base import suppress
 from ..detectors.boxes import BoxesFile, given_boxes, inside
-from ..detectors.builtin import get_detector, suppress
+from ..detectors.registry import get_detector
 from ..device import pick_device
 from ..errors import FiduciaError, UsageError
 from ..geometry import affine_apply, affine_invert, box_to_crop, tight_box

@@ -90,7 +90,7 @@ def _train(recipe: Recipe, out: Path, saved: dict[str, object] | None, init: str
         load_backbone(model, recipe.model.backbone_weights)
     fresh: list[str] = []
     if init is not None:
-        fresh = init_from(model, init, kind=recipe.model.name, twin=lambda k: build_network(recipe, scheme, k))
+        fresh = init_from(model, init, kind=recipe.model.name, twin=lambda other: build_network(recipe, other))
     objective = build_objective(recipe, scheme, model)
     optimizer = build_optimizer(model, objective.parameters(), recipe.optim)
     state = RunState(model=model, objective=objective, optimizer=optimizer, ema=EMA(model, recipe.optim.ema))

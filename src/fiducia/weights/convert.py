@@ -5,13 +5,13 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from pathlib import Path
 
-import torch
 from safetensors.torch import save as to_bytes
 
 from ..errors import FiduciaError, UsageError
 from ..files import write_atomic
 from ..models.build import build_model
 from ..models.registry import find_preset, merge_options
+from ..models.shapes import without_memory
 from ..schemes.sets import get_scheme, scheme_from_table
 from .backbone import convert_backbone, read_state
 from .card import WeightCard
@@ -61,7 +61,7 @@ def convert_checkpoint(kind: str, source: Path, out: Path) -> tuple[WeightCard |
     scheme = get_scheme(found.scheme) if found.scheme is not None else bare
     preset = find_preset(found.model, "converted: ")
     options = merge_options(preset.options, found.options)
-    with torch.device("meta"):
+    with without_memory():
         model = build_model(found.model, found.num_points, found.size, options=options, scheme=scheme, preset=False)
     expected = {name: tensor.shape for name, tensor in model.state_dict().items()}
     for name, shape in expected.items():

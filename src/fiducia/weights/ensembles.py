@@ -10,6 +10,7 @@ import torch
 
 from ..errors import UsageError
 from ..models.build import build_model
+from ..models.shapes import without_memory
 from .card import WeightCard, card_scheme
 from .store import load_weights, read_weights, save_weights
 
@@ -69,7 +70,7 @@ def join_weights(sources: Sequence[str | Path], out: Path) -> WeightCard:
         "command": "; ".join(dict.fromkeys(c.command for c, _ in cards if c.command)),
     }
     joined = card.model_copy(update=update)
-    with torch.device("meta"):  # what could not be read again is refused before it is written
+    with without_memory():  # what could not be read again is refused before it is written
         build_model(
             "ensemble", card.num_points, card.size, options=joined.options, scheme=card_scheme(card), preset=False
         )

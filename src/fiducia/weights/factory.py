@@ -55,10 +55,10 @@ def create_model(
     landmarks = get_scheme(scheme) if isinstance(scheme, str) else scheme
     points = landmarks.num_points if landmarks is not None else num_points
 
-    def build(count: int) -> LandmarkModel:
-        return build_model(name, count, size, options=options, scheme=landmarks)
+    def twin(other: Scheme) -> LandmarkModel:
+        return build_model(name, other.num_points, size, options=options, scheme=other)
 
-    model = build(points)
+    model = build_model(name, points, size, options=options, scheme=landmarks)
     if weights is not None:
-        init_from(model, weights, kind=name, twin=build)
+        init_from(model, weights, kind=name, twin=twin)
     return model

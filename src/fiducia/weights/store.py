@@ -17,6 +17,7 @@ from ..files import write_atomic
 from ..models.base import LandmarkModel
 from ..models.build import build_model
 from ..models.registry import is_registered, models
+from ..models.shapes import without_memory
 from ..registry import did_you_mean
 from .card import WeightCard, card_scheme
 from .places import SHIPPED, find_weights, load_saved_plugins, shipped_names
@@ -78,7 +79,7 @@ def load_weights(
         return build_model(card.model, card.num_points, card.size, options=card.options, scheme=scheme, preset=False)
 
     # Shapes first, on a device that takes no memory: an absurd card never reaches an allocator.
-    with torch.device("meta"):
+    with without_memory():
         shapes = {k: v.shape for k, v in build().state_dict().items()}
     wrong = next((k for k, v in shapes.items() if k not in state or state[k].shape != v), None)
     wrong = wrong or next((k for k in state if k not in shapes), None)

@@ -27,7 +27,8 @@ from ...structures import Record
 from ..source import DatasetSpec, datasets
 from .brush import Image, Placing
 from .paint import paint
-from .shape import DENSE, SELECTIONS, Array, Head, build_head, sample_shape
+from .person import sample_shape
+from .shape import DENSE, SELECTIONS, Array, Head, build_head
 
 __all__ = ["read_synthetic", "synthetic_face"]
 

@@ -115,8 +115,10 @@ def _chunk(chunks: _Chunks, kind: bytes, body: memoryview) -> None:
         if chunks.size != (0, 0):
             raise HeaderError(DAMAGED.format("a PNG of two headers"))
         chunks.size = struct.unpack_from(">II", body)
-    elif kind == b"acTL" and len(body) >= 4:
-        (chunks.frames,) = struct.unpack_from(">I", body)
+    elif kind == b"acTL" and not chunks.data:
+        if len(body) != 8 or not 0 < int.from_bytes(body[:4]) < 1 << 31:
+            raise HeaderError(DAMAGED.format("an animated PNG without frames"))
+        chunks.frames = int.from_bytes(body[:4])
     elif kind == b"fcTL" and not chunks.data:
         # The picture is the first frame too, so it must be of one size with it.
         if len(body) != 26 or struct.unpack_from(">IIII", body, 4) != (*chunks.size, 0, 0):
