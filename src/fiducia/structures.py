@@ -214,7 +214,7 @@ class Face:
         box: float32 ``(4,)`` x1 y1 x2 y2, as the detector (or the user) gave it.
         scheme: the landmark set, with names, regions and edges.
         score: the detector's own score; 1 for a box that the user gave.
-        id: the face's number in the image, largest face first; a track's number in a video.
+        id: the face's number in the image, best face first; a track's number in a video.
 
     Example:
         >>> from fiducia import get_scheme

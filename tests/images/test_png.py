@@ -142,6 +142,7 @@ FRAME = struct.pack(">IIIIIHHBB", 0, 30, 20, 0, 0, 1, 1, 0, 0)
         (of_data(b"nonsense"), "damaged"),
         (of_data(b""), "cut short"),
         (of_data(zlib.compress(ROWS), ANIMATED + chunk(b"fcTL", FRAME[:4] + bytes(4) + FRAME[8:])), "first frame"),
+        (of_data(zlib.compress(ROWS), ANIMATED + chunk(b"fcTL", FRAME[:24] + b"\3\0")), "first frame"),
         (of_data(zlib.compress(ROWS), chunk(b"acTL", bytes(8))), "without frames"),
         (of_data(zlib.compress(ROWS), chunk(b"acTL", b"\0\0\0\1")), "without frames"),
         (of_data(zlib.compress(ROWS[:900]), ANIMATED + chunk(b"fcTL", FRAME)), "cut short"),

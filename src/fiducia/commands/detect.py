@@ -17,7 +17,7 @@ def detect(
     inputs: Annotated[list[str], typer.Argument(metavar="INPUT...", help="Image files or directories.")],
     weights: Annotated[str, typer.Option(help="A shipped name, a safetensors file or a run directory.")] = "fifa_tiny",
     detector: Annotated[
-        str, typer.Option(help="A name from fiducia list detectors, or a JSON file of boxes.")
+        str, typer.Option(help="auto, yunet, yunet_s, yunet:FILE, dlib, whole, or a JSON file of boxes.")
     ] = "auto",
     runtime: Annotated[str, typer.Option(help="torch, onnx or openvino.")] = "torch",
     out: Annotated[Path, typer.Option(help="Output directory.")] = Path("out"),
@@ -35,13 +35,25 @@ def detect(
         ),
     ] = None,
     min_face: Annotated[float, typer.Option(help="Minimum face size in pixels; smaller faces are skipped.")] = 0.0,
+    min_score: Annotated[
+        float | None,
+        typer.Option(min=0.0, max=1.0, help="Skip faces with a lower score [default: the detector's own]."),
+    ] = None,
+    max_pixels: Annotated[
+        int, typer.Option(min=1, help="Refuse larger images; pixels of 16 bits count double.")
+    ] = 100_000_000,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Skip the images that an interrupted run into --out has finished.")
+    ] = False,
     threads: ThreadsOption = None,
     plugin: PluginOption = None,
 ) -> None:
     """Detect faces and their landmarks in images. Write JSON, annotated images, .pts, CSV or COCO files."""
     from ..predict.detect import detect_paths
     from ..predict.outputs import check_formats
+    from ..predict.outputs.base import Origin
     from ..predict.predictor import load
+    from ..runtimes.opening import read_card
 
     formats = tuple(part.strip() for part in format_.split(","))
     check_formats(formats)
@@ -53,8 +65,12 @@ def detect(
         second_pass=second_pass,
         min_face=min_face,
         flip=flip,
+        min_score=min_score,
+        max_pixels=max_pixels,
     )
-    report = detect_paths(predictor, inputs, out, formats, on_progress=_say)
+    card = read_card(weights)
+    origin = Origin(card.name, card.sha256)
+    report = detect_paths(predictor, inputs, out, formats, on_progress=_say, origin=origin, resume=resume)
     if report.failed:
         sys.stderr.write(f"fiducia: {len(report.failed)} of {len(report.failed) + len(report.done)} inputs failed\n")
         raise typer.Exit(1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, overload
 
@@ -14,8 +15,8 @@ from ..detectors.boxes import BoxesFile, given_boxes, inside
 from ..detectors.registry import get_detector
 from ..device import pick_device
 from ..errors import FiduciaError, UsageError
-from ..geometry import affine_apply, affine_invert, box_to_crop, tight_box
-from ..images import crop
+from ..geometry import affine_apply, affine_invert, box_to_crop, rotation, tight_box
+from ..images import MAX_PIXELS, crop
 from ..runtimes.flip import FlipTest
 from ..runtimes.opening import open_runtime
 from ..runtimes.registry import get_runtime
@@ -42,6 +43,7 @@ class Predictor:
             more = further passes.
         batch_size: crops per batch.
         min_face: minimum face size in pixels (longer side of the box); smaller faces are skipped.
+        max_pixels: larger images are refused before memory is taken; pixels of 16 bits count double.
 
     Example:
         >>> from fiducia.data.synthetic.source import synthetic_face
@@ -61,6 +63,7 @@ class Predictor:
         passes: int = 2,
         batch_size: int = 32,
         min_face: float = 0.0,
+        max_pixels: int = MAX_PIXELS,
     ) -> None:
         if passes < 1 or batch_size < 1:
             raise UsageError(f"passes = {passes}, batch_size = {batch_size}; both must be at least 1")
@@ -72,6 +75,7 @@ class Predictor:
         self.passes = passes
         self.batch_size = batch_size
         self.min_face = min_face
+        self.max_pixels = max_pixels
 
     @overload
     def __call__(self, image: list[Any] | tuple[Any, ...], boxes: Sequence[Any] | None = None) -> list[list[Face]]: ...
@@ -90,7 +94,8 @@ class Predictor:
             boxes: rows x1 y1 x2 y2 in pixels of the image, to use in place of the detector; for a list, one table per image.
 
         Returns:
-            Faces, largest box first; with ``boxes`` one face per box, in their order. For a list, one list per image.
+            Faces, best first as the detector ranks them; with ``boxes`` one face per box, in their order. For a list, one list
+            per image.
 
         Raises:
             FiduciaError: an image or a box cannot be used; the message names it.
@@ -115,7 +120,7 @@ class Predictor:
 
     def find(self, image: Any, boxes: Any = None) -> Found:
         """Read an image and detect (or check) its face boxes, without landmarks."""
-        photo = image if isinstance(image, Photo) else open_photo(image)
+        photo = image if isinstance(image, Photo) else open_photo(image, max_pixels=self.max_pixels)
         if boxes is not None or isinstance(self.detector, BoxesFile):
             found = (
                 given_boxes(boxes, photo.name) if boxes is not None else self.detector.lookup(photo.name)  # type: ignore[union-attr]
@@ -126,20 +131,21 @@ class Predictor:
             raise UsageError("this predictor has no detector: pass boxes=[[x1, y1, x2, y2], ...] in the call")
         given = list(self.detector(photo.image))
         origin = f"{photo.name}: detector {self.detector.name}"
-        found = given_boxes([d.box for d in given], origin, [d.score for d in given])
+        checked = given_boxes([d.box for d in given], origin, [d.score for d in given])
+        found = [replace(own, box=one.box, score=one.score) for own, one in zip(given, checked, strict=True)]
         found = [d for d in found if max(d.box[2:] - d.box[:2]) >= self.min_face]
-        return photo, sorted(suppress(found), key=lambda d: -float(np.prod(d.box[2:] - d.box[:2])))
+        return photo, suppress(found)
 
     def _predict(self, photos: Sequence[Found]) -> list[list[Face]]:
         """Compute all faces of some photographs, batch by batch."""
         owners = [i for i, (_, found) in enumerate(photos) for _ in found]
-        boxes = [d.box for _, found in photos for d in found]
+        detections = [d for _, found in photos for d in found]
         results: list[list[Face]] = [[] for _ in photos]
-        for start in range(0, len(boxes), self.batch_size):
+        for start in range(0, len(detections), self.batch_size):
             part = slice(start, start + self.batch_size)
             names = [photos[i][0].name for i in owners[part]]
             images = [photos[i][0].image for i in owners[part]]
-            xy, confidence = self._points(images, boxes[part], names)
+            xy, confidence = self._points(images, detections[part], names)
             for i, points, sure in zip(owners[part], xy, confidence, strict=True):
                 number = len(results[i])
                 detection = photos[i][1][number]
@@ -156,13 +162,18 @@ class Predictor:
         return results
 
     def _points(
-        self, images: Sequence[npt.NDArray[np.uint8]], boxes: Sequence[npt.NDArray[np.float64]], names: Sequence[str]
+        self, images: Sequence[npt.NDArray[np.uint8]], faces: Sequence[Detection], names: Sequence[str]
     ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float32]]:
-        """Return points ``(N, K, 2)`` in each face's photograph, and confidence ``(N, K)`` of the last pass."""
+        """Return points ``(N, K, 2)`` in each face's photograph, and confidence ``(N, K)`` of the last pass.
+
+        A face that leans is cropped upright. Its second crop keeps that angle, round the box of the first points.
+        """
         size = self.runtime.size
-        regions = list(boxes)
+        regions = [face.crop_box for face in faces]
         for last in range(1, self.passes + 1):
-            to_crop = np.stack([box_to_crop(region, size, self.scale) for region in regions])
+            to_crop = np.stack(
+                [box_to_crop(region, size, self.scale, face.roll) for region, face in zip(regions, faces, strict=True)]
+            )
             crops = [crop(image, affine, size) for image, affine in zip(images, to_crop, strict=True)]
             batch = np.ascontiguousarray(np.stack(crops).transpose(0, 3, 1, 2))
             xy_crop, confidence = self.runtime(batch)
@@ -171,16 +182,24 @@ class Predictor:
                 if not np.isfinite(points).all():
                     raise FiduciaError(f"{name}: the network gave points that are not finite; are its weights damaged?")
             if last < self.passes:
-                regions = [_refined(points, region) for points, region in zip(xy, regions, strict=True)]
+                regions = [
+                    _refined(points, region, face.roll) for points, region, face in zip(xy, regions, faces, strict=True)
+                ]
         return xy, confidence
 
 
-def _refined(points: npt.NDArray[np.float64], region: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """Return the tight box of the points, or the old region where they have all but fallen together.
+def _refined(points: npt.NDArray[np.float64], region: npt.NDArray[np.float64], angle: float) -> npt.NDArray[np.float64]:
+    """Return the tight box of the points in the face's own frame, or the old region where the points lie in one spot.
 
-    That happens where there is no face: 5 % of the old side would enlarge noise twenty times.
+    The points lie in one spot where there is no face: 5 % of the old side would enlarge noise twenty times.
     """
     box = tight_box(points)
+    if angle:
+        # The box is tight along the face's own axes; its centre is a place in the photograph.
+        turn = rotation(-angle)
+        own = tight_box(points @ turn.T)
+        centre, half = turn.T @ [(own[0] + own[2]) / 2, (own[1] + own[3]) / 2], (own[2:] - own[:2]) / 2
+        box = np.concatenate([centre - half, centre + half])
     return box if min(box[2:] - box[:2]) >= 0.05 * max(region[2:] - region[:2]) else region
 
 
@@ -193,6 +212,8 @@ def load(
     second_pass: bool = True,
     batch_size: int = 32,
     min_face: float = 0.0,
+    min_score: float | None = None,
+    max_pixels: int = MAX_PIXELS,
     flip: bool | None = None,
     decode: str | None = None,
 ) -> Predictor:
@@ -208,6 +229,8 @@ def load(
         second_pass: run a second pass on a tighter crop.
         batch_size: crops per batch.
         min_face: minimum face size in pixels (longer side of the box); smaller faces are skipped.
+        min_score: faces that the detector scores lower are skipped; None = the detector's own limit.
+        max_pixels: larger images are refused before memory is taken; pixels of 16 bits count double.
         flip: flip test-time augmentation (about 2x slower); None = as the model card says.
         decode: heatmap decoder; None = as the model card says.
 
@@ -224,7 +247,7 @@ def load(
     load_saved_plugins(weights)
     get_runtime(runtime)
     pick_device(device)
-    finder = None if detector is None else get_detector(detector)
+    finder = None if detector is None else get_detector(detector, min_score=min_score)
     points, card = open_runtime(weights, runtime, device, decode=decode)
     return Predictor(
         FlipTest.of(points, card) if (card.flip if flip is None else flip) else points,
@@ -233,4 +256,5 @@ def load(
         passes=2 if second_pass else 1,
         batch_size=batch_size,
         min_face=min_face,
+        max_pixels=max_pixels,
     )
