@@ -23,7 +23,7 @@ import numpy as np
 from fiducia.data.formats.pts import read_pts
 from fiducia.detectors.builtin import TO_LANDMARK_BOX, get_detector
 from fiducia.geometry import box_iou, tight_box
-from fiducia.images.pixels import read_image
+from fiducia.images import read_image
 
 PARTS = ("afw", "helen/trainset", "lfpw/trainset")
 TEST_TWINS = {f"lfpw/trainset/image_{n}" for n in ("0215", "0828", "0862")}

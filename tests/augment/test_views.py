@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from fiducia.augment.views import EvalViews, TrainViews, plain_crop
 from fiducia.errors import FiduciaError
 from fiducia.geometry import affine_apply, box_to_crop, tight_box
-from fiducia.images.pixels import Patch, crop, cut_patch
+from fiducia.images import Patch, crop, cut_patch
 from fiducia.recipes.sections import AugmentConfig, DataConfig, FiFAConfig
 from fiducia.schemes.sets import Scheme, get_scheme
 from fiducia.structures import Record, Sample

@@ -17,7 +17,7 @@ from fiducia.data.formats.folder import write_folder
 from fiducia.data.formats.pts import write_pts
 from fiducia.data.source import load_records
 from fiducia.data.synthetic.source import synthetic_face
-from fiducia.images.pixels import write_image
+from fiducia.images import write_image
 
 COUNT = 3
 """Faces of each set."""

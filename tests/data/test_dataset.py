@@ -14,7 +14,7 @@ from fiducia.data import dataset as module
 from fiducia.data.dataset import EpochSampler, FaceDataset, collate
 from fiducia.errors import FiduciaError, UsageError
 from fiducia.geometry import box_to_crop, tight_box
-from fiducia.images.pixels import crop, read_image, write_image
+from fiducia.images import crop, read_image, write_image
 from fiducia.recipes.sections import AugmentConfig, DataConfig
 from fiducia.schemes.sets import get_scheme
 from fiducia.structures import Batch, Record, Sample

@@ -8,16 +8,16 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from fiducia.data.synthetic.source.brush import Brush, Placing
-from fiducia.data.synthetic.source.look import sample_look
-from fiducia.data.synthetic.source.shape import SELECTIONS, FaceShape, build_head, sample_shape, spline
 
 from fiducia.data.source import carve, load_records
 from fiducia.data.synthetic import paint as synthetic_paint
 from fiducia.data.synthetic import source as synthetic
+from fiducia.data.synthetic.brush import Brush, Placing
+from fiducia.data.synthetic.look import sample_look
+from fiducia.data.synthetic.shape import SELECTIONS, FaceShape, build_head, sample_shape, spline
 from fiducia.data.synthetic.source import synthetic_face
 from fiducia.errors import FiduciaError, UsageError
-from fiducia.images.pixels import read_image
+from fiducia.images import read_image
 from fiducia.schemes.sets import convert, get_scheme
 
 SCHEMES = ["ibug68", "wflw98", "cofw29", "aflw19", "lapa106", "five"]

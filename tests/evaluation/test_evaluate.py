@@ -22,7 +22,7 @@ from fiducia.evaluation.evaluate import Settings, evaluate, evaluate_faces, find
 from fiducia.evaluation.locate import find_faces
 from fiducia.evaluation.subsets import default_split, require_parts, subsets
 from fiducia.geometry import affine_apply, box_to_crop, tight_box
-from fiducia.images.pixels import write_image
+from fiducia.images import write_image
 from fiducia.metrics.figures import FIGURES
 from fiducia.metrics.protocol import Protocol
 from fiducia.models.build import build_model

@@ -26,7 +26,7 @@ from fiducia.evaluation.report.others import as_other
 from fiducia.evaluation.report.pictures import apart, ranked
 from fiducia.evaluation.report.svg import Series, chart, standalone
 from fiducia.evaluation.sweep import summary
-from fiducia.images.pixels import read_image, write_image
+from fiducia.images import read_image, write_image
 from fiducia.metrics.compare import paired_bootstrap
 from fiducia.metrics.figures import reliability
 from fiducia.schemes.sets import get_scheme

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from fiducia.commands.data import app
 from fiducia.errors import UsageError
-from fiducia.images.pixels import read_image
+from fiducia.images import read_image
 from fiducia.inspect.saliency import focus, grad_cam, saliency
 from fiducia.recipes.files import load_recipe
 from fiducia.structures import ModelOutput

@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 from fiducia.commands.data import app
 from fiducia.data.source import load_records
 from fiducia.errors import FiduciaError, UsageError
-from fiducia.images.pixels import read_image
+from fiducia.images import read_image
 from fiducia.inspect import suspects as module
 from fiducia.inspect.suspects import fold_of, rank_suspects
 from fiducia.schemes.sets import get_scheme

@@ -14,7 +14,7 @@ from fiducia.cli import app
 from fiducia.errors import UsageError
 from fiducia.exporting.graphs import export
 from fiducia.geometry import box_to_crop
-from fiducia.images.pixels import crop, read_image
+from fiducia.images import crop, read_image
 from fiducia.models.build import build_model, models
 from fiducia.recipes.sections import ModelConfig
 from fiducia.runtimes.onnx_runtime import OnnxRuntime

@@ -23,7 +23,7 @@ from fiducia.detectors.builtin import (
 )
 from fiducia.errors import FiduciaError, UsageError
 from fiducia.geometry import box_iou
-from fiducia.images.pixels import read_image
+from fiducia.images import read_image
 from fiducia.structures import Detection, Detector
 
 ASTRONAUT = Path(__file__).parents[2] / "assets" / "astronaut.jpg"

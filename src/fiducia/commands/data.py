@@ -1,4 +1,4 @@
-"""``fiducia data check|preview|convert|suspects``: is a data set whole, what is seen of it, in which format, which labels lie."""
+"""``fiducia data check|preview|convert|relabel|suspects``: what is in a data set, and what is wrong with it."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def check(
         task = bar.add_task("photographs", total=None)
         report = run(source, scheme, on_progress=lambda done, total: bar.update(task, completed=done, total=total))
     typer.echo(json.dumps(report.to_json(), indent=2) if as_json else "\n".join(report.lines()))
-    for line in report.broken:
+    for line in report.examples(broken=True):
         sys.stderr.write(f"fiducia: {line}\n")
     if not report.ok:
         raise typer.Exit(1)
@@ -76,7 +76,7 @@ def preview(
 ) -> None:
     """Draw the faces as training sees them: rows are faces, columns epochs, with FiFA's shrinking squares."""
     from ..errors import UsageError
-    from ..images.pixels import write_image
+    from ..images import write_image
     from ..inspect.previews import preview as run
     from ..recipes.files import load_recipe
 
@@ -123,20 +123,14 @@ def convert(
     plugin: PluginOption = None,
 ) -> None:
     """Write the faces of any data set as COCO keypoint JSON, CSV, CVAT XML, or .pts files with copies of the photographs."""
-    from ..data.formats.coco import write_coco
-    from ..data.formats.csv_table import write_csv
-    from ..data.formats.cvat import write_cvat
-    from ..data.formats.folder import write_folder
-    from ..data.source import find_dataset, load_records
-    from ..errors import UsageError
-    from ..registry import did_you_mean
+    from ..data.source import find_dataset, label_writers, load_records
 
-    writers = {"coco": write_coco, "csv": write_csv, "cvat": write_cvat, "pts": write_folder}
-    if to not in writers:
-        raise UsageError(f"--to {to}: no such format{did_you_mean(to, list(writers))}")
+    write = label_writers.get(to, "--to: ")
     splits = find_dataset(source)[0].splits
     records = load_records(source, split or (splits[0] if splits else "all"), scheme)
-    writers[to](out, records)
+    for line in records.remarks:
+        sys.stderr.write(f"fiducia: {line}\n")
+    write(out, records)
     typer.echo(f"{out}: {len(records):,} faces")
 
 
@@ -179,3 +173,49 @@ def suspects(
         typer.echo(str(path))
     for rank, one in enumerate(found[: min(top, 10)], start=1):
         typer.echo(f"{rank:>3}  {one.record.id}  {one.score:.1f} times the usual: {' and '.join(one.points)}")
+
+
+@app.command()
+def relabel(
+    source: Source,
+    out: Annotated[Path, typer.Option(help="The file or directory to write: a data set of its own.")],
+    weights: Annotated[
+        list[str], typer.Option(help="Networks whose points are averaged, with flip test-time augmentation.")
+    ],
+    share: Annotated[
+        float, typer.Option(min=0.0, max=1.0, help="How far labels move: 0 = not, 1 = onto the points.")
+    ] = 0.5,
+    style: Annotated[str | None, typer.Option(help="First move all labels to the style of this part.")] = None,
+    gain: Annotated[float, typer.Option(min=0.0, max=3.0, help="Factor on the style's difference.")] = 1.0,
+    holdout: Annotated[
+        float, typer.Option(min=0.0, max=0.99, help="Share of faces whose labels stay: a recipe's val_fraction.")
+    ] = 0.0,
+    seed: Annotated[int, typer.Option(help="Which faces these are: a recipe's val_seed.")] = 0,
+    to: Annotated[str, typer.Option(help="The format to write.")] = "coco",
+    split: Annotated[str, typer.Option(help="Which faces.")] = "train",
+    scheme: Annotated[str | None, typer.Option(help="The landmark set of own points: a name or TOML file.")] = None,
+    box_source: Annotated[str, typer.Option(help="Boxes for the crops: landmarks or dataset.")] = "landmarks",
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
+    threads: ThreadsOption = None,
+    plugin: PluginOption = None,
+) -> None:
+    """Move labels towards the points of trained networks, and write them as a data set of its own."""
+    from .relabel import relabel_data
+
+    lines = relabel_data(
+        source,
+        out,
+        weights,
+        to=to,
+        split=split,
+        scheme=scheme,
+        share=share,
+        style=style,
+        gain=gain,
+        holdout=holdout,
+        seed=seed,
+        box_source=box_source,
+        device=device,
+    )
+    for line in lines:
+        typer.echo(line)

@@ -39,7 +39,8 @@ def detect(
     plugin: PluginOption = None,
 ) -> None:
     """Find the faces in photographs, and their landmarks; write JSON, annotated pictures, .pts, CSV or COCO."""
-    from ..predict.outputs import check_formats, detect_paths
+    from ..predict.detect import detect_paths
+    from ..predict.outputs import check_formats
     from ..predict.predictor import load
 
     formats = tuple(part.strip() for part in format_.split(","))

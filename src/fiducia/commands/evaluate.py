@@ -97,6 +97,8 @@ def evaluate(
     )
     if not done.lead:
         return
+    for line in done.remarks:
+        sys.stderr.write(f"fiducia: {line}\n")
     text = json.dumps(done.result, indent=2)
     if faces is not None:
         write_atomic(faces, done.faces_csv())

@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from ..errors import FiduciaError, UsageError
 from ..geometry import box_iou, box_to_crop
-from ..images.pixels import crop
+from ..images import crop
 from ..registry import Registry, did_you_mean
 from ..structures import Detection, Detector
 from .boxes import BoxesFile

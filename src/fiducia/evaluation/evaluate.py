@@ -9,7 +9,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..data.source import exclude, find_dataset, load_records
+from ..data.usable import usable
 from ..detectors.builtin import DEFAULT
 from ..errors import FiduciaError
 from ..metrics.errors import NORMALISERS
@@ -50,6 +51,7 @@ class Evaluation:
         scores: per-face errors.
         scheme: the landmark set that was scored.
         lead: False in the processes of a torchrun other than the first, which should stay silent.
+        remarks: lines for the user: what the reader assumed, and how many faces were skipped and why.
     """
 
     result: dict[str, Any]
@@ -60,6 +62,7 @@ class Evaluation:
     scheme: Scheme
     confidence: Array | None = None
     lead: bool = True
+    remarks: list[str] = field(default_factory=list)
 
     @property
     def kind(self) -> Literal["ic", "box"]:
@@ -120,14 +123,17 @@ def evaluate_faces(
     load_saved_plugins(settings.weights)
     spec, root = find_dataset(source)
     split = split or default_split(spec)
-    records = load_records(source, split, scheme)
-    require_parts(spec.name, root, split, records)
-    total, records = len(records), exclude(records, leave_out)
-    if total and not records:
-        raise FiduciaError(f"{source}: --exclude leaves none of {total:,} faces; take a pattern out of it")
-    if not records:
+    read = load_records(source, split, scheme)
+    require_parts(spec.name, root, split, read)
+    remaining = exclude(read, leave_out)
+    if read and not remaining:
+        raise FiduciaError(f"{source}: --exclude leaves none of {len(read):,} faces; take a pattern out of it")
+    if not remaining:
         raise FiduciaError(f"{source}: no face in split {split!r}; run: fiducia data check {source}")
     card = read_card(settings.weights)
+    records, skipped = usable(remaining, card.box_source)
+    if not records:
+        raise FiduciaError(f"{source}: no face can be cropped: {skipped[0]}")
     own = card_scheme(card)
     stamp = {
         "data": spec.name,
@@ -154,6 +160,8 @@ def evaluate_faces(
         check(plan.protocol, [record.id for record in records])
     found, lead = find_shared(settings, records, card.box_source)
     done = judge(records, found.xy, own, confidence=found.confidence, lead=lead, box=box, stamp=stamp)
+    done.result["skipped"] = len(remaining) - len(records)
+    done.remarks.extend([*read.remarks, *skipped])
     if robustness and lead:
         sweep = box_sweep(settings, records, card.box_source)
         done.result["robustness"] = without_nan(

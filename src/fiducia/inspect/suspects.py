@@ -25,7 +25,7 @@ from ..errors import FiduciaError, UsageError
 from ..evaluation.locate import find_points
 from ..files import write_atomic
 from ..geometry import affine_apply, box_to_crop, tight_box
-from ..images.pixels import crop, read_image, write_image
+from ..images import crop, read_image, write_image
 from ..predict.predictor import Predictor, load
 from ..recipes.files import dump_recipe
 from ..recipes.sections import Recipe

@@ -114,7 +114,7 @@ class SLPT(LandmarkModel):
 
     def default_loss(self) -> dict[str, dict[str, Any]]:
         """Return the error of all layers in units of the eyes' distance, stages weighted 0.2, 0.3 and 0.5."""
-        return {"points": {"kind": "stages"}}
+        return {"points": {"kind": "stages", "weights": [0.2, 0.3, 0.5]}}
 
     def encoder(self) -> nn.Module | None:
         """Return the light HRNet, which takes weights trained on ImageNet."""

@@ -14,7 +14,7 @@ from ..detectors.builtin import get_detector, suppress
 from ..device import pick_device
 from ..errors import FiduciaError, UsageError
 from ..geometry import affine_apply, affine_invert, box_to_crop, tight_box
-from ..images.pixels import crop
+from ..images import crop
 from ..runtimes.flip import FlipTest
 from ..runtimes.opening import open_runtime
 from ..runtimes.registry import get_runtime

@@ -34,7 +34,8 @@ class FlipTest:
         return cls(runtime, card.mirror_bias * card.scale)
 
     def __init__(self, runtime: Runtime, bias: float = 0.0) -> None:
-        if runtime.scheme.num_points > 1 and list(runtime.scheme.mirror) == list(range(runtime.scheme.num_points)):
+        still = list(runtime.scheme.mirror) == list(range(runtime.scheme.num_points))
+        if not runtime.scheme.mirrors or (runtime.scheme.num_points > 1 and still):
             raise UsageError(
                 f"--flip: the landmark set {runtime.scheme.name} of these weights does not say which points a mirror swaps"
             )

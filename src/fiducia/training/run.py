@@ -78,7 +78,8 @@ def _train(recipe: Recipe, out: Path, saved: dict[str, object] | None, init: str
     cfg = recipe.train
     fabric = launch(cfg)
     rank0 = fabric.global_rank == 0
-    training, validation, scheme = split_records(recipe.data)
+    faces = split_records(recipe.data)
+    training, validation, scheme = faces.training, faces.validation, faces.scheme
     torch.manual_seed(cfg.seed)
     model = build_network(recipe, scheme)
     if recipe.model.backbone_weights is not None:
@@ -115,6 +116,8 @@ def _train(recipe: Recipe, out: Path, saved: dict[str, object] | None, init: str
             {**versions(), "seed": cfg.seed, "init": init or "", "faces": len(training), "validation": len(validation)},
         )
     text = dump_recipe(recipe)
+    for line in faces.remarks:
+        log.console.print(line, soft_wrap=True, markup=False)
     if fresh:
         log.console.print(f"started from {init}; new: {', '.join(dict.fromkeys(k.partition('.')[0] for k in fresh))}")
     log.console.print(f"{len(training)} training faces, {len(validation)} validation faces; {fabric.device}")

@@ -64,6 +64,10 @@ def read_state(path: Path) -> dict[str, Tensor]:
         if isinstance(found, dict) and isinstance(found.get(key), dict):
             found = found[key]
     tensors = {str(k): v for k, v in found.items() if isinstance(v, Tensor)} if isinstance(found, dict) else {}
+    if not tensors and isinstance(found, dict):
+        # A file of several networks, such as PFLD's: the key of each goes before the names of its tensors.
+        parts = {part: inner for part, inner in found.items() if isinstance(inner, dict)}
+        tensors = {f"{p}.{k}": v for p, inner in parts.items() for k, v in inner.items() if isinstance(v, Tensor)}
     if not tensors:
         raise FiduciaError(f"{path}: no tensors in it; expected a state dict")
     for name, tensor in tensors.items():

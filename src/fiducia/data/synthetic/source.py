@@ -21,7 +21,7 @@ import numpy.typing as npt
 
 from ...errors import FiduciaError, UsageError
 from ...files import write_atomic
-from ...images.pixels import write_image
+from ...images import write_image
 from ...registry import did_you_mean
 from ...structures import Record
 from ..source import DatasetSpec, datasets
