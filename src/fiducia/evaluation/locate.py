@@ -18,11 +18,6 @@ from ..device import pick_device
 from ..errors import FiduciaError, UsageError
 from ..exporting.sealed import is_export
 from ..geometry import box_iou, tight_box
-<<<<<<< HEAD
-from ..models.build import build_model
-from ..models.shapes import without_memory
-=======
->>>>>>> wt-rely
 from ..plugins import load_plugins, loaded_plugins
 from ..predict.predictor import Predictor, load
 from ..runtimes.flip import FlipTest
@@ -101,14 +96,7 @@ class Settings:
             if self.decode is not None:
                 raise UsageError(f"--decode {self.decode}: {self.weights} has its decoder built in; give the weights")
             return card.decode
-<<<<<<< HEAD
-        with without_memory():
-            model = build_model(
-                card.model, card.num_points, card.size, options=card.options, scheme=card_scheme(card), preset=False
-            )
-=======
         model = described_network(card, self.weights)
->>>>>>> wt-rely
         try:
             return model.check_method(self.decode or card.decode) or None
         except UsageError as error:

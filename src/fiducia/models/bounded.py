@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
 import torch
 from torch.nn.modules import module as registration
+from torch.overrides import TorchFunctionMode
 
 from ..errors import FiduciaError
 
@@ -22,6 +23,25 @@ MOST_NUMBERS = 20_000_000_000
 
 class TooLargeError(FiduciaError):
     """A network of absurd size, stopped while it was being described."""
+
+
+class _SkipInit(TorchFunctionMode):
+    """Leaves tensors uninitialised: on the device "meta" there are no values, and drawing them would import torch's compiler."""
+
+    def __torch_function__(
+        self,
+        func: Callable[..., Any],
+        types: Any,
+        args: tuple[Any, ...] = (),
+        kwargs: Mapping[str, Any] | None = None,
+    ) -> Any:
+        """Return the tensor of an in-place initialisation as it is; everything else runs."""
+        options = dict(kwargs or {})
+        name = func.__name__
+        tensor = args[0] if args else options.get("tensor")
+        if name.endswith("_") and not name.endswith("__") and isinstance(tensor, torch.Tensor) and tensor.is_meta:
+            return tensor
+        return func(*args, **options)
 
 
 @contextmanager
@@ -56,7 +76,7 @@ def without_memory(most_parts: int = MOST_PARTS, most_numbers: int = MOST_NUMBER
         registration.register_module_module_registration_hook(count),
     ]
     try:
-        with torch.device("meta"):
+        with torch.device("meta"), _SkipInit():
             yield
     finally:
         for handle in handles:

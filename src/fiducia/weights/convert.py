@@ -12,7 +12,6 @@ from ..files import write_atomic
 from ..models.bounded import without_memory
 from ..models.build import build_model
 from ..models.registry import find_preset, merge_options
-from ..models.shapes import without_memory
 from ..schemes.sets import get_scheme, scheme_from_table
 from ..words import one_line
 from .backbone import convert_backbone, read_state

@@ -9,16 +9,9 @@ from typing import Any
 import torch
 
 from ..errors import UsageError
-<<<<<<< HEAD
-from ..models.build import build_model
-from ..models.shapes import without_memory
-from .card import WeightCard, card_scheme
-from .store import load_weights, read_weights, save_weights
-=======
 from ..words import one_line
 from .card import WeightCard
 from .store import described, read_card, read_weights, save_weights
->>>>>>> wt-rely
 
 __all__ = ["join_weights"]
 
@@ -75,13 +68,6 @@ def join_weights(sources: Sequence[str | Path], out: Path) -> WeightCard:
         "command": "; ".join(dict.fromkeys(c.command for c, _ in cards if c.command)),
     }
     joined = card.model_copy(update=update)
-<<<<<<< HEAD
-    with without_memory():  # what could not be read again is refused before it is written
-        build_model(
-            "ensemble", card.num_points, card.size, options=joined.options, scheme=card_scheme(card), preset=False
-        )
-=======
     described(joined, str(out))  # what could not be read again is refused before it is written
->>>>>>> wt-rely
     save_weights(out, state, joined)
     return read_card(out)

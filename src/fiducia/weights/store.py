@@ -15,13 +15,12 @@ from ..models.base import LandmarkModel
 from ..models.bounded import MOST_PARTS, without_memory
 from ..models.build import build_model
 from ..models.registry import is_registered, models
-from ..models.shapes import without_memory
 from ..registry import did_you_mean
 from ..words import one_line
 from .card import WeightCard, card_scheme, parse_card
 from .header import Header, digest, read_header
-from .tensors import read_tensors
 from .places import SHIPPED, find_weights, load_saved_plugins, shipped_names
+from .tensors import read_tensors
 
 __all__ = [
     "card_in",
@@ -78,30 +77,9 @@ def load_weights(
         FiduciaError: a damaged file, or tensors that do not fit the network that its card names.
     """
     state, card = read_weights(name)
-<<<<<<< HEAD
-    path = find_weights(name)
-    scheme = card_scheme(card)
-
-    def build() -> LandmarkModel:
-        return build_model(card.model, card.num_points, card.size, options=card.options, scheme=scheme, preset=False)
-
-    # Shapes first, on a device that takes no memory: an absurd card never reaches an allocator.
-    with without_memory():
-        shapes = {k: v.shape for k, v in build().state_dict().items()}
-    wrong = next((k for k, v in shapes.items() if k not in state or state[k].shape != v), None)
-    wrong = wrong or next((k for k in state if k not in shapes), None)
-    if wrong is not None:
-        found = tuple(state[wrong].shape) if wrong in state else "absent"
-        expected = tuple(shapes[wrong]) if wrong in shapes else "none of that name"
-        raise FiduciaError(
-            f"{path}: does not fit the network {card.model} that its card names: tensor {wrong} is {found}, expected {expected}"
-        )
-    model = build()
-=======
     model = build_model(
         card.model, card.num_points, card.size, options=card.options, scheme=card_scheme(card), preset=False
     )
->>>>>>> wt-rely
     model.load_state_dict({k: v.float() if v.is_floating_point() else v for k, v in state.items()})
     return model.to(device).eval(), card
 
@@ -219,7 +197,9 @@ def _check_fit(header: Header, card: WeightCard, network: dict[str, Tensor]) -> 
         found = (there.shape, there.floating) if there is not None else None
         expected = (tuple(want.shape), want.is_floating_point()) if want is not None else None
         if found != expected:
-            words = ["absent" if one is None else f"{one[0]} {'real' if one[1] else 'whole'}" for one in (found, expected)]
+            words = [
+                "absent" if one is None else f"{one[0]} {'real' if one[1] else 'whole'}" for one in (found, expected)
+            ]
             raise FiduciaError(
                 f"{header.path}: does not fit the network {card.model} that its card names: tensor {one_line(name, 80)} is "
                 f"{words[0]}, expected {words[1]}"

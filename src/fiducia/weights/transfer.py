@@ -11,17 +11,12 @@ import torch
 
 from ..errors import FiduciaError, UsageError
 from ..models.base import LandmarkModel
+from ..models.bounded import without_memory
 from ..models.ensemble import member_state
-<<<<<<< HEAD
-from ..models.shapes import without_memory
 from ..schemes.sets import Scheme
-from .card import WeightCard, card_scheme
-from .store import read_weights, save_weights
-=======
 from ..words import one_line
-from .card import WeightCard
+from .card import WeightCard, card_scheme
 from .store import read_card, read_weights, save_weights
->>>>>>> wt-rely
 
 __all__ = ["average_weights", "init_from", "pack_weights"]
 
@@ -62,9 +57,10 @@ def init_from(
         heads = {k for k in own if k not in other or other[k].shape != own[k].shape}
     strange = [k for k in new if k not in heads and not k.startswith(model.fresh or ("\0",))]
     if strange:
+        options = one_line(json.dumps(card.options), 200)
         raise UsageError(
-            f"{name}: holds a {card.model} at {card.size} pixels with options {one_line(json.dumps(card.options), 200)}, which this recipe's "
-            f"network does not match ({strange[0]} and {len(strange) - 1} more); take the same width, channels and maps"
+            f"{name}: holds a {card.model} at {card.size} pixels with options {options}, which this recipe's network does not "
+            f"match ({strange[0]} and {len(strange) - 1} more); take the same width, channels and maps"
         )
     model.load_state_dict(fits, strict=False)
     return new
