@@ -1,4 +1,4 @@
-"""Hostile and damaged inputs, drawn by code: ``python benchmarks/fuzz.py SEED N [KIND ...]``.
+"""Hostile and damaged inputs, drawn by code: ``python benchmarks/fuzz.py SEED N [KIND ...] [--seconds S]``.
 
 Every module ``fuzz_NAME.py`` beside this one holds a :class:`Kind`: how an input is drawn, how it is read, and what is
 wrong with what was read. Each input is tried in a child process that has 2.5 GB of memory and 10 seconds. The report counts
@@ -27,6 +27,7 @@ from typing import Any
 
 MEMORY = 2_500_000_000
 SECONDS = 10.0
+SLICE = 500
 WRONG = ("traceback", "crash", "hang", "memory", "read as whole")
 
 
@@ -151,6 +152,7 @@ def main() -> None:
     parser.add_argument("number", type=int)
     parser.add_argument("kinds", nargs="*", metavar="KIND", help=f"any of {', '.join(kinds())} [default: all]")
     parser.add_argument("--first", type=int, default=0, help="number of the first input")
+    parser.add_argument("--seconds", type=float, default=float("inf"), help="stop a kind after so long, done or not")
     parser.add_argument("--child", nargs=3, help=argparse.SUPPRESS)
     chosen = parser.parse_args()
     if chosen.child:
@@ -158,8 +160,12 @@ def main() -> None:
         return
     wrong = 0
     for name in chosen.kinds or kinds():
-        start = time.monotonic()
-        answers = run(name, chosen.seed, chosen.first, chosen.first + chosen.number)
+        start, at, end = time.monotonic(), chosen.first, chosen.first + chosen.number
+        answers: list[dict[str, Any]] = []
+        while at < end and time.monotonic() - start < chosen.seconds:
+            step = end - at if chosen.seconds == float("inf") else min(end - at, SLICE)
+            answers += run(name, chosen.seed, at, at + step)
+            at += step
         wrong += report(name, chosen.seed, answers, time.monotonic() - start)
     sys.exit(1 if wrong else 0)
 

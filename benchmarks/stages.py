@@ -25,7 +25,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from fiducia.detectors.builtin import get_detector
+from fiducia.detectors.registry import get_detector
 from fiducia.draw.pictures import draw_faces
 from fiducia.exporting.graphs import export
 from fiducia.geometry import box_to_crop

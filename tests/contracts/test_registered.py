@@ -10,7 +10,7 @@ import pytest
 
 from fiducia.augment.registry import augmentations
 from fiducia.data.source import datasets, describe_datasets
-from fiducia.detectors.builtin import describe_detectors, detectors
+from fiducia.detectors.registry import describe_detectors, detectors
 from fiducia.errors import UsageError
 from fiducia.heatmaps.decode import decoders
 from fiducia.losses.registry import losses

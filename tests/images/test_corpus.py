@@ -72,6 +72,7 @@ REFUSED: dict[str, Callable[[], bytes]] = {
     "a PNM comment without end": lambda: b"P2\n" + b"#" * 1_000_000,
     "a PNM value above the largest": lambda: b"P5\n2 2\n100\n\x64\x65\x00\x00",
     "a PNM of letters": lambda: b"P2\n2 1\n255\n1 x\n",
+    "a PNM of numbers, then letters": lambda: b"P2\n2 1\n255\n1 2 IEND",
     "a PNM bit that is 2": lambda: b"P1\n2 1\n02\n",
     "a PNM with nothing behind its largest value": lambda: b"P6\n1 1\n255*abc",
     "a BMP of runs that end": lambda: bmp_runs(b"\0\1"),

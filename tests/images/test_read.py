@@ -252,7 +252,7 @@ def test_a_missing_extra_is_named_in_one_line(monkeypatch: pytest.MonkeyPatch) -
 # --- nothing of the process is touched -----------------------------------------------------------------------------
 
 
-def test_pictures_survive_writing(tmp_path: Path) -> None:
+def test_pictures_survive_writing(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     for suffix in (".png", ".bmp", ".tiff"):
         write_image(tmp_path / f"x{suffix}", PHOTO)
         np.testing.assert_array_equal(read_image(tmp_path / f"x{suffix}"), PHOTO)
@@ -261,6 +261,10 @@ def test_pictures_survive_writing(tmp_path: Path) -> None:
     for name, image in [("x.xyz", PHOTO), ("x", PHOTO), ("x.png", PHOTO[..., 0]), ("x.png", PHOTO.astype(np.float32))]:
         with pytest.raises(UsageError, match="expected"):
             write_image(tmp_path / name, image)
+    for name, width in (("x.jpg", 65_501), ("x.webp", 16_384), ("x.png", 1_000_001), ("x.tiff", 1_000_001)):
+        with pytest.raises(FiduciaError, match=f"{width} x 1 pixels cannot be stored as"):
+            write_image(tmp_path / name, np.zeros((1, width, 3), np.uint8))
+    assert capfd.readouterr() == ("", "")
 
 
 def test_threads_decode_as_one_thread_does() -> None:

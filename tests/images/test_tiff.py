@@ -323,5 +323,5 @@ def test_strips_of_more_bytes_than_they_need_are_refused_unless_they_were_filled
         image = read_image(tiff(tags, [pack(first), pack(filled)]))
         np.testing.assert_array_equal(image[..., 0], values)
     for pieces in ([first + b"x", last], [first, last + b"x"], [first, last + bytes(3 * 41)], [first[:-1], last]):
-        with pytest.raises(FiduciaError, match="damaged|cut short"):
+        with pytest.raises(FiduciaError, match=r"damaged|cut short"):
             read_image(tiff(tags, [pack(piece) for piece in pieces]))

@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from ..data.source import exclude, find_dataset, load_records
 from ..data.usable import usable
-from ..detectors.builtin import DEFAULT
+from ..detectors.registry import DEFAULT
 from ..errors import FiduciaError
 from ..metrics.errors import NORMALISERS
 from ..metrics.figures import FaceScores, figures, point_nme, region_errors, reliability, score, without_nan
@@ -88,7 +88,28 @@ class Evaluation:
 
 
 def evaluate(weights: str | Path, source: str, split: str | None = None, **options: Any) -> dict[str, Any]:
-    """Return the figures of :func:`evaluate_faces` alone, ready for JSON: percent, null where there is none."""
+    """Evaluate weights on a split of a data set, and return the figures with their protocol, ready for JSON.
+
+    Args:
+        weights: a shipped name, a safetensors file or a run's directory.
+        source: ``NAME:ROOT``.
+        split: None = the test split.
+        **options: of ``fiducia evaluate``, such as ``detector``, ``flip``, ``decode``, ``scheme``, ``box``.
+
+    Returns:
+        Figures in percent, None where the landmark set cannot have one; ``protocol`` says how they were measured.
+
+    Raises:
+        UsageError: unknown names, or landmark sets that cannot be converted into each other.
+        FiduciaError: an image that cannot be read, a part of the split that is absent, or no face.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     result = evaluate("fifa_tiny", f"synthetic:8@{folder}", "test", device="cpu")
+        >>> result["faces"], result["nme_ic"] < 20, result["protocol"]["crop_source"]
+        (2, True, 'landmarks')
+    """
     return evaluate_faces(Settings(weights=str(weights), **_settings(options)), source, split, **options).result
 
 

@@ -63,8 +63,8 @@ def register(
     """Return a decorator that registers a network class, or a function that builds one.
 
     Args:
-        name: for recipes and cards. A name that ends in ":" registers a family: what a recipe writes behind the colon becomes
-            the builder's first option (:func:`find_preset`).
+        name: for recipes and model cards. A name that ends in ":" registers a family: what a recipe writes after the colon
+            becomes the builder's first option (:func:`find_preset`).
         size: side of its usual input in pixels.
         about: one line; the first line of the target's docstring where empty.
         renamed: option names of earlier versions.

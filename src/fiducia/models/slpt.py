@@ -102,6 +102,8 @@ class SLPT(LandmarkModel):
         self.head = nn.Linear(width, 2)
         for layer in (self.token, self.head):
             nn.init.xavier_uniform_(layer.weight)
+        # The middle of a patch, so that a new network starts near the mean face. (Published: torch's default, near a corner.)
+        nn.init.constant_(self.head.bias, 0.5)
         self.register_buffer("mean_face", mean_face(num_points, scheme, patches.mean_face))
 
     def forward(self, images: Tensor) -> ModelOutput:

@@ -32,6 +32,11 @@ class Scheme:
 
     Raises:
         SchemeError: an index out of range or used twice, or a mirror that is not its own inverse.
+
+    Example:
+        >>> pair = Scheme("pair", names=("right", "left"), regions={"all": (0, 1)}, mirror=(1, 0), edges=((0, 1),))
+        >>> pair.num_points, pair.region("all")
+        (2, (0, 1))
     """
 
     name: str

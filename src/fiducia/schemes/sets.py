@@ -45,6 +45,11 @@ def get_scheme(name: str | Path) -> Scheme:
 
     Raises:
         SchemeError: there is neither such a name nor such a file, or the file is not a scheme.
+
+    Example:
+        >>> scheme = get_scheme("ibug68")
+        >>> scheme.num_points, scheme.names[30], scheme.inter_ocular
+        (68, 'nose_tip', (36, 45))
     """
     if str(name) in TABLES:
         return _builtin(str(name))

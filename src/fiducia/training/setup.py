@@ -15,6 +15,7 @@ from ..losses.objective import Objective
 from ..losses.registry import losses
 from ..losses.targets import HeatmapTargets
 from ..models.base import LandmarkModel
+from ..models.bounded import without_memory
 from ..models.build import build_model
 from ..models.registry import find_preset
 from ..recipes.sections import LossConfig, Recipe
@@ -118,7 +119,7 @@ def completed(recipe: Recipe) -> Recipe:
         raise UsageError(f"data.scheme: {error}") from error
     schedules.get(recipe.optim.schedule, "optim.schedule: ")
     extras(recipe.augment.extra)
-    with torch.device("meta"):
+    with without_memory():
         model = build_network(recipe, scheme)
         objective = build_objective(recipe, scheme, model)
     build_optimizer(model, objective.parameters(), recipe.optim)

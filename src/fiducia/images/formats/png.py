@@ -115,12 +115,19 @@ def _chunk(chunks: _Chunks, kind: bytes, body: memoryview) -> None:
         if chunks.size != (0, 0):
             raise HeaderError(DAMAGED.format("a PNG of two headers"))
         chunks.size = struct.unpack_from(">II", body)
-    elif kind == b"acTL" and len(body) >= 4:
-        (chunks.frames,) = struct.unpack_from(">I", body)
+    elif kind == b"acTL" and not chunks.data:
+        if len(body) != 8 or not 0 < int.from_bytes(body[:4]) < 1 << 31:
+            raise HeaderError(DAMAGED.format("an animated PNG without frames"))
+        chunks.frames = int.from_bytes(body[:4])
     elif kind == b"fcTL" and not chunks.data:
         # The picture is the first frame too, so it must be of one size with it.
-        if len(body) != 26 or struct.unpack_from(">IIII", body, 4) != (*chunks.size, 0, 0):
-            raise HeaderError(DAMAGED.format("an animated PNG whose first frame has another size"))
+        if (
+            len(body) != 26
+            or struct.unpack_from(">IIII", body, 4) != (*chunks.size, 0, 0)
+            or body[24] > 2
+            or body[25] > 1
+        ):
+            raise HeaderError(DAMAGED.format("an animated PNG whose first frame is not like its picture"))
     elif kind == b"iCCP":
         packed = bytes(body).partition(b"\0")[2][1:]
         try:

@@ -88,7 +88,9 @@ def _text(text: bytes, count: int, bits: bool) -> Pixels:
             raise DecodeError(DAMAGED.format("a PNM with text that is no bit"))
         values = digits - 48
     else:
-        words = text.split(maxsplit=count)[:count]
+        words = text.split(maxsplit=count)
+        if len(words) > count and re.search(rb"[^\d\s]", words.pop()):
+            raise DecodeError(DAMAGED.format("a PNM with other text behind its numbers"))
         if any(len(word) > 5 or not word.isdigit() for word in words):
             raise DecodeError(DAMAGED.format("a PNM with text that is no number"))
         values = np.array(words, dtype="S5").astype(np.int64) if words else np.zeros(0, np.int64)
