@@ -24,13 +24,13 @@ from typing import Any
 
 import cv2
 import numpy as np
-from fiducia.images.pixels import crop, read_image
 
 from fiducia.data.formats.pts import read_pts
 from fiducia.data.source import exclude, load_records
 from fiducia.detectors.registry import get_detector
 from fiducia.errors import FiduciaError
 from fiducia.geometry import affine_apply, affine_invert, box_iou, box_to_crop, five_point_roll, tight_box
+from fiducia.images import crop, read_image
 from fiducia.schemes.sets import convert
 
 MATCH = 0.4

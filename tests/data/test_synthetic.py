@@ -15,8 +15,8 @@ from fiducia.data.synthetic import paint as synthetic_paint
 from fiducia.data.synthetic import source as synthetic
 from fiducia.data.synthetic.brush import Brush, Placing
 from fiducia.data.synthetic.look import sample_look
-from fiducia.data.synthetic.person import FaceShape, sample_shape
-from fiducia.data.synthetic.shape import SELECTIONS, build_head, spline
+from fiducia.data.synthetic.person import sample_shape
+from fiducia.data.synthetic.shape import SELECTIONS, FaceShape, build_head, spline
 from fiducia.data.synthetic.source import synthetic_face
 from fiducia.errors import FiduciaError, UsageError
 from fiducia.images import read_image

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from fiducia.images.pixels import read_image
 
 from fiducia.geometry import box_iou
+from fiducia.images import read_image
 from fiducia.structures import Detection
 
 # The tight box of Eileen Collins's face from brow to chin, by eye, to a few pixels.

@@ -14,10 +14,10 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from ..files import write_atomic
 from ..schemes.sets import get_scheme, scheme_names
+from .bounded import without_memory
 from .build import build_model
 from .parts.spectral import FFParser
 from .registry import is_family, models
-from .shapes import without_memory
 
 __all__ = ["count_gmac", "count_parameters", "describe_models", "write_sizes"]
 

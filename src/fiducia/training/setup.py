@@ -15,9 +15,9 @@ from ..losses.objective import Objective
 from ..losses.registry import losses
 from ..losses.targets import HeatmapTargets
 from ..models.base import LandmarkModel
+from ..models.bounded import without_memory
 from ..models.build import build_model
 from ..models.registry import find_preset
-from ..models.shapes import without_memory
 from ..recipes.sections import LossConfig, Recipe
 from ..registry import did_you_mean
 from ..schemes.sets import Scheme, SchemeError, get_scheme

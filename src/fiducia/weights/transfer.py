@@ -11,11 +11,12 @@ import torch
 
 from ..errors import FiduciaError, UsageError
 from ..models.base import LandmarkModel
+from ..models.bounded import without_memory
 from ..models.ensemble import member_state
-from ..models.shapes import without_memory
 from ..schemes.sets import Scheme
+from ..words import one_line
 from .card import WeightCard, card_scheme
-from .store import read_weights, save_weights
+from .store import read_card, read_weights, save_weights
 
 __all__ = ["average_weights", "init_from", "pack_weights"]
 
@@ -56,9 +57,10 @@ def init_from(
         heads = {k for k in own if k not in other or other[k].shape != own[k].shape}
     strange = [k for k in new if k not in heads and not k.startswith(model.fresh or ("\0",))]
     if strange:
+        options = one_line(json.dumps(card.options), 200)
         raise UsageError(
-            f"{name}: holds a {card.model} at {card.size} pixels with options {json.dumps(card.options)}, which this recipe's "
-            f"network does not match ({strange[0]} and {len(strange) - 1} more); take the same width, channels and maps"
+            f"{name}: holds a {card.model} at {card.size} pixels with options {options}, which this recipe's network does not "
+            f"match ({strange[0]} and {len(strange) - 1} more); take the same width, channels and maps"
         )
     model.load_state_dict(fits, strict=False)
     return new
@@ -94,7 +96,7 @@ def pack_weights(
     if numbers:
         update["numbers"] = numbers
     save_weights(out, state, card.model_copy(update=update), half=True)
-    return read_weights(out)[1]
+    return read_card(out)
 
 
 def average_weights(sources: Sequence[str | Path], out: Path) -> WeightCard:
@@ -119,7 +121,7 @@ def average_weights(sources: Sequence[str | Path], out: Path) -> WeightCard:
         for key in _ALIKE:
             if theirs[key] != first[key]:
                 raise UsageError(
-                    f"{source}: {key} is {theirs[key]!r}, that of {sources[0]} {first[key]!r}; "
+                    f"{source}: {key} is {one_line(theirs[key], 120)!r}, that of {sources[0]} {one_line(first[key], 120)!r}; "
                     "only weights of one network can be averaged"
                 )
         if {k: v.shape for k, v in tensors.items()} != {k: v.shape for k, v in state.items()}:
@@ -131,7 +133,7 @@ def average_weights(sources: Sequence[str | Path], out: Path) -> WeightCard:
     training = {**card.training, "averaged_with": [other.training for _, other in others]}
     card = card.model_copy(update={"training": training, "numbers": [], "which": "average"})
     save_weights(out, state, card)
-    return read_weights(out)[1]
+    return read_card(out)
 
 
 _ALIKE = (
