@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from fiducia.detectors.boxes import BoxesFile
+from fiducia.detectors.boxes import BoxesFile, check_detections
 from fiducia.detectors.registry import get_detector
 from fiducia.errors import FiduciaError, UsageError
+from fiducia.structures import Detection
 
 
 def boxes_file(tmp_path: Path, content: object) -> Path:
@@ -57,3 +59,29 @@ def test_bad_boxes_name_the_file_and_the_photograph(tmp_path: Path, text: str) -
     with pytest.raises(FiduciaError, match=r"boxes.json: x.jpg: box"):
         boxes.lookup("x.jpg")
     assert len(boxes.lookup("y.jpg")) == 1  # a bad box of one photograph is no other's
+
+
+# --- what a detector gave ------------------------------------------------------------------------------------------------
+
+
+def test_good_detections_come_back_with_their_points() -> None:
+    box = np.array([1.0, 2.0, 3.0, 4.0])
+    found = [Detection(box=box, score=0.5, points=np.zeros((5, 2)), own_box=box), Detection(box=box)]
+    assert check_detections(found, "x.jpg") == found
+    assert check_detections([], "x.jpg") == []
+
+
+@pytest.mark.parametrize(
+    ("wrong", "says"),
+    [
+        ({"box": np.array([3.0, 2.0, 1.0, 4.0])}, "inverted or empty"),
+        ({"points": np.zeros((4, 2))}, "five finite points"),
+        ({"points": np.full((5, 2), np.nan)}, "five finite points"),
+        ({"own_box": np.array([0.0, 0.0, 1.0])}, "face 0: own_box: box 0 must be four numbers"),
+        ({"score": float("nan")}, "expected a finite number"),
+    ],
+)
+def test_wrong_detections_are_one_line(wrong: dict[str, object], says: str) -> None:
+    good = {"box": np.array([1.0, 2.0, 3.0, 4.0])}
+    with pytest.raises(FiduciaError, match=rf"x.jpg: .*{says}"):
+        check_detections([Detection(**{**good, **wrong})], "x.jpg")  # type: ignore[arg-type]

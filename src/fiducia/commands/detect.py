@@ -19,7 +19,7 @@ def detect(
         str, typer.Option(help="A shipped name, a safetensors file or a run's directory.")
     ] = "fifa_tiny",
     detector: Annotated[
-        str, typer.Option(help="auto, dlib, haar, haar_alt2, whole, yunet:FILE, or a JSON file of boxes.")
+        str, typer.Option(help="auto, yunet, yunet_s, yunet:FILE, dlib, whole, or a JSON file of boxes.")
     ] = "auto",
     runtime: Annotated[str, typer.Option(help="What computes the network.")] = "torch",
     out: Annotated[Path, typer.Option(help="Where results go.")] = Path("out"),
