@@ -34,7 +34,7 @@ from fiducia.detectors.views import Pyramid
 from fiducia.detectors.yunet import YuNet, YuNetDetector
 from fiducia.detectors.yunet_file import YuNetFile, shipped_file
 from fiducia.geometry import box_iou, rotation, tight_box
-from fiducia.images.pixels import read_image
+from fiducia.images import read_image
 from fiducia.structures import Record
 
 TWINS = ["237815567_*", "2417212918_*", "3729198156_*", "4285163979_*", "4538917191_*"]

@@ -33,7 +33,7 @@ from fiducia.data.source import exclude, load_records
 from fiducia.detectors.registry import get_detector
 from fiducia.errors import FiduciaError
 from fiducia.geometry import affine_apply, affine_invert, box_iou, box_to_crop, five_point_roll, tight_box
-from fiducia.images.pixels import crop, read_image
+from fiducia.images import crop, read_image
 from fiducia.schemes.sets import convert
 
 MATCH = 0.4

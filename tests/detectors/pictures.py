@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 
 from fiducia.geometry import box_iou
-from fiducia.images.pixels import read_image
+from fiducia.images import read_image
 from fiducia.structures import Detection
 
 # The tight box of Eileen Collins's face from brow to chin, by eye, to a few pixels.

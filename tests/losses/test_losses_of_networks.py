@@ -61,12 +61,13 @@ def test_stages_measures_in_eye_distances_and_weighs_the_stages() -> None:
     torch.testing.assert_close(face_lengths(targets), eyes)
     step = torch.tensor([3.0, 4.0])
     points = [targets.xy + step * i for i in (1, 3, 0, 0, 0, 2)]
-    value = StageLoss(context())(ModelOutput(points=points), targets)
+    slpt = StageLoss(replace(context(), stages=6), weights=[0.2, 0.3, 0.5])
+    value = slpt(ModelOutput(points=points), targets)
     # Two answers in each of three stages; a step of 1 is 5 pixels.
     expected = 5 * (0.2 * 2 + 0.5 * 1) * (1 / eyes).mean()
     assert float(value) == pytest.approx(float(expected), rel=1e-4)
-    with pytest.raises(ValueError, match="weights names 3 stages; the network gives 4 answers"):
-        StageLoss(context())(ModelOutput(points=points[:4]), targets)
+    alike = StageLoss(context())(ModelOutput(points=points), targets)
+    assert float(alike) == pytest.approx(float(5 * (1 / eyes).mean()), rel=1e-4)
 
 
 def test_a_face_without_eyes_is_measured_by_its_box() -> None:
@@ -86,7 +87,7 @@ def test_missing_points_have_no_part_in_any_loss() -> None:
     batch = unlabel(whole, 20)
     truth = torch.nan_to_num(batch.xy[:, 0])
     guess = (truth + torch.randn(2, 68, 2)).requires_grad_()
-    for loss in (StageLoss(context(), weights=[1.0]), PfldLoss(context())):
+    for loss in (StageLoss(context()), PfldLoss(context())):
         (gradient,) = torch.autograd.grad(loss(ModelOutput(points=[guess]), Targets(batch, IBUG, 128)), guess)
         assert torch.isfinite(gradient).all()
         assert float(gradient[0, 20].abs().sum()) == 0.0
@@ -94,7 +95,7 @@ def test_missing_points_have_no_part_in_any_loss() -> None:
     maps = {name: torch.randn(2, 68, 4, 4) for name in ("score", "x", "y")}
     maps |= {name: torch.randn(2, 136, 4, 4) for name in ("nb_x", "nb_y")}
     maps = {name: tensor.requires_grad_() for name, tensor in maps.items()}
-    near = torch.stack([torch.arange(68).roll(1), torch.arange(68).roll(2)], dim=1).expand(2, -1, -1)
+    near = torch.stack([torch.arange(68).roll(1), torch.arange(68).roll(2)]).expand(2, -1, -1)
     output = ModelOutput(maps={**{n: [m] for n, m in maps.items()}, "neighbours": [near]})
     value = pip(output, Targets(batch, IBUG, 128))
     gradients = dict(zip(maps, torch.autograd.grad(value, list(maps.values())), strict=True))
@@ -183,7 +184,10 @@ def test_an_attribute_that_no_face_has_makes_no_infinity() -> None:
 
 
 def test_an_option_out_of_range_is_one_line() -> None:
-    with pytest.raises(UsageError, match=r"loss\.a: weights has one number of 0 or more a stage; found \[\]"):
-        losses["stages"].build(context(), {"weights": []}, "loss.a")
+    with pytest.raises(UsageError, match=r"loss\.a: weights are 0 or more; found \[-1, 2\]"):
+        losses["stages"].build(context(), {"weights": [-1, 2]}, "loss.a")
+    four = replace(context(), stages=4)
+    with pytest.raises(UsageError, match=r"loss\.a: weights names 3 stages; the network gives 4 answers"):
+        losses["stages"].build(four, {"weights": [0.2, 0.3, 0.5]}, "loss.a")
     with pytest.raises(UsageError, match=r"loss\.a: least is 0 or more; found -1"):
         losses["pfld"].build(context(), {"least": -1}, "loss.a")

@@ -34,7 +34,7 @@ def drawn(model: PIPNet, xy: Tensor, grid: int) -> ModelOutput:
 
     maps = {"score": score, "x": everywhere(own[..., 0]), "y": everywhere(own[..., 1])}
     maps |= {"nb_x": everywhere(near[..., 0]), "nb_y": everywhere(near[..., 1])}
-    maps["neighbours"] = model.neighbours.expand(len(xy), -1, -1)
+    maps["neighbours"] = model.neighbours.T.expand(len(xy), -1, -1)
     return ModelOutput(maps={name: [tensor] for name, tensor in maps.items()})
 
 

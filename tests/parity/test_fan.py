@@ -17,6 +17,7 @@ from fiducia.weights.converters import converters
 
 SYSTEM = "fan"
 STEM = {"conv2": "first", "conv3": "second", "conv4": "third"}
+DECODERS = {"argmax_quarter": "quarter", "centroid_radius0.1": "centroid"}
 STACK = {"m": "hourglass", "top_m_": "top", "bn_end": "norm"}
 
 
@@ -64,7 +65,7 @@ def test_its_outputs_are_the_published_ones(number: int) -> None:
     modules |= {f"hg_feature_{i}": s.from_features for i, s in enumerate(model.trunk.stacks) if not s.last}
     with torch.no_grad(), watch(modules) as seen:
         output = model(crop(case, recorded))
-        prediction = model.decode(output)
+        read = {name: model.decode(output, ours).points.numpy() for name, ours in DECODERS.items()}
     for name, facts in probes.items():
         check(seen[name], facts, name)
     heatmaps = {f"heatmaps_stack{i}": maps for i, maps in enumerate(output.heatmaps)}
@@ -72,10 +73,11 @@ def test_its_outputs_are_the_published_ones(number: int) -> None:
     for name, facts in case["outputs"].items():
         check(found[name], facts, name)
     # Published points count from the crop's outer edge in cells; an integer is a pixel's centre here.
-    published = np.reshape(case["points"]["argmax_quarter"]["all"], case["points"]["argmax_quarter"]["shape"])
     stride = model.size / output.heatmaps[-1].shape[-1]
-    same = np.isclose(prediction.points.numpy(), stride * published - 0.5, atol=1e-3).all(-1)
-    assert same.mean() >= 0.99
+    for name, facts in case["points"].items():
+        published = np.reshape(facts["all"], facts["shape"])
+        same = np.isclose(read[name], stride * published - 0.5, atol=2e-3).all(-1)
+        assert same.mean() >= 0.99, name
 
 
 def test_another_networks_file_is_refused_in_one_line() -> None:

@@ -61,7 +61,7 @@ def test_pip_loss(recorded: dict[str, Any]) -> None:
         name: draw(recorded, 29 + i, 1, k, 8, 8, low=-1, high=1).requires_grad_()
         for i, (name, k) in enumerate(shapes.items())
     }
-    output = ModelOutput(maps={**{n: [m] for n, m in maps.items()}, "neighbours": [near[None]]})
+    output = ModelOutput(maps={**{n: [m] for n, m in maps.items()}, "neighbours": [near.T[None]]})
     batch = Batch(
         images=torch.zeros(1, 1, 3, size, size, dtype=torch.uint8),
         xy=xy[None, None],

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 import torch
-from golden import cases, check, load
+from golden import cases, check, load, state_dict
 from rebuild import count_parameters, crop, empty, gmac, rebuild, shapes, variant, variants, watch
 
 from fiducia.errors import FiduciaError
 from fiducia.models.pfld import PFLD
+from fiducia.weights.convert import convert_checkpoint
 from fiducia.weights.converters import converters
+from fiducia.weights.store import load_weights
 
 SYSTEM = KIND = "pfld"
 PROBES = {
@@ -58,6 +62,25 @@ def test_its_outputs_are_the_published_ones(number: int) -> None:
     assert output.features is not None
     check(output.features, case["outputs"]["features"], "features")
     check(output.maps["angles"][-1], case["outputs"]["angles"], "angles")
+    check((prediction.points / model.size).flatten(1), case["outputs"]["landmarks"], "landmarks")
+
+
+def test_the_published_file_of_two_networks_converts_to_weights_that_load(tmp_path: Path) -> None:
+    recorded = load(SYSTEM)
+    case = recorded["golden"][0]
+    tensors = state_dict(recorded, case["variant"])
+    parts: dict[str, dict[str, torch.Tensor]] = {"plfd_backbone": {}, "auxiliarynet": {}}
+    for name, tensor in tensors.items():
+        part, _, rest = name.partition(".")
+        parts[part.replace("pfld_", "plfd_")][rest] = tensor
+    torch.save({"epoch": 1, **parts}, tmp_path / "checkpoint.pth.tar")
+    card, count = convert_checkpoint(KIND, tmp_path / "checkpoint.pth.tar", tmp_path / "out.safetensors")
+    assert card is not None
+    assert card.scheme == "wflw98"
+    assert count == len(tensors) - 5  # bn8
+    model, _ = load_weights(tmp_path / "out.safetensors")
+    with torch.no_grad():
+        prediction = model.eval().decode(model(crop(case, recorded).flip(1)))
     check((prediction.points / model.size).flatten(1), case["outputs"]["landmarks"], "landmarks")
 
 

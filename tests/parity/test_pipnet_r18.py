@@ -11,7 +11,7 @@ from torch import Tensor
 
 from fiducia.errors import FiduciaError
 from fiducia.models.build import build_model
-from fiducia.models.pipnet_r18 import PIPNet
+from fiducia.models.pipnet_r18 import PIPNet, PipOptions
 from fiducia.weights.converters import converters
 
 SYSTEM, KIND = "pipnet_r18", "pipnet"
@@ -80,9 +80,8 @@ def test_neighbours_are_the_published_ones() -> None:
     assert tables
     for key in tables:
         points = int(key.rpartition("_")[2])
-        near = [tuple(xy) for xy in face(points).tolist()]
-        model = PIPNet(points, 64)
-        model.load_state_dict(model.state_dict() | {"mean_face": torch.tensor(near)})
+        mean = tuple((x, y) for x, y in face(points).tolist())
+        model = PIPNet(points, 64, heads=PipOptions(mean_face=mean))
         assert model.neighbours.tolist() == recorded[key]
         assert (model.shares > 0).sum(1).max() == recorded[f"reverse_max_len_{points}"]
 

@@ -174,7 +174,7 @@ def test_a_bad_box_of_one_photograph_leaves_the_others(detect: Callable[..., Ran
         ([], {"formats": "jsno"}, "did you mean 'json'"),
         ([], {"formats": ","}, "--format is empty"),
         ([], {"weights": "no_such_weights"}, "no_such_weights"),
-        (["--runtime", "tensorflow"], {}, "--runtime tensorflow: no such runtime"),
+        (["--runtime", "openvimo"], {}, "no runtime is called 'openvimo'; did you mean 'openvino'"),
         (["--min-face", "-3"], {}, "min_face"),
         (["--no-such-option"], {}, "No such option"),
     ],

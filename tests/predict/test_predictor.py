@@ -15,7 +15,7 @@ from PIL import Image
 
 import fiducia
 from fiducia.errors import FiduciaError, UsageError
-from fiducia.images.pixels import write_image
+from fiducia.images import write_image
 from fiducia.predict.predictor import Predictor, load
 from fiducia.structures import Detection
 

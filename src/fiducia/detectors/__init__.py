@@ -1,4 +1,11 @@
-"""Where the faces are: detectors by name, and boxes that a user gives."""
+"""Where the faces are: detectors by name, and boxes that a user gives.
+
+Example:
+    >>> import numpy as np
+    >>> from fiducia.detectors import get_detector
+    >>> [found.box.tolist() for found in get_detector("whole")(np.zeros((120, 160, 3), np.uint8))]
+    [[-0.5, -0.5, 159.5, 119.5]]
+"""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from ..errors import UsageError
 from ..geometry import box_iou, box_to_crop
-from ..images.pixels import crop
+from ..images import crop
 from ..structures import Detection
 from .base import MIN_SCORE, Array, Image, best_first, check_image, probability, to_landmark_box
 from .pool import Pool

@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 
 from ..geometry import affine_compose, affine_invert, box_to_crop
-from ..images.pixels import crop
+from ..images import crop
 from .base import Array, Image
 
 __all__ = ["Pyramid", "View"]

@@ -6,8 +6,9 @@ import torch
 from torch import Tensor
 
 from ..structures import ModelOutput
-from .heatmap import Stages, stage_mean
+from .heatmap import map_values
 from .registry import register
+from .stages import Stages, stage_mean
 from .targets import Targets
 
 __all__ = ["fan_gaussian", "fan_mse"]
@@ -50,15 +51,14 @@ def fan_mse(
         targets: the truth.
         sigma: of the target Gaussians in cells.
         reach: half the side of the square that a Gaussian fills, in cells.
-        stages: which stages are compared, see :func:`fiducia.losses.heatmap.heatmap_mse`.
+        stages: see :data:`~fiducia.losses.stages.Stages`.
     """
 
     def one(maps: Tensor) -> Tensor:
         side = maps.shape[-1]
-        values = maps.float() if output.linear else torch.sigmoid(maps.float())
         target = targets.once(
             ("fan", side, sigma, reach), lambda: fan_gaussian(targets.cells(side), side, sigma, reach)
         )
-        return targets.mean((values - target).square().mean((-2, -1)), targets.seen)
+        return targets.mean((map_values(maps, output.linear) - target).square().mean((-2, -1)), targets.seen)
 
     return stage_mean(output.heatmaps, stages, one)

@@ -9,7 +9,9 @@ from torch import Tensor
 from ..errors import UsageError
 from ..structures import Batch, ModelOutput
 from .base import LossContext, Term
+from .heatmap import map_values
 from .registry import register
+from .stages import Stages, check_stages, stage_mean
 from .targets import Targets
 
 __all__ = ["HeatmapConsistency", "between_views"]
@@ -39,7 +41,7 @@ def between_views(to_image: Tensor, size: int) -> Tensor:
 class HeatmapConsistency(Term):
     """Squared difference of the second view's heatmaps and the first's, warped to it (SH-FAN, BMVC 2021; reconstruction).
 
-    ``|warp(H(x)) - H(A x)|^2``, the mean over all landmarks, labelled or not, and over the cells that both views show; both
+    ``|warp(H(x)) - H(A x)|^2``, the mean over the landmarks that are labelled and over the cells that both views show; both
     views pass the gradient. The paper claims heatmap consistency across geometric transformations; its formula and weight
     were not found, so this is a reconstruction. The warp comes from the two crops' places in the photograph
     (``Batch.to_image``); where one view is mirrored, its landmarks change names as the landmark set says. A bend
@@ -47,14 +49,13 @@ class HeatmapConsistency(Term):
 
     Args:
         context: the landmark set.
-        stages: ``final``, or ``all`` stages, averaged.
+        stages: see :data:`~fiducia.losses.stages.Stages`.
         detach: True = the first view is a fixed target.
     """
 
-    def __init__(self, context: LossContext, *, stages: str = "all", detach: bool = False) -> None:
+    def __init__(self, context: LossContext, *, stages: Stages = "all", detach: bool = False) -> None:
         super().__init__(context)
-        if stages not in ("final", "all"):
-            raise ValueError(f"stages is 'final' or 'all'; found {stages!r}")
+        check_stages(stages)
         self.stages, self.detach = stages, detach
         self.register_buffer("mirror", torch.tensor(context.scheme.mirror), persistent=False)
 
@@ -68,11 +69,15 @@ class HeatmapConsistency(Term):
             raise UsageError(
                 f"heatmap_consistency compares two views; the batch has {targets.views}; set augment.views = 2"
             )
-        chosen = output.heatmaps[-1:] if self.stages == "final" else output.heatmaps
-        values = [maps.float() if output.linear else torch.sigmoid(maps.float()) for maps in chosen]
-        return torch.stack([self._one(maps, targets.batch, targets.size) for maps in values]).mean()
+        labelled = targets.labelled.unflatten(0, (-1, 2)).all(1)
 
-    def _one(self, maps: Tensor, batch: Batch, size: int) -> Tensor:
+        def one(maps: Tensor) -> Tensor:
+            return targets.mean(self._errors(map_values(maps, output.linear), targets.batch, targets.size), labelled)
+
+        return stage_mean(output.heatmaps, self.stages, one)
+
+    def _errors(self, maps: Tensor, batch: Batch, size: int) -> Tensor:
+        """Return the mean squared difference of every landmark's maps, ``(B, K)``."""
         first, second = maps.unflatten(0, (-1, 2)).unbind(1)
         if self.detach:
             first = first.detach()
@@ -86,5 +91,4 @@ class HeatmapConsistency(Term):
         # Cells within half a cell of the border would mix with the zeros beyond it.
         edge = 1.0 - 1.0 / first.shape[-1] + 1e-4
         both = (grid.abs() <= edge).all(-1)[:, None].to(warped.dtype)
-        cells = both.sum().clamp(min=1.0) * first.shape[1]
-        return ((warped - second).square() * both).sum() / cells
+        return ((warped - second).square() * both).sum((-2, -1)) / both.sum((-2, -1)).clamp(min=1.0)

@@ -12,13 +12,14 @@ from ..structures import ModelOutput
 from .base import LossContext, Term
 from .head_pose import average_head, head_pose
 from .registry import register
+from .stages import at_least_single
 from .targets import Targets
 
 __all__ = ["PfldLoss", "attribute_weights", "weighted_square"]
 
 
 def weighted_square(square: Tensor, angles: Tensor, attributes: Tensor) -> Tensor:
-    """Return PFLD's loss of each face: the product of its three factors (Guo et al., arXiv 1902.10859, eq. 2).
+    """Return PFLD's loss of each face: the product of its three factors (Guo et al., arXiv 1902.10859).
 
     Args:
         square: ``(N,)`` sum of the squared differences of all coordinates.
@@ -80,7 +81,9 @@ class PfldLoss(Term):
         """Return the mean over the faces that are supervised."""
         where = targets.inside
         faces = where.any(1)
-        difference = torch.where(where[..., None], (output.points[-1].float() - targets.xy) / targets.size, 0.0)
+        difference = torch.where(
+            where[..., None], (at_least_single(output.points[-1]) - targets.xy) / targets.size, 0.0
+        )
         square = difference.square().sum((1, 2))
         if self.plain:
             return targets.mean(square, faces)
@@ -90,9 +93,9 @@ class PfldLoss(Term):
             return targets.mean(factor * square, faces)
         if self.head is None:
             # A branch that no face trains still has a gradient, of 0, as training over several processes expects.
-            return targets.mean(factor * square, faces) + 0.0 * branch[-1].float().sum()
+            return targets.mean(factor * square, faces) + 0.0 * at_least_single(branch[-1]).sum()
         truth, known = head_pose(targets.xy, targets.labelled, self.head)
-        wrong = weighted_square(square, branch[-1].float() - truth, factor) + self.least * factor * square
+        wrong = weighted_square(square, at_least_single(branch[-1]) - truth, factor) + self.least * factor * square
         return targets.mean(torch.where(known, wrong, factor * square), faces)
 
     def _attributes(self, targets: Targets, like: Tensor) -> Tensor:

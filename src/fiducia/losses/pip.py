@@ -6,13 +6,26 @@ import torch
 from torch import Tensor
 
 from ..structures import ModelOutput
+from .base import LossContext
 from .registry import register
+from .stages import at_least_single
 from .targets import Targets
 
 __all__ = ["pip"]
 
 
-@register("pip", needs=("maps.score", "maps.x", "maps.y", "maps.nb_x", "maps.nb_y", "maps.neighbours"))
+_MAPS = ("score", "x", "y", "nb_x", "nb_y")
+
+
+def _example(context: LossContext, crops: int) -> dict[str, Tensor]:
+    """Return maps for the contract tests: two neighbours each, on a grid of 4 x 4 cells."""
+    k = context.num_points
+    maps = {name: torch.randn(crops, 2 * k if name.startswith("nb") else k, 4, 4) for name in _MAPS}
+    near = torch.stack([torch.arange(k).roll(1), torch.arange(k).roll(2)])
+    return {**maps, "neighbours": near.expand(crops, -1, -1)}
+
+
+@register("pip", needs=(*(f"maps.{name}" for name in _MAPS), "maps.neighbours"), example=_example)
 def pip(
     output: ModelOutput, targets: Targets, *, score: float = 10.0, offset: float = 1.0, neighbour: float = 1.0
 ) -> Tensor:
@@ -29,8 +42,8 @@ def pip(
         offset: weight of a landmark's own offsets.
         neighbour: weight of its neighbours' offsets.
     """
-    maps = {name: output.maps[name][-1] for name in ("score", "x", "y", "nb_x", "nb_y")}
-    scores = maps["score"].float()
+    maps = {name: at_least_single(output.maps[name][-1]) for name in _MAPS}
+    scores = maps["score"]
     side = scores.shape[-1]
     where = targets.seen
     points = torch.where(where[..., None], targets.xy, torch.zeros_like(targets.xy)) * (side / targets.size)
@@ -42,7 +55,7 @@ def pip(
     own = torch.stack([_at(maps["x"], index), _at(maps["y"], index)], dim=-1)
     total = total + offset * targets.mean((own[..., 0, :] - (points - cell)).abs().sum(-1), where)
 
-    near = output.maps["neighbours"][-1]
+    near = output.maps["neighbours"][-1].round().long().transpose(1, 2)
     rows = torch.arange(len(points), device=points.device)[:, None, None]
     offsets = torch.stack([_at(maps["nb_x"], index), _at(maps["nb_y"], index)], dim=-1)
     error = (offsets - (points[rows, near] - cell[..., None, :])).abs().sum(-1)
@@ -53,5 +66,5 @@ def pip(
 def _at(maps: Tensor, index: Tensor) -> Tensor:
     """Return ``(N, K, J)``: what each landmark's J maps, of ``(N, K J, h, w)``, hold at its cell."""
     n, k = index.shape
-    values = maps.float().reshape(n, k, -1, maps.shape[-2] * maps.shape[-1])
+    values = maps.reshape(n, k, -1, maps.shape[-2] * maps.shape[-1])
     return values.gather(-1, index[..., None, None].expand(-1, -1, values.shape[2], 1))[..., 0]

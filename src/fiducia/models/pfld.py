@@ -17,7 +17,9 @@ from .registry import register
 __all__ = ["PFLD"]
 
 
-@register("pfld", size=112, about="PFLD 1X, direct regression with an auxiliary pose branch (Guo et al., 2019)")
+@register(
+    "pfld", size=112, about="PFLD 1X, direct regression with an auxiliary pose branch (Guo et al., 2019)", test_size=64
+)
 class PFLD(LandmarkModel):
     """PFLD (Guo et al., "PFLD: A Practical Facial Landmark Detector", arXiv 1902.10859).
 
@@ -76,8 +78,12 @@ class PFLD(LandmarkModel):
         return self.decode_points(output)
 
     def default_loss(self) -> dict[str, dict[str, Any]]:
-        """Return PFLD's squared error, weighted by attributes and pose."""
-        return {"points": {"kind": "pfld"}}
+        """Return PFLD's squared error, weighted by attributes and pose, with the plain one added to it (``least = 1``).
+
+        As published, ``least = 0``, the points cease to train once the angles are right. With few faces that is soon: of eight,
+        the loss was 0 at an error of 37 % of the eyes' distance.
+        """
+        return {"points": {"kind": "pfld", "least": 1.0}}
 
 
 class _PoseBranch(nn.Sequential):

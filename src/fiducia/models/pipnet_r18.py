@@ -35,7 +35,13 @@ class PipOptions(Options):
     merge: bool = True
 
 
-@register("pipnet_r18", size=256, about="PIPNet with ResNet-18, a grid of scores and offsets (Jin et al., IJCV 2021)")
+@register(
+    "pipnet_r18",
+    size=256,
+    about="PIPNet with ResNet-18, a grid of scores and offsets (Jin et al., IJCV 2021)",
+    test_options={"heads": {"neighbours": 3}},
+    test_size=64,
+)
 class PIPNet(LandmarkModel):
     """PIPNet (Jin, Liao and Shao, "Pixel-in-Pixel Net: Towards Efficient Facial Landmark Detection in the Wild", IJCV 2021).
 
@@ -47,7 +53,7 @@ class PIPNet(LandmarkModel):
       lists of answers are repeated until they are as long as the longest, so the first ones count more.
     * ``own``: its own answer alone.
 
-    The mean face is a buffer, ``mean_face`` in the weights: weights that are loaded bring their own.
+    Who is whose neighbour stands in the weights, as ``neighbours`` int64 ``(K, J)``: weights that are loaded bring their own.
 
     Args:
         num_points: K, 2 or more.
@@ -60,7 +66,6 @@ class PIPNet(LandmarkModel):
         ValueError: a size that does not divide, or an option out of range.
     """
 
-    mean_face: Tensor
     neighbours: Tensor
     shares: Tensor
 
@@ -88,27 +93,21 @@ class PIPNet(LandmarkModel):
         self.y = _head(channels, num_points)
         self.nb_x = _head(channels, num_points * self.near)
         self.nb_y = _head(channels, num_points * self.near)
-        self.register_buffer("mean_face", mean_face(num_points, scheme, heads.mean_face))
-        self.register_buffer("neighbours", torch.empty(0, dtype=torch.long), persistent=False)
-        self.register_buffer("shares", torch.empty(0), persistent=False)
-        self.register_load_state_dict_post_hook(_tabulate)
-        self.tabulate()
-
-    def tabulate(self) -> None:
-        """Find the neighbours in :attr:`mean_face`; called again whenever weights are loaded."""
-        self.neighbours = nearest_points(self.mean_face, self.near)
-        self.shares = _shares(self.neighbours)
+        face = mean_face(num_points, scheme, heads.mean_face)
+        self.register_buffer("neighbours", nearest_points(face, self.near))
+        self.register_buffer("shares", _shares(self.neighbours), persistent=False)
+        self.register_load_state_dict_post_hook(_share_anew)
 
     def forward(self, images: Tensor) -> ModelOutput:
         """Crops ``(B, 3, S, S)`` in [0, 255] → maps of S / 32 cells a side.
 
         ``maps``: ``score``, ``x``, ``y`` ``(B, K, w, w)``; ``nb_x``, ``nb_y`` ``(B, K J, w, w)``, channel ``J i + j`` of
-        neighbour j of landmark i; and ``neighbours``, int64 ``(B, K, J)``, which landmarks those are. Features: the trunk's.
+        neighbour j of landmark i; and ``neighbours``, int64 ``(B, J, K)``, which landmarks those are. Features: the trunk's.
         """
         features = self.trunk(self.normalize(images))[-1]
         heads = {"score": self.score, "x": self.x, "y": self.y, "nb_x": self.nb_x, "nb_y": self.nb_y}
         maps = {name: [head(features)] for name, head in heads.items()}
-        maps["neighbours"] = [self.neighbours.expand(features.shape[0], -1, -1)]
+        maps["neighbours"] = [self.neighbours.T.expand(features.shape[0], -1, -1)]
         return ModelOutput(maps=maps, features=features)
 
     def decode(self, output: ModelOutput, method: str | None = None) -> Prediction:
@@ -141,9 +140,9 @@ class PIPNet(LandmarkModel):
         return split_parameters(self, backbone=("trunk.",))
 
 
-def _tabulate(model: nn.Module, _: Any) -> None:
+def _share_anew(model: nn.Module, _: Any) -> None:
     assert isinstance(model, PIPNet)
-    model.tabulate()
+    model.shares = _shares(model.neighbours)
 
 
 def _head(channels: int, outputs: int) -> nn.Conv2d:

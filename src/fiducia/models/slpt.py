@@ -39,8 +39,21 @@ class SlptOptions(Options):
     mean_face: tuple[tuple[float, float], ...] = ()
 
 
-@register("slpt", size=256, about="SLPT with 6 layers (Xia et al., CVPR 2022)")
-@register("slpt12", size=256, about="SLPT with 12 layers", options={"patches": {"layers": 12}})
+@register(
+    "slpt",
+    size=256,
+    about="SLPT with 6 layers (Xia et al., CVPR 2022)",
+    test_options={"patches": {"layers": 1}},
+    test_size=64,
+)
+@register(
+    "slpt12",
+    size=256,
+    about="SLPT with 12 layers",
+    options={"patches": {"layers": 12}},
+    test_options={"patches": {"layers": 2}},
+    test_size=64,
+)
 class SLPT(LandmarkModel):
     """SLPT (Xia et al., "Sparse Local Patch Transformer for Robust Face Alignment and Landmarks Inherent Relation", CVPR 2022).
 
@@ -89,6 +102,8 @@ class SLPT(LandmarkModel):
         self.head = nn.Linear(width, 2)
         for layer in (self.token, self.head):
             nn.init.xavier_uniform_(layer.weight)
+        # The middle of a patch, so that a new network starts near the mean face. (Published: torch's default, near a corner.)
+        nn.init.constant_(self.head.bias, 0.5)
         self.register_buffer("mean_face", mean_face(num_points, scheme, patches.mean_face))
 
     def forward(self, images: Tensor) -> ModelOutput:
@@ -114,7 +129,7 @@ class SLPT(LandmarkModel):
 
     def default_loss(self) -> dict[str, dict[str, Any]]:
         """Return the error of all layers in units of the eyes' distance, stages weighted 0.2, 0.3 and 0.5."""
-        return {"points": {"kind": "stages"}}
+        return {"points": {"kind": "stages", "weights": [0.2, 0.3, 0.5]}}
 
     def encoder(self) -> nn.Module | None:
         """Return the light HRNet, which takes weights trained on ImageNet."""

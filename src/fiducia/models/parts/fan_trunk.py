@@ -1,4 +1,4 @@
-"""FAN's network: a stem and stacked hourglasses, each with heatmaps of its own that feed the next (ICCV 2017, Sect. 3)."""
+"""FAN's network: a stem and stacked hourglasses, each with heatmaps of its own that feed the next (ICCV 2017)."""
 
 from __future__ import annotations
 

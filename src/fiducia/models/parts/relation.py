@@ -1,4 +1,4 @@
-"""SLPT's inherent-relation layers: landmarks ask each other, then the picture (Xia et al., CVPR 2022, Sect. 3.2)."""
+"""SLPT's inherent-relation layers: landmarks ask each other, then the picture (Xia et al., CVPR 2022)."""
 
 from __future__ import annotations
 

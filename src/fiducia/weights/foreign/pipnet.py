@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from torch import Tensor
 
 from ...errors import FiduciaError
-from ...models.parts.mean_face import mean_face
+from ...models.parts.mean_face import mean_face, nearest_points
 from ...schemes.sets import get_scheme
 from ..converters import Converted, converters, rename
 from ..published import SCHEMES, require
@@ -41,9 +41,9 @@ def convert_pipnet(state: Mapping[str, Tensor]) -> Converted:
             f"not a checkpoint of PIPNet with a ResNet: its third stage has {blocks} blocks; expected 2, 6 or 23"
         )
     tensors = rename(state, _rename)
-    face, scheme = tensors.get("mean_face"), SCHEMES.get(num_points)
+    face, scheme = tensors.pop("mean_face", None), SCHEMES.get(num_points)
     drawn = mean_face(num_points, get_scheme(scheme) if scheme else None)
-    tensors["mean_face"] = drawn if face is None else face.reshape(num_points, 2).float()
+    tensors["neighbours"] = nearest_points(drawn if face is None else face.reshape(num_points, 2), near)
     heads = {"neighbours": near} if face is not None else {"neighbours": near, "merge": False}
     return Converted(
         model="pipnet_r18",

@@ -1,4 +1,4 @@
-"""Photographs in, crops out: the one place that decodes, writes and resamples pictures.
+"""Crops of photographs: the one place that resamples pictures.
 
 Whoever crops a face (training, evaluation, detection) does it by :func:`crop`, so that all see the same anti-aliasing.
 """
@@ -7,127 +7,19 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, cast
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
-from ..errors import FiduciaError, UsageError
-from ..files import write_atomic
 from ..geometry import affine_apply, affine_compose, affine_invert
-from .headers import HeaderError, read_header
-from .remarks import decode_quietly
 
 Image = npt.NDArray[np.uint8]
 
-__all__ = [
-    "MAX_PIXELS",
-    "Patch",
-    "crop",
-    "crop_patch",
-    "cut_patch",
-    "read_image",
-    "reduction",
-    "write_image",
-]
-
-MAX_PIXELS = 200_000_000
-"""A file that claims more pixels than this is refused before anything is decoded (0.6 GB as RGB)."""
+__all__ = ["Patch", "crop", "crop_patch", "cut_patch", "reduction"]
 
 _INTERPOLATION = {"bilinear": cv2.INTER_LINEAR, "nearest": cv2.INTER_NEAREST}
-
-
-def read_image(source: str | Path | bytes) -> Image:
-    """Decode a photograph: JPEG (grey, colour or CMYK), PNG, WebP, BMP, TIFF, GIF (first frame) or PNM.
-
-    EXIF orientation is applied, 16-bit values are divided by 257, grey becomes three equal channels, and an alpha
-    channel is dropped (the colours beneath it stay, as in Pillow's ``convert("RGB")``).
-
-    Args:
-        source: a path, or a file's bytes.
-
-    Returns:
-        uint8 ``(H, W, 3)`` RGB in [0, 255].
-
-    Raises:
-        FiduciaError: missing, empty, cut short, damaged, of another format, or more than :data:`MAX_PIXELS`.
-    """
-    if isinstance(source, bytes):
-        name, data = "image bytes", source
-    else:
-        name, path = str(source), Path(source)
-        try:
-            data = path.read_bytes()
-        except FileNotFoundError:
-            raise FiduciaError(f"{name}: no such file; expected an image; check the path") from None
-        except IsADirectoryError:
-            raise FiduciaError(f"{name}: is a folder; expected an image; name a file inside it") from None
-        except (OSError, ValueError) as error:
-            reason = getattr(error, "strerror", None) or error
-            raise FiduciaError(f"{name}: cannot be opened ({reason}); check the path and its permissions") from None
-    try:
-        header = read_header(data)
-    except HeaderError as error:
-        raise FiduciaError(f"{name}: {error}") from None
-    if not 0 < header.width * header.height <= MAX_PIXELS:
-        size = f"{header.width} x {header.height} pixels"
-        raise FiduciaError(f"{name}: {size}; expected at most {MAX_PIXELS // 10**6} million; shrink it")
-    pixels, cut = _decode(data)
-    if cut:
-        raise FiduciaError(
-            f"{name}: is cut short (the {header.format} data end before the picture does); download or export it again"
-        )
-    if pixels is None or pixels.dtype not in (np.uint8, np.uint16):
-        found = "damaged" if pixels is None else f"of {pixels.dtype} pixels"
-        raise FiduciaError(
-            f"{name}: a {header.format} file that cannot be decoded ({found}; expected 8 or 16 bits a channel); "
-            "export it again as PNG or JPEG"
-        )
-    if pixels.dtype == np.uint16:
-        # 65535 / 257 = 255 exactly; rounded to nearest in integers.
-        pixels = ((pixels.astype(np.uint32) + 128) // 257).astype(np.uint8)
-    return np.ascontiguousarray(pixels)
-
-
-def _decode(data: bytes) -> tuple[npt.NDArray[np.generic] | None, bool]:
-    """Decode to RGB of the file's own depth, with nothing on stderr; None where it cannot. Second: was it cut short?"""
-    logging = cv2.utils.logging
-    level = logging.getLogLevel()
-    logging.setLogLevel(logging.LOG_LEVEL_SILENT)
-    try:
-        pixels, cut = decode_quietly(
-            lambda: cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH)
-        )
-        # Not IMREAD_COLOR_RGB: with it OpenCV 4.14 leaves most rows of a 16-bit colour TIFF unwritten.
-        return None if pixels is None else cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB, dst=pixels), cut
-    except cv2.error:
-        return None, False
-    finally:
-        logging.setLogLevel(level)
-
-
-def write_image(path: str | Path, rgb: Image) -> None:
-    """Write uint8 ``(H, W, 3)`` RGB, atomically, as its suffix says (JPEG at quality 95, PNG, WebP, BMP, TIFF).
-
-    Raises:
-        UsageError: an unknown suffix, or an array of another shape or type.
-        FiduciaError: the place cannot be written.
-    """
-    path = Path(path)
-    suffix = path.suffix.lower()
-    if suffix not in (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"):
-        raise UsageError(
-            f"{path}: cannot write {suffix or 'a file without suffix'}; expected .jpg, .png, .webp, .bmp or .tiff"
-        )
-    if rgb.dtype != np.uint8 or rgb.ndim != 3 or rgb.shape[2] != 3 or rgb.size == 0:
-        raise UsageError(f"{path}: found {rgb.dtype} {rgb.shape}; expected uint8 (H, W, 3) RGB")
-    options = [cv2.IMWRITE_JPEG_QUALITY, 95] if suffix in (".jpg", ".jpeg") else []
-    done, buffer = cv2.imencode(suffix, cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR), options)
-    if not done:
-        raise FiduciaError(f"{path}: {rgb.shape[1]} x {rgb.shape[0]} pixels cannot be stored as {suffix}; use .png")
-    write_atomic(path, buffer.tobytes())
 
 
 @dataclass(frozen=True, eq=False)
