@@ -272,7 +272,7 @@ def test_wrong_use(dots: DotRuntime, make_weights: Callable[..., Path]) -> None:
         with pytest.raises(UsageError):
             Predictor(dots, **wrong)  # type: ignore[arg-type]
     for name in ("onnxx", "tensorflow"):
-        with pytest.raises(UsageError, match=f"--runtime {name}: no"):
+        with pytest.raises(UsageError, match=f"no runtime is called {name!r}"):
             load(make_weights(), runtime=name)
     with pytest.raises(UsageError, match="--device gpu: expected auto, cpu, cuda or mps"):
         load(make_weights(), device="gpu")

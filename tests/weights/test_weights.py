@@ -137,7 +137,11 @@ def test_an_average_lies_between_and_keeps_the_card(saved: Path, tmp_path: Path)
 
 @pytest.mark.parametrize(
     ("change", "words"),
-    [({"scale": 0.9}, "scale is 0.9"), ({"num_points": 9}, "num_points is 9"), ({"size": 128}, "size is 128")],
+    [
+        ({"scale": 0.9}, "scale is 0.9"),
+        ({"flip": True, "mirror_bias": 0.01}, "mirror_bias is 0.01"),
+        ({"decode": "dark"}, "decode is 'dark'"),
+    ],
 )
 def test_an_average_of_different_networks_is_refused(
     saved: Path, tmp_path: Path, change: dict[str, float], words: str
