@@ -17,9 +17,9 @@ WORDS = ["evaluate", "--weights", "no-such-weights", "--data", "synthetic:4"]
     ("option", "place", "says"),
     [
         ("--json", "file.txt/r.json", "nothing can be written there"),
-        ("--faces", "file.txt/deep/er/f.csv", "is a file"),
+        ("--faces", "file.txt/deep/er/f.csv", "nothing can be written there"),
         ("--report", "file.txt", "is a file; give a folder"),
-        ("--json", ".", "is a folder; give a file"),
+        ("--json", ".", "is a directory; expected a file"),
     ],
 )
 def test_places_are_looked_at_before_the_weights_are(option: str, place: str, says: str, tmp_path: Path) -> None:

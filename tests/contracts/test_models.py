@@ -44,6 +44,11 @@ STEPS, RATES = 8, (5e-3, 1e-3, 3e-4)
 NAMES = [name for name in models if not is_family(name)]
 """A family is no network: its members need what it brings in, and have tests of their own."""
 each = pytest.mark.parametrize("name", NAMES)
+FIRST = {models[name].build: name for name in reversed(NAMES)}
+# Writing a graph takes seconds: of several presets of one class, the others are for the slow tests.
+each_class = pytest.mark.parametrize(
+    "name", [n if FIRST[models[n].build] == n else pytest.param(n, marks=pytest.mark.slow) for n in NAMES]
+)
 
 
 def recipe_of(
@@ -340,7 +345,7 @@ def test_two_of_it_make_an_ensemble_that_averages_their_points(name: str, tmp_pa
     torch.testing.assert_close(found.confidence, (first.confidence + second.confidence) / 2, atol=1e-5, rtol=0)
 
 
-@each
+@each_class
 def test_it_is_a_graph_that_gives_its_points_or_says_why_not(name: str) -> None:
     """``torch.export`` of its graph, and the ONNX file made of that, give what ``decode`` gives, for any batch."""
     one = trained(name)

@@ -260,6 +260,15 @@ def test_another_decoder_changes_the_stamp_and_an_unknown_one_is_refused(weights
         evaluate(weights, source, "train", device="cpu", decode="argmx")
 
 
+def test_a_network_of_points_has_no_decoder_to_choose_or_to_stamp(tmp_path: Path) -> None:
+    own = write_small(tmp_path / "points.safetensors", small("pfld", 68), model="pfld")
+    source = f"synthetic:4@{tmp_path}"
+    assert evaluate(own, source, "train", device="cpu")["protocol"]["decode"] is None
+    with pytest.raises(UsageError, match=r"--decode: .*this network gives points, not heatmaps") as caught:
+        evaluate(own, source, "train", device="cpu", decode="argmax")
+    assert "\n" not in str(caught.value)
+
+
 def test_faces_left_out_are_named_in_the_stamp(weights: Path, tmp_path: Path) -> None:
     source = f"synthetic:4@{tmp_path}"
     ids = [r.id for r in load_records(source, "train")]

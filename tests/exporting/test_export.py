@@ -20,6 +20,7 @@ pytest.importorskip("openvino")
 
 from torch import nn
 
+from drawn import KITE
 from fiducia.cli import main
 from fiducia.data.synthetic.source import synthetic_face
 from fiducia.errors import FiduciaError, UsageError
@@ -43,9 +44,10 @@ from fiducia.schemes.sets import get_scheme
 from fiducia.structures import ModelOutput, Prediction
 from fiducia.weights.card import WeightCard
 from fiducia.weights.store import save_weights
-from networks import small, small_card, small_options
+from networks import small, small_card, small_options, write_small
 
 OPTIONS: dict[str, Any] = {"hourglass": {"ffp_max": 0}}
+KITE_CARD: dict[str, Any] = {"scheme": KITE.name, "scheme_table": KITE.to_table()}
 EXAMPLE = Path(__file__).parents[2] / "examples" / "onnx_only.py"
 
 
@@ -341,6 +343,18 @@ def test_wrong_use(weights: Path, exported: Path, tmp_path: Path, capsys: pytest
             main(["export", "--weights", str(weights), *more])
         assert ended.value.code == 2
         assert why in capsys.readouterr().err
+
+
+def test_an_own_landmark_set_is_exported_in_int8_and_checked_by_the_points_own_distance(tmp_path: Path) -> None:
+    """No drawn face is labelled in it, so no NME can be told; the limit is a share of the crop."""
+    own = write_small(tmp_path / "kite.safetensors", lively(points=4), options=small_options(**OPTIONS), **KITE_CARD)
+    out = tmp_path / "kite.onnx"
+    main_ok(["export", "--weights", str(own), "--out", str(out), "--int8", "--faces", "3"])
+    told = json.loads(out.with_name("kite.onnx.json").read_text())
+    assert told["passed"] is True
+    assert told["nme_before"] is None
+    assert told["limit"] == {"figure": "pixels_mean", "at_most": pytest.approx(0.003 * 64)}
+    assert open_runtime(out, "onnx")[0].scheme.names == KITE.names
 
 
 @pytest.mark.parametrize(("smaller", "share", "pixels"), [(_store_half, 0.9, 0.05), (_quantize, 0.95, 2.0)])

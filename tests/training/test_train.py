@@ -139,6 +139,23 @@ def test_two_gloo_processes_take_the_steps_of_one(tmp_path: Path) -> None:
         assert float(rows[0][i]) == pytest.approx(float(rows[1][i]), rel=1e-4, abs=1e-4), name
 
 
+@pytest.mark.slow
+def test_two_processes_train_with_heads_that_no_loss_uses_and_an_odd_number_of_faces(tmp_path: Path) -> None:
+    sets = ["train.epochs=2", "train.devices=2", "data.limit=23", "model.options.head={aux=true}", "augment.views=1"]
+    sets += ["loss.similarity.weight=0", "loss.coord.kind=coord"]
+    subprocess.run(
+        command(tmp_path / "run", *sets),
+        check=True,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        timeout=300,
+    )
+    columns, *rows = [line.split(",") for line in (tmp_path / "run" / "metrics.csv").read_text().splitlines()]
+    values = [[float(row[i]) for i, name in enumerate(columns) if name.startswith(("train_", "val_"))] for row in rows]
+    assert len(values) == 2
+    assert np.isfinite(values).all()
+
+
 def test_workers_change_nothing(finished: Path, tmp_path: Path) -> None:
     train(load_recipe("smoke", [*SMALL, "train.epochs=4", "train.workers=2"]), tmp_path / "workers")
     assert same(weights(finished), weights(tmp_path / "workers"))
@@ -245,9 +262,11 @@ def test_starting_from_weights_of_another_landmark_count(finished: Path, tmp_pat
 
 def test_a_leg_on_one_part_keeps_the_same_faces_held_out() -> None:
     source = 'data.source="synthetic:40"'
-    training, validation, _ = split_records(load_recipe("smoke", [source]).data)
+    faces = split_records(load_recipe("smoke", [source]).data)
+    training, validation = faces.training, faces.validation
     chosen = [training[3].id, training[8].id, validation[1].id]
-    fewer, held, _ = split_records(load_recipe("smoke", [source, f"data.only={chosen}"]).data)
+    kept = split_records(load_recipe("smoke", [source, f"data.only={chosen}"]).data)
+    fewer, held = kept.training, kept.validation
     assert [r.id for r in fewer] == chosen[:2]
     assert [r.id for r in held] == chosen[2:]
     with pytest.raises(FiduciaError, match=r"data\.only matches none of 40 faces"):
@@ -255,7 +274,8 @@ def test_a_leg_on_one_part_keeps_the_same_faces_held_out() -> None:
 
 
 def test_carved_validation_shares_no_photograph_with_training() -> None:
-    training, validation, scheme = split_records(load_recipe("smoke", ['data.source="synthetic:40"']).data)
+    faces = split_records(load_recipe("smoke", ['data.source="synthetic:40"']).data)
+    training, validation, scheme = faces.training, faces.validation, faces.scheme
     assert validation
     assert scheme.name == "ibug68"
     assert not {r.tags["photo"] for r in training} & {r.tags["photo"] for r in validation}
@@ -310,7 +330,8 @@ def test_views_reach_the_model_in_one_copy(finished: Path) -> None:
     from fiducia.augment.views import TrainViews
 
     recipe = load_recipe("smoke", SMALL)
-    training, _, scheme = split_records(recipe.data)
+    faces = split_records(recipe.data)
+    training, scheme = faces.training, faces.scheme
     dataset = FaceDataset(training, TrainViews(recipe.data, recipe.augment, scheme, 3), seed=0)
     batch = collate([dataset[0], dataset[1]])
     assert batch.images.shape == (2, 2, 3, 64, 64)
@@ -321,5 +342,5 @@ def test_views_reach_the_model_in_one_copy(finished: Path) -> None:
 @pytest.mark.parametrize("place", ["file", "file/run"])
 def test_a_run_that_cannot_be_kept_is_refused_at_once(place: str, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(UsageError, match="is a file"):
+    with pytest.raises(UsageError, match="Not a directory"):
         train(load_recipe("smoke"), tmp_path / place)

@@ -137,7 +137,11 @@ def test_an_average_lies_between_and_keeps_the_card(saved: Path, tmp_path: Path)
 
 @pytest.mark.parametrize(
     ("change", "words"),
-    [({"scale": 0.9}, "scale is 0.9"), ({"num_points": 9}, "num_points is 9"), ({"size": 128}, "size is 128")],
+    [
+        ({"scale": 0.9}, "scale is 0.9"),
+        ({"flip": True, "mirror_bias": 0.01}, "mirror_bias is 0.01"),
+        ({"decode": "dark"}, "decode is 'dark'"),
+    ],
 )
 def test_an_average_of_different_networks_is_refused(
     saved: Path, tmp_path: Path, change: dict[str, float], words: str
@@ -323,5 +327,6 @@ def test_a_card_without_a_landmark_set_or_of_a_missing_plugin_is_told(tmp_path: 
         load_card(path)
     foreign = small_card().model_copy(update={"model": "theirs", "plugins": ["theirs.py"]})
     save_weights(path, small().state_dict(), foreign)
+    assert load_card(path).plugins == ["theirs.py"]  # a card can be read without its network
     with pytest.raises(UsageError, match=r"'theirs' is not registered here; .*theirs\.py: give --plugin"):
-        load_card(path)
+        load_weights(path)

@@ -40,7 +40,8 @@ def join_weights(sources: Sequence[str | Path], out: Path) -> WeightCard:
         for key in _ALIKE:
             if theirs[key] != first[key]:
                 raise UsageError(
-                    f"{source}: {key} is {one_line(theirs[key], 120)!r}, that of {card.name} {one_line(first[key], 120)!r}; "
+                    f"{source}: {key} is {one_line(repr(theirs[key]), 120)}, that of {card.name} "
+                    f"{one_line(repr(first[key]), 120)}; "
                     "members of an ensemble look at one crop for one landmark set"
                 )
         if card.size % other.size:

@@ -121,7 +121,8 @@ def average_weights(sources: Sequence[str | Path], out: Path) -> WeightCard:
         for key in _ALIKE:
             if theirs[key] != first[key]:
                 raise UsageError(
-                    f"{source}: {key} is {one_line(theirs[key], 120)!r}, that of {sources[0]} {one_line(first[key], 120)!r}; "
+                    f"{source}: {key} is {one_line(repr(theirs[key]), 120)}, that of {sources[0]} "
+                    f"{one_line(repr(first[key]), 120)}; "
                     "only weights of one network can be averaged"
                 )
         if {k: v.shape for k, v in tensors.items()} != {k: v.shape for k, v in state.items()}:
