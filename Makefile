@@ -32,7 +32,7 @@ types: $(VENV)/dev
 	$(BIN)/mypy
 
 docs: $(VENV)/dev
-	$(BIN)/mkdocs build --quiet
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 bench: $(VENV)/dev
 	$(BIN)/python benchmarks/run.py $(if $(MEDIAPIPE_PYTHON),--mediapipe-python $(MEDIAPIPE_PYTHON))

@@ -1,109 +1,207 @@
-"""Face detectors on photographs with known landmarks: recall, false faces, milliseconds, and the step to the landmark box.
+"""Face detectors on photographs with known landmarks: faces found, other boxes, the fit of the boxes, time, and points.
 
-Usage: python benchmarks/detectors.py --root 300w_root [--several FOLDER] [--every N] [--detector NAME]...
+Usage: python benchmarks/detectors.py --data NAME:ROOT[:SPLIT] | --data FOLDER ... [--detector NAME]... [--turn DEGREES]...
+       [--weights NAME] [--exclude PATTERN]... [--every N] [--threads N] [--pictures DIR]
 
-``--root`` is a 300-W folder in its official layout; its training parts alone are read (afw, helen/trainset,
-lfpw/trainset), less those photographs that also stand in ``--several`` or in lfpw/testset. ``--several`` is a folder of
-photographs with several faces each (``STEM.jpg`` and a ``STEM_1.pts``, ``STEM_2.pts`` … for each face).
+``--data`` is a data set as in ``fiducia evaluate`` (split ``train`` where none is named), or a folder of photographs with
+``STEM.pts``, or ``STEM_1.pts``, ``STEM_2.pts`` ... for several faces of one photograph. ``--turn`` turns every photograph
+clockwise first. With ``--weights``, landmarks are computed from each found face's own box in one pass, and the column
+NME_ic is their mean error in percent of the distance of the outer corners of the eyes.
 
-A face is found where a box overlaps the tight box of its landmarks by an IoU of 0.4 or more. Every other box counts as
-false, even where it holds a face that nobody annotated.
+Times are of the detector alone. "CPU ms" is the processor time of all threads: it hardly depends on what else the machine
+does. "angle off" is the median error of the face's roll in degrees, against that of the labels' five points.
+
+A face is found where a box overlaps the tight box of its landmarks by an IoU of 0.4 or more. Every other box is counted as
+such, even where it holds a face that nobody labelled: ``--pictures`` writes them out, so that one can look.
 """
 
 from __future__ import annotations
 
 import argparse
+import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 
 from fiducia.data.formats.pts import read_pts
-from fiducia.detectors.builtin import TO_LANDMARK_BOX, get_detector
-from fiducia.geometry import box_iou, tight_box
-from fiducia.images.pixels import read_image
+from fiducia.data.source import exclude, load_records
+from fiducia.detectors.registry import get_detector
+from fiducia.errors import FiduciaError
+from fiducia.geometry import affine_apply, affine_invert, box_iou, box_to_crop, five_point_roll, tight_box
+from fiducia.images import crop, read_image
+from fiducia.schemes.sets import convert
 
-PARTS = ("afw", "helen/trainset", "lfpw/trainset")
-TEST_TWINS = {f"lfpw/trainset/image_{n}" for n in ("0215", "0828", "0862")}
-Item = tuple[Path, list[np.ndarray]]
-
-
-def training(root: Path, several: Path | None) -> list[Item]:
-    twins = {p.stem for p in several.glob("*.jpg")} if several else set()
-    items = []
-    for part in PARTS:
-        for photo in sorted((root / part).glob("*.jpg")):
-            name = f"{part}/{photo.stem}"
-            if name not in TEST_TWINS and not (part == "afw" and photo.stem.rpartition("_")[0] in twins):
-                items.append((photo, [tight_box(read_pts(photo.with_suffix(".pts")))]))
-    return items
+MATCH = 0.4
+Photo = tuple[Path, list[np.ndarray]]
 
 
-def with_several(folder: Path) -> list[Item]:
-    photos = sorted(folder.glob("*.jpg"))
-    return [(p, [tight_box(read_pts(q)) for q in sorted(folder.glob(f"{p.stem}_*.pts"))]) for p in photos]
+@dataclass
+class Tally:
+    """What was counted for one detector on one set of photographs."""
+
+    faces: int = 0
+    others: int = 0
+    milliseconds: list[float] = field(default_factory=list)
+    cpu: list[float] = field(default_factory=list)
+    overlaps: list[float] = field(default_factory=list)
+    angles: list[float] = field(default_factory=list)
+    errors: list[float] = field(default_factory=list)
+
+    def row(self, name: str, turn: float) -> list[str]:
+        def middle(values: list[float], form: str) -> str:
+            return format(float(np.median(values)), form) if values else "-"
+
+        return [
+            name,
+            f"{turn:g}",
+            f"{len(self.overlaps)} of {self.faces}",
+            str(self.others),
+            f"{middle(self.overlaps, '.3f')}",
+            f"{float(np.quantile(self.overlaps, 0.05)):.2f}" if self.overlaps else "-",
+            middle(self.angles, ".1f"),
+            f"{middle(self.milliseconds, '.1f')} / {float(np.mean(self.milliseconds)):.1f}",
+            f"{middle(self.cpu, '.1f')} / {float(np.mean(self.cpu)):.1f}",
+            f"{float(np.mean(self.errors)):.3f} / {middle(self.errors, '.3f')}" if self.errors else "-",
+        ]
 
 
-def relation(boxes: np.ndarray, truth: np.ndarray, name: str) -> Iterator[list[float]]:
-    """Yield the step from the detector's own box (its correction undone) to the landmark box, for every face found."""
-    dx, dy, fw, fh = TO_LANDMARK_BOX.get(name, (0.0, 0.0, 1.0, 1.0))
-    for face in truth:
-        overlaps = box_iou([face], boxes)[0]
-        if overlaps.max() < 0.4:
-            continue
-        x1, y1, x2, y2 = boxes[overlaps.argmax()]
-        w, h = (x2 - x1) / fw, (y2 - y1) / fh
-        cx, cy = (x1 + x2) / 2 - dx * w, (y1 + y2) / 2 - dy * h
-        centre = (face[:2] + face[2:]) / 2
-        yield [(centre[0] - cx) / w, (centre[1] - cy) / h, (face[2] - face[0]) / w, (face[3] - face[1]) / h]
+HEAD = [
+    "detector",
+    "turned by",
+    "found",
+    "other boxes",
+    "IoU",
+    "IoU, 5th percentile",
+    "angle off",
+    "ms, median / mean",
+    "CPU ms, median / mean",
+    "NME_ic, mean / median",
+]
 
 
-def measure(name: str, items: Iterable[Item]) -> str:
-    detector = get_detector(name)
-    faces = found = false = photos = 0
-    seconds = 0.0
-    overlaps: list[float] = []
-    steps: list[list[float]] = []
-    for path, truth in items:
-        image = read_image(path)
-        start = time.perf_counter()
-        boxes = np.array([d.box for d in detector(image)]).reshape(-1, 4)
-        seconds += time.perf_counter() - start
-        photos += 1
-        faces += len(truth)
-        if len(boxes):
-            table = box_iou(truth, boxes)
-            found += int((table.max(axis=1) >= 0.4).sum())
-            false += int((table.max(axis=0) < 0.4).sum())
-            overlaps += [float(v) for v in table.max(axis=1) if v >= 0.4]
-            steps += relation(boxes, np.array(truth), detector.name)
-    step = " ".join(f"{v:+.3f}" for v in np.median(steps, axis=0)) if steps else "-"
-    middle = f"{np.median(overlaps):.2f}" if overlaps else "-"
-    ms = 1000 * seconds / max(1, photos)
-    return f"| {name} | {found} of {faces} | {false} | {middle} | {ms:.0f} | {step} |"
+def photos_of(source: str, patterns: list[str]) -> list[Photo]:
+    """Return photographs with the landmarks of their faces."""
+    if Path(source).is_dir():
+        folder = Path(source)
+        found = []
+        for path in sorted(p for p in folder.iterdir() if p.suffix.lower() in (".jpg", ".jpeg", ".png")):
+            own = path.with_suffix(".pts")
+            points = [own] if own.exists() else sorted(folder.glob(f"{path.stem}_*.pts"))
+            if points:
+                found.append((path, [read_pts(p) for p in points]))
+        return found
+    name, _, rest = source.partition(":")
+    root, _, split = rest.partition(":")
+    photos: dict[Path, list[np.ndarray]] = {}
+    for record in exclude(load_records(f"{name}:{root}", split or "train"), patterns):
+        photos.setdefault(record.image, []).append(record.xy)
+    return list(photos.items())
+
+
+def turned(image: np.ndarray, degrees: float) -> tuple[np.ndarray, np.ndarray]:
+    """Return the photograph turned clockwise, grown so that nothing is lost, and the affine of its points."""
+    height, width = image.shape[:2]
+    if degrees == 0:
+        return image, np.eye(2, 3)
+    c, s = np.cos(np.deg2rad(degrees)), np.sin(np.deg2rad(degrees))
+    w, h = round(width * abs(c) + height * abs(s)), round(width * abs(s) + height * abs(c))
+    linear = np.array([[c, -s], [s, c]])
+    shift = np.array([(w - 1) / 2, (h - 1) / 2]) - linear @ np.array([(width - 1) / 2, (height - 1) / 2])
+    affine = np.concatenate([linear, shift[:, None]], axis=1)
+    return cv2.warpAffine(image, affine, (w, h)), affine
+
+
+class Landmarks:
+    """Points of a found face by shipped weights, in one pass."""
+
+    def __init__(self, weights: str) -> None:
+        import fiducia
+
+        predictor = fiducia.load(weights, detector=None)
+        self.runtime: Any = predictor.runtime
+        self.scale = predictor.scale
+
+    def __call__(self, image: np.ndarray, face: Any) -> np.ndarray:
+        affine = box_to_crop(face.crop_box, self.runtime.size, self.scale, face.roll)
+        pixels = crop(image, affine, self.runtime.size)
+        xy, _ = self.runtime(np.ascontiguousarray(pixels.transpose(2, 0, 1)[None]))
+        return affine_apply(affine_invert(affine), xy[0])
+
+
+def measure(detector: Any, photos: list[Photo], turn: float, landmarks: Landmarks | None, out: Path | None) -> Tally:
+    tally = Tally()
+    for path, faces in photos:
+        image, affine = turned(read_image(path), turn)
+        truth = [affine_apply(affine, xy) for xy in faces]
+        start, cpu = time.perf_counter(), time.process_time()
+        found = list(detector(image))
+        tally.milliseconds.append(1000 * (time.perf_counter() - start))
+        tally.cpu.append(1000 * (time.process_time() - cpu))
+        tally.faces += len(truth)
+        table = box_iou([tight_box(xy) for xy in truth], [d.box for d in found])
+        for row, xy in zip(table, truth, strict=True):
+            if len(found) and row.max() >= MATCH:
+                face = found[int(row.argmax())]
+                tally.overlaps.append(float(row.max()))
+                if np.isfinite(xy).all() and len(xy) == 68:
+                    away = face.roll - float(five_point_roll(convert(xy, "ibug68", "five")))
+                    tally.angles.append(abs(np.rad2deg((away + np.pi) % (2 * np.pi) - np.pi)))
+                    if landmarks is not None:
+                        eyes = float(np.linalg.norm(xy[36] - xy[45]))
+                        off = np.linalg.norm(landmarks(image, face) - xy, axis=1)
+                        tally.errors.append(100 * float(off.mean()) / eyes)
+        for j in np.flatnonzero(table.max(axis=0) < MATCH) if len(found) else ():
+            tally.others += 1
+            if out is not None:
+                view = crop(image, box_to_crop(found[j].box, 160, 0.5), 160)
+                name = f"{turn:g}_{path.stem}_{j}_{found[j].score:.2f}.png"
+                cv2.imwrite(str(out / name), cv2.cvtColor(view, cv2.COLOR_RGB2BGR))
+    return tally
+
+
+def table(rows: list[list[str]]) -> Iterator[str]:
+    yield f"| {' | '.join(HEAD)} |"
+    yield f"|{' --- |' * len(HEAD)}"
+    for row in rows:
+        yield f"| {' | '.join(row)} |"
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--root", type=Path, required=True)
-    parser.add_argument("--several", type=Path)
-    parser.add_argument("--every", type=int, default=1, help="take every Nth training photograph")
-    parser.add_argument("--detector", action="append", help="default: dlib, haar and haar_alt2")
+    parser.add_argument("--data", action="append", required=True)
+    parser.add_argument("--detector", action="append", help="default: auto, yunet, yunet_s")
+    parser.add_argument("--turn", action="append", type=float, help="degrees clockwise; may be given several times")
+    parser.add_argument("--weights")
+    parser.add_argument("--exclude", action="append", default=[])
+    parser.add_argument("--every", type=int, default=1, help="take every Nth photograph")
+    parser.add_argument("--threads", type=int, default=2, help="OpenCV's")
+    parser.add_argument("--min-score", type=float)
+    parser.add_argument("--pictures", type=Path, help="write the other boxes there")
     args = parser.parse_args()
-    cv2.setNumThreads(1)
-    sets = {"300-W training parts": training(args.root, args.several)[:: args.every]}
-    if args.several:
-        sets[args.several.name] = with_several(args.several)
-    for title, items in sets.items():
-        print(f"\n{title}: {len(items)} photographs, {sum(len(t) for _, t in items)} faces\n")
-        print(
-            "| detector | found | false | median IoU | ms a photograph | step to the landmark box: x y width height |"
-        )
-        print("| --- | --- | --- | --- | --- | --- |")
-        for name in args.detector or ["dlib", "haar", "haar_alt2"]:
-            print(measure(name, items), flush=True)
+    cv2.setNumThreads(args.threads)
+    landmarks = Landmarks(args.weights) if args.weights else None
+    if args.pictures:
+        args.pictures.mkdir(parents=True, exist_ok=True)
+    print(f"`python benchmarks/detectors.py {' '.join(sys.argv[1:])}`")
+    for source in args.data:
+        photos = photos_of(source, args.exclude)[:: args.every]
+        print(f"\n{source}: {len(photos)} photographs, {sum(len(faces) for _, faces in photos)} faces\n")
+        rows = []
+        for name in args.detector or ["auto", "yunet", "yunet_s"]:
+            try:
+                detector = get_detector(name, min_score=args.min_score)
+            except FiduciaError as error:
+                print(f"{name} is left out: {error}")
+                continue
+            detector(np.zeros((64, 64, 3), np.uint8))  # type: ignore[operator]
+            for turn in args.turn or [0.0]:
+                rows.append(measure(detector, photos, turn, landmarks, args.pictures).row(name, turn))
+        print("\n".join(table(rows)), flush=True)
 
 
 if __name__ == "__main__":

@@ -23,7 +23,7 @@ import numpy.typing as npt
 
 from fiducia.data.source import exclude, load_records
 from fiducia.geometry import tight_box
-from fiducia.images.pixels import read_image
+from fiducia.images import read_image
 from fiducia.recipes.files import load_recipe
 from fiducia.structures import Record
 

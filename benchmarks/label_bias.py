@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from fiducia.geometry import affine_apply, box_to_crop, tight_box
-from fiducia.images.pixels import crop, read_image
+from fiducia.images import crop, read_image
 from fiducia.recipes.files import load_recipe
 from fiducia.runtimes.flip import FlipTest
 from fiducia.runtimes.opening import open_runtime
@@ -30,7 +30,8 @@ def main() -> None:
     parser.add_argument("--recipe", default="fifa_tiny", help="whose held-out faces are taken")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
-    _, records, _ = split_records(load_recipe(options.recipe, [f"data.source={json.dumps(options.data)}"]).data)
+    faces = split_records(load_recipe(options.recipe, [f"data.source={json.dumps(options.data)}"]).data)
+    records = faces.validation
     records = [record for record in records if np.isfinite(record.xy).all()]
     runtime, card = open_runtime(options.weights, "torch")
     flip = FlipTest(runtime)

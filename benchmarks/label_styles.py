@@ -3,7 +3,7 @@
     python benchmarks/label_styles.py --data 300w:ROOT --weights fifa_tiny
 
 A network's points of training faces differ from the labels by an amount that has a mean, and a part that goes with the shape, of
-its own in every part (AFW, HELEN, LFPW). Both are fitted part by part (``fiducia.training.styles``) and added to the network's
+its own in every part (AFW, HELEN, LFPW). Both are fitted part by part (``fiducia.data.styles``) and added to the network's
 points of the faces that a recipe holds out (``--recipe``), which neither saw; the place of the labels' box, by which a face is
 cropped here, is among what the fit reads. With ``style`` in a recipe's data the labels
 themselves are moved to one part's style.
@@ -17,8 +17,8 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from fiducia.training.styles import StyleFit, part_of, to_unit
 
+from fiducia.data.styles import StyleFit, part_of, to_unit
 from fiducia.evaluation.locate import Settings, find_points
 from fiducia.metrics.errors import nme, normalizer, point_errors
 from fiducia.recipes.files import load_recipe
@@ -37,9 +37,8 @@ def main() -> None:
     parser.add_argument("--recipe", default="fifa_tiny", help="whose training and held-out faces are taken")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
-    training, held, scheme = split_records(
-        load_recipe(options.recipe, [f"data.source={json.dumps(options.data)}"]).data
-    )
+    faces = split_records(load_recipe(options.recipe, [f"data.source={json.dumps(options.data)}"]).data)
+    training, held, scheme = faces.training, faces.validation, faces.scheme
     predictor = Settings(weights=options.weights, flip=True).predictor("cpu")
     seen, new = _Part(training, find_points(predictor, training)), _Part(held, find_points(predictor, held))
     names = sorted(set(seen.names))

@@ -21,7 +21,7 @@ from scipy.sparse.csgraph import connected_components
 
 from fiducia.data.source import load_records
 from fiducia.geometry import affine_apply, box_to_crop, tight_box
-from fiducia.images.pixels import crop, read_image
+from fiducia.images import crop, read_image
 from fiducia.metrics.errors import nme, normalizer, point_errors
 from fiducia.schemes.sets import get_scheme
 from fiducia.structures import Record

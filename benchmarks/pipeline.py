@@ -30,7 +30,7 @@ from fiducia.data.dataset import FaceDataset, collate
 from fiducia.data.source import load_records
 from fiducia.geometry import affine_apply, affine_compose, affine_invert, box_to_crop, similarity_matrix, tight_box
 from fiducia.heatmaps import encode
-from fiducia.images.pixels import read_image
+from fiducia.images import read_image
 from fiducia.recipes.files import load_recipe
 from fiducia.schemes.sets import get_scheme
 from fiducia.training.fabric import keep_memory

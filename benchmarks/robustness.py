@@ -21,7 +21,7 @@ import numpy.typing as npt
 
 from fiducia.evaluation.sweep import DIRECTIONS
 from fiducia.geometry import affine_apply, affine_compose, affine_invert, box_to_crop, similarity_matrix, tight_box
-from fiducia.images.pixels import crop, read_image
+from fiducia.images import crop, read_image
 from fiducia.metrics.errors import nme, normalizer, point_errors
 from fiducia.recipes.files import load_recipe
 from fiducia.runtimes.opening import open_runtime
@@ -144,7 +144,8 @@ def main() -> None:
     parser.add_argument("--runtime", default="torch")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
-    _, records, scheme = split_records(load_recipe(options.recipe, [f"data.source={json.dumps(options.data)}"]).data)
+    faces = split_records(load_recipe(options.recipe, [f"data.source={json.dumps(options.data)}"]).data)
+    records, scheme = faces.validation, faces.scheme
     records = [record for record in records if np.isfinite(record.xy).all()]
     weights = options.weights or ["fifa_tiny"]
     tables = {name: measure(name, records, options.runtime) for name in weights}

@@ -25,11 +25,11 @@ from typing import Any
 import numpy as np
 import torch
 
-from fiducia.detectors.builtin import get_detector
+from fiducia.detectors.registry import get_detector
 from fiducia.draw.pictures import draw_faces
 from fiducia.exporting.graphs import export
 from fiducia.geometry import box_to_crop
-from fiducia.images.pixels import crop, read_image
+from fiducia.images import crop, read_image
 from fiducia.predict.predictor import Predictor
 from fiducia.runtimes.opening import open_runtime
 from fiducia.runtimes.openvino_runtime import OpenVinoRuntime

@@ -1,12 +1,4 @@
-"""A network, a loss, a data set and a detector of your own, in one file outside the package.
-
-    fiducia train examples/plugin.toml --out runs/plugin
-    fiducia evaluate --weights runs/plugin --data dots:60 --split test
-    fiducia detect dot.png --weights runs/plugin --detector bright
-    fiducia export --weights runs/plugin --out dots.onnx --check-data dots:60
-
-docs/plugins.md explains it line by line.
-"""
+"""A network, a loss, a data set and a detector in one file outside the package. docs/plugins.md explains it."""
 
 from __future__ import annotations
 
@@ -26,11 +18,11 @@ from fiducia.heatmaps import decoders
 from fiducia.losses import Targets
 from fiducia.models import LandmarkModel, Options
 
-# --- A network: two stages of linear heatmaps, and a map of offsets that moves each peak below the cell. ---
+# --- A network: two stages of linear heatmaps, and offsets that refine each peak. ---
 
 
 class Trunk(Options):
-    """Options of a network are frozen groups; a recipe sets them as model.options.trunk.width = 24."""
+    """An option group; a recipe sets it as model.options.trunk.width = 24."""
 
     width: int = 16
 
@@ -86,7 +78,7 @@ class TwoStage(LandmarkModel):
         return {"maps": {"kind": "heatmap_mse", "weight": 10.0}, "offsets": {"kind": "offset_l1", "weight": 0.1}}
 
 
-# --- A loss: a plain function of the network's output and the targets. ---
+# --- A loss: a function of the network's output and the targets. ---
 
 
 @fiducia.losses.register("offset_l1", needs=("linear", "maps.offsets"))
@@ -108,7 +100,7 @@ def offset_l1(output: fiducia.ModelOutput, targets: Targets, *, reach: float = 2
     return targets.mean(each, targets.on_map(side))
 
 
-# --- A data set: pictures of four coloured dots, drawn once. ---
+# --- A data set: images of four coloured dots, drawn once. ---
 
 COLOURS = [(255, 60, 60), (60, 255, 60), (80, 80, 255), (255, 255, 60)]
 SCHEME = """
@@ -120,7 +112,7 @@ edges = [[0, 1, 2, 3, 0]]
 
 
 def draw(seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return a picture (H, W, 3) and its four points (4, 2)."""
+    """Return an image (H, W, 3) and its four points (4, 2)."""
     rng = np.random.default_rng(seed)
     image = rng.integers(0, 40, (120, 120, 3), dtype=np.uint8)
     xy = np.array([[40, 40], [80, 40], [80, 80], [40, 80]]) + rng.uniform(-9, 9, (4, 2))
@@ -130,7 +122,7 @@ def draw(seed: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def read(root: str, split: str, scheme: str | None) -> list[fiducia.Record]:
-    """Return the faces of one split; ``root`` is the text after the colon: how many pictures."""
+    """Return the faces of one split; ``root`` is the text after the colon: the number of images."""
     folder = Path(tempfile.gettempdir()) / "fiducia-dots"
     folder.mkdir(exist_ok=True)
     (folder / "dots4.toml").write_text(SCHEME)
@@ -146,7 +138,7 @@ def read(root: str, split: str, scheme: str | None) -> list[fiducia.Record]:
 
 
 fiducia.datasets.add(
-    "dots", DatasetSpec(name="dots", summary="four coloured dots, drawn", splits=("train", "test"), read=read)
+    "dots", DatasetSpec(name="dots", summary="four coloured dots", splits=("train", "test"), read=read)
 )
 
 
@@ -154,7 +146,7 @@ fiducia.datasets.add(
 
 
 class Bright:
-    """One face: whatever is brighter than 120."""
+    """One face: everything brighter than 120."""
 
     name = "bright"
 

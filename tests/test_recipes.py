@@ -10,6 +10,8 @@ from fiducia.errors import UsageError
 from fiducia.recipes.files import dump_recipe, load_recipe, parse_recipe, recipe_names, table_file
 from fiducia.recipes.sections import Recipe
 from fiducia.reproduce.rows import SCALES, TABLES
+from fiducia.training.run import train
+from fiducia.training.setup import completed
 
 
 def write(folder: Path, name: str, text: str) -> Path:
@@ -28,7 +30,13 @@ def test_defaults_are_the_papers_where_it_speaks() -> None:
     recipe = Recipe()
     assert (recipe.heatmap.sigma, recipe.heatmap.radius) == (1.5, 5.0)
     assert (recipe.augment.fifa.n, recipe.train.epochs, recipe.train.batch_size) == (5, 250, 20)
-    assert (recipe.loss.heatmap, recipe.loss.coord, recipe.loss.similarity_weight) == (1.0, 1.0, 1.0)
+    # The losses are those that the network was published with: FiFANet's three, each of weight 1.
+    completed_loss = completed(recipe).loss
+    assert {name: (table.kind, table.weight) for name, table in completed_loss.items()} == {
+        "heatmap": ("bce", 1.0),
+        "coord": ("coord", 1.0),
+        "similarity": ("dcca", 1.0),
+    }
 
 
 def test_the_literal_recipe_says_every_literal_thing() -> None:
@@ -36,7 +44,11 @@ def test_the_literal_recipe_says_every_literal_thing() -> None:
     assert recipe.heatmap.quantize_centers
     assert recipe.heatmap.heatmap_norm == "density"
     assert recipe.heatmap.decode == "argmax"
-    assert recipe.loss.similarity == "corr_scalar"
+    assert {name: (table.kind, table.weight) for name, table in completed(recipe).loss.items()} == {
+        "heatmap": ("bce", 1.0),
+        "coord": ("coord", 1.0),
+        "similarity": ("scalar_correlation", 1.0),
+    }
     assert recipe.augment.siamese_views == "shared_aug"
     assert (recipe.optim.lr, recipe.optim.backbone_lr) == (1e-4, None)
 
@@ -50,7 +62,26 @@ def test_the_literal_recipe_says_every_literal_thing() -> None:
         ("[train]\nepochs = 'many'", "train.epochs"),
         ("[train]\nepochs = 0", "train.epochs"),
         ("train = 3", "train is a section"),
-        ("[augment]\nviews = 1", 'loss.similarity = "none"'),
+        ("[loss]\nheatmap = 3.0", 'loss.heatmap is now a table: [loss.heatmap] kind = "bce", weight = 3.0'),
+        (
+            '[loss]\nsimilarity = "l2"',
+            'loss.similarity is now a table: [loss.similarity] kind = "similarity", distance = "l2"',
+        ),
+        ('[loss]\nsimilarity = "none"', "set loss.similarity.weight = 0"),
+        ("[loss]\ncoord_loss = 'wing'", "loss.coord_loss is now loss.coord.distance"),
+        ("[loss]\nsimilarity_weight = 0.1", "loss.similarity_weight is now loss.similarity.weight"),
+        (
+            "[data]\nteacher = 'fifa_small'",
+            "data.teacher is gone: labels are changed before training, by 'fiducia data relabel'",
+        ),
+        ("[data]\nstyle = 'helen'", "data.style is gone"),
+        ("[augment]\nelastic = 0.5", "augment.elastic is gone"),
+        ("[loss.coord]\nkind = 'coord'\nweight = -1.0", "loss.coord.weight"),
+        ("[loss]\nedges = 2", "a loss is a table, [loss.edges]"),
+        (
+            "[loss.a]\nkind = 'bce'\nschedule = [[5, 1.0], [2, 0.0]]",
+            "loss.a.schedule: the epochs of its pairs must rise",
+        ),
         ("[train", "not TOML"),
     ],
 )
@@ -79,10 +110,11 @@ def test_an_unknown_recipe_names_the_nearest() -> None:
 def test_overrides_take_toml_values_bare_words_and_unique_short_keys(tmp_path: Path) -> None:
     path = write(tmp_path, "r.toml", "")
     recipe = load_recipe(
-        path, ["epochs=7", "loss.coord_loss=wing", "data.exclude=['a*']", "augment.fifa.n=3", "model.options.width=96"]
+        path,
+        ["epochs=7", "loss.coord.distance=wing", "data.exclude=['a*']", "augment.fifa.n=3", "model.options.width=96"],
     )
     assert recipe.train.epochs == 7
-    assert recipe.loss.coord_loss == "wing"
+    assert recipe.loss["coord"].options() == {"distance": "wing"}
     assert recipe.data.exclude == ("a*",)
     assert recipe.augment.fifa.n == 3
     assert recipe.model.options == {"width": 96}
@@ -140,3 +172,60 @@ def test_a_bare_key_that_is_misspelt_names_the_nearest_of_all_sections() -> None
         load_recipe("smoke", ["epoch=3"])
     with pytest.raises(UsageError, match=r"unknown key 'sigme'; did you mean 'sigma'"):
         load_recipe("smoke", ["sigme=3"])
+
+
+RUN = '[data]\nsource = "synthetic:4"\n'
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("[loss.edges]\nweight = 2.0", "loss.edges: has no kind; "),
+        ("[loss.heatmap]\nkind = 'bcee'", "loss.heatmap.kind: no loss is called 'bcee'; did you mean 'bce'"),
+        ("[loss.heatmap]\nsigna = 2.0", "loss.heatmap.signa: the loss 'bce' has no such option; did you mean 'sigma'"),
+        ("[augment]\nviews = 1", "loss.similarity: 'dcca' compares two views of a face: set augment.views = 2, or "),
+        ("[loss.edges]\nkind = 'dcca'\ncenter = 'here'", "center"),
+        (
+            "[heatmap]\ndecode = 'argmx'",
+            "heatmap.decode: decoder 'argmx': this network has none; did you mean 'argmax'",
+        ),
+        ("[model]\nname = 'fifa_tin'", "model.name: no model is called 'fifa_tin'; did you mean 'fifa_tiny'"),
+        ("[model.options]\nwidth = 3", "model.options.width is now model.options.backbone.width"),
+        ("[optim]\nkind = 'adan'", "optim.kind: 'adan' is no optimiser"),
+        ("[optim]\nschedule = 'stepp'", "optim.schedule: no schedule is called 'stepp'; did you mean 'step'"),
+        ("[optim]\nrules = [{match = 'heads.*', lr = 1.0}]", "optim.rules: 'heads.*' matches no parameter"),
+        ("[[augment.extra]]\nkind = 'nothing'", "augment.extra[0].kind: no augmentation is called 'nothing'"),
+        (
+            "[loss.heatmap]\nweight = 0\n[loss.coord]\nweight = 0\n[loss.similarity]\nweight = 0",
+            "every loss has weight 0",
+        ),
+        ("[data]\nsplit = 'tests'", "data.split: synthetic:4 has no split 'tests'; did you mean 'test'"),
+        ("[data]\nscheme = 'ibug86'", "data.scheme: "),
+    ],
+)
+def test_what_cannot_be_trained_is_told_in_one_line_before_anything_is_read(
+    text: str, says: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("fiducia.training.faces.load_records", lambda *_: pytest.fail("faces were read"))
+    source = text.replace("[data]\n", RUN) if text.startswith("[data]") else RUN + text
+    recipe = load_recipe(write(tmp_path, "r.toml", source))
+    with pytest.raises(UsageError) as caught:
+        train(recipe, tmp_path / "run")
+    assert says in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_recipe_changes_single_numbers_of_the_published_loss_or_replaces_it(tmp_path: Path) -> None:
+    def losses(text: str) -> dict[str, tuple[str, float]]:
+        recipe = completed(load_recipe(write(tmp_path, "r.toml", RUN + text)))
+        return {name: (table.kind, table.weight) for name, table in recipe.loss.items() if table.weight}
+
+    published = {"heatmap": ("bce", 1.0), "coord": ("coord", 1.0), "similarity": ("dcca", 1.0)}
+    assert losses("") == published
+    assert losses("[loss.similarity]\nweight = 0.5") == {**published, "similarity": ("dcca", 0.5)}
+    # A loss between the views joins the published ones; a loss of a single view with its kind is the whole sum.
+    assert losses("[loss.similarity]\nkind = 'similarity'") == {**published, "similarity": ("similarity", 1.0)}
+    assert losses("[loss.maps]\nkind = 'heatmap_mse'") == {"maps": ("heatmap_mse", 1.0)}
+    # A table without a kind, of a loss that there is not, is no more than a switch that is off.
+    assert losses("[loss.maps]\nkind = 'bce'\n[loss.similarity]\nweight = 0") == {"maps": ("bce", 1.0)}

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fiducia.errors import UsageError
 from fiducia.schemes.sets import (
     Scheme,
     SchemeError,
@@ -15,6 +16,7 @@ from fiducia.schemes.sets import (
     convert,
     get_scheme,
     load_scheme,
+    require_mirror,
     scheme_from_table,
     scheme_names,
 )
@@ -186,7 +188,7 @@ def test_own_points_by_name(tmp_path: Path) -> None:
         ("points = 3\nmirror = []\n[regions]\na = [0, 0]\n", "holds a point twice"),
         ("points = 3\nmirror = []\nmirrors = []\n", "unknown key 'mirrors'"),
         ('points = 3\nmirror = [["a", "b"]]\n', "'a' is neither"),
-        ("points = 3\nmirror = 4\n", "pairs or a permutation"),
+        ("points = 3\nmirror = 4\n", "pairs, a permutation or"),
         ("points = = 3\n", "TOML"),
     ],
 )
@@ -203,7 +205,7 @@ def test_a_bad_file_is_named_with_its_fault(tmp_path: Path, text: str, message: 
 def test_unknown_names_teach(tmp_path: Path) -> None:
     with pytest.raises(SchemeError, match=r"did you mean 'ibug68'\?"):
         get_scheme("ibug-68")
-    with pytest.raises(SchemeError, match="no such scheme file"):
+    with pytest.raises(SchemeError, match="no such file; expected a scheme file"):
         get_scheme(tmp_path / "none.toml")
     with pytest.raises(SchemeError, match=r"no region 'ear'.*left_eye"):
         get_scheme("ibug68").region("ear")
@@ -256,3 +258,46 @@ def test_98_to_68_agrees_with_a_published_68_point_list_but_for_the_lids(shared_
                 assert np.abs(apart[lids]).max() < 0.08 * np.linalg.norm(xy98[60] - xy98[72])
                 compared += 1
     assert compared == 3
+
+
+def test_bare_points_have_no_pairs_no_normaliser_and_no_mirror_image() -> None:
+    scheme = get_scheme("none:5")
+    assert (scheme.name, scheme.num_points, scheme.mirrors) == ("none:5", 5, False)
+    assert scheme.mirror == (0, 1, 2, 3, 4)
+    assert scheme.inter_ocular is None
+    assert scheme.inter_pupil is None
+    assert scheme.edges == ()
+    with pytest.raises(UsageError, match=r"augment\.mirror = 0\.5: the landmark set none:5 does not say"):
+        require_mirror(scheme, "augment.mirror = 0.5")
+    require_mirror(get_scheme("five"), "augment.mirror = 0.5")
+    assert scheme_from_table(scheme.to_table()) == scheme, "a card keeps it"
+    for name in ("none", "none:", "none:0", "none:five", "none:99999999", "none:-3"):
+        with pytest.raises(SchemeError, match=r"none:K|number of 1 to"):
+            get_scheme(name)
+
+
+def test_an_own_set_may_say_that_it_cannot_be_mirrored(tmp_path: Path) -> None:
+    path = tmp_path / "own.toml"
+    path.write_text('points = 3\nmirror = "none"\n')
+    assert not get_scheme(path).mirrors
+    path.write_text("points = 3\nmirror = []\n")
+    assert get_scheme(path).mirrors, "a file that changed is read again"
+    with pytest.raises(SchemeError, match="cannot be mirrored"):
+        Scheme(name="x", names=("a", "b"), regions={}, mirror=(1, 0), edges=(), mirrors=False)
+
+
+def test_scheme_files_from_windows_read_the_same(tmp_path: Path) -> None:
+    text = 'names = ["nose", "chin"]\nmirror = []\n'
+    (tmp_path / "a.toml").write_text(text)
+    (tmp_path / "b.toml").write_bytes(b"\xef\xbb\xbf" + text.replace("\n", "\r\n").encode())
+    assert get_scheme(tmp_path / "b.toml").names == get_scheme(tmp_path / "a.toml").names
+    (tmp_path / "c.toml").write_bytes(text.encode("utf-16"))
+    with pytest.raises(SchemeError, match=r"c\.toml: is UTF-16 text"):
+        get_scheme(tmp_path / "c.toml")
+
+
+def test_an_absurd_number_of_points_is_refused_before_memory_is_taken(tmp_path: Path) -> None:
+    path = tmp_path / "own.toml"
+    path.write_text("points = 1_000_000_000_000\nmirror = []\n")
+    with pytest.raises(SchemeError, match="a number of 1 to 10000"):
+        get_scheme(path)

@@ -6,11 +6,29 @@ __all__ = ["FiduciaError", "Interrupted", "UsageError"]
 
 
 class FiduciaError(Exception):
-    """An input that cannot be used. Its one line names the file, what was found, what was expected and the cure."""
+    """An input that cannot be used. Its one line names the file, what was found, what was expected and the cure.
+
+    Example:
+        >>> import fiducia
+        >>> try:
+        ...     fiducia.load_records("300w:/no/such/directory", "train")
+        ... except FiduciaError as error:
+        ...     print(str(error).partition(";")[0])
+        /no/such/directory: no such file or folder
+    """
 
 
 class UsageError(FiduciaError):
-    """Wrong use: an unknown name or key, options that contradict each other. The command line exits with 2, not 1."""
+    """Wrong use: an unknown name or key, options that contradict each other. The command line exits with 2, not 1.
+
+    Example:
+        >>> import fiducia
+        >>> try:
+        ...     fiducia.create_model("fifa_tny")
+        ... except UsageError as error:
+        ...     print(error)
+        model.name: no model is called 'fifa_tny'; did you mean 'fifa_tiny'?
+    """
 
 
 class Interrupted(FiduciaError):

@@ -5,7 +5,8 @@ Everything in fiducia agrees on this page:
 * x points right, y points down; a point is ``(x, y)``.
 * The first pixel is 0 and an integer is a pixel's **centre**: an image of width W covers ``[-0.5, W - 0.5]``.
   Files that count from 1 are shifted when they are read and written.
-* A box is ``x1 y1 x2 y2`` in the same continuous coordinates.
+* A box is ``x1 y1 x2 y2`` in the same continuous coordinates. A box **with an angle** is that rectangle turned about its
+  own centre. Angles are radians; a positive one turns x towards y, which is clockwise as seen.
 * Names carry the frame: ``xy_image`` (the photograph), ``xy_crop`` (the network's input), ``xy_map`` (heatmap cells).
 * An affine is a ``2x3`` matrix ``M`` with ``p_to = M[:, :2] @ p_from + M[:, 2]``; ``to_image`` maps crop to photograph.
 
@@ -24,11 +25,14 @@ __all__ = [
     "affine_apply",
     "affine_compose",
     "affine_invert",
+    "box_corners",
     "box_iou",
     "box_to_crop",
     "crop_to_map",
+    "five_point_roll",
     "map_to_crop",
     "mirror_matrix",
+    "rotation",
     "similarity_matrix",
     "square_box",
     "tight_box",
@@ -74,8 +78,19 @@ def affine_compose(outer: npt.ArrayLike, inner: npt.ArrayLike) -> Array:
     return np.concatenate([linear, shift], axis=-1)
 
 
-def tight_box(xy: npt.ArrayLike) -> Array:
+def rotation(angle: float) -> Array:
+    """Return the ``(2, 2)`` matrix that turns a vector by ``angle`` radians, x towards y."""
+    c, s = np.cos(angle), np.sin(angle)
+    return np.array([[c, -s], [s, c]])
+
+
+def tight_box(xy: npt.ArrayLike, angle: float = 0.0) -> Array:
     """Return the smallest box ``(4,)`` round the labelled (finite) points of ``xy (K, 2)``.
+
+    Args:
+        xy: points, nan where there is none.
+        angle: of the box's own frame in radians. The box that comes back covers the points when it is turned by this
+            angle about its centre (:func:`box_corners`).
 
     Raises:
         ValueError: no point is labelled.
@@ -84,7 +99,23 @@ def tight_box(xy: npt.ArrayLike) -> Array:
     p = p[np.isfinite(p).all(axis=-1)]
     if len(p) == 0:
         raise ValueError("no labelled point to draw a box round")
-    return np.concatenate([p.min(axis=0), p.max(axis=0)])
+    if angle == 0.0:
+        return np.concatenate([p.min(axis=0), p.max(axis=0)])
+    turn = rotation(angle)
+    own = p @ turn
+    low, high = own.min(axis=0), own.max(axis=0)
+    centre, half = turn @ ((low + high) / 2), (high - low) / 2
+    return np.concatenate([centre - half, centre + half])
+
+
+def box_corners(box: npt.ArrayLike, angle: float = 0.0) -> Array:
+    """Return the corners ``(4, 2)`` of a box ``(4,)`` turned by ``angle`` about its centre.
+
+    The order is that of the box's own frame: upper left, upper right, lower right, lower left.
+    """
+    x1, y1, x2, y2 = np.asarray(box, dtype=np.float64)
+    half = np.array([[x1 - x2, y1 - y2], [x2 - x1, y1 - y2], [x2 - x1, y2 - y1], [x1 - x2, y2 - y1]]) / 2
+    return half @ rotation(angle).T + np.array([(x1 + x2) / 2, (y1 + y2) / 2])
 
 
 def square_box(box: npt.ArrayLike) -> Array:
@@ -94,22 +125,24 @@ def square_box(box: npt.ArrayLike) -> Array:
     return np.array([cx - half, cy - half, cx + half, cy + half])
 
 
-def box_to_crop(box: npt.ArrayLike, size: int, scale: float = 0.8) -> Array:
+def box_to_crop(box: npt.ArrayLike, size: int, scale: float = 0.8, angle: float = 0.0) -> Array:
     """Return the affine photograph → crop for a face's box.
 
     The box is squared about its centre; its side becomes ``scale * size`` crop pixels, so FaRL's ``scale = 0.8``
-    leaves a crop 1.25 times as wide as the box (FaRL trainers, scale_mu).
+    leaves a crop 1.25 times as wide as the box (FaRL trainers, scale_mu). With an angle, the crop is turned about the
+    box's centre, so that a face which is turned by this angle stands upright in the crop.
 
     Args:
-        box: ``(4,)`` x1 y1 x2 y2 in photograph pixels.
+        box: ``(4,)`` x1 y1 x2 y2 in photograph pixels, in the frame that ``angle`` turns.
         size: side of the square crop in pixels.
         scale: the box's share of the crop's side, > 0.
+        angle: of the face in the photograph, in radians.
 
     Returns:
         ``(2, 3)`` affine; invert it for ``to_image``.
 
     Raises:
-        ValueError: the box is not finite or has no area.
+        ValueError: the box is not finite or has no area, or the angle is not finite.
     """
     b = np.asarray(box, dtype=np.float64)
     if b.shape != (4,) or not np.all(np.isfinite(b)):
@@ -117,9 +150,33 @@ def box_to_crop(box: npt.ArrayLike, size: int, scale: float = 0.8) -> Array:
     x1, y1, x2, y2 = square_box(b)
     if not (b[2] > b[0] and b[3] > b[1]):
         raise ValueError(f"a box has x1 < x2 and y1 < y2; found {b.tolist()}")
+    if not np.isfinite(angle):
+        raise ValueError(f"an angle is a finite number of radians; found {angle}")
     s = scale * size / (x2 - x1)
     centre = (size - 1) / 2
-    return np.array([[s, 0.0, centre - s * (x1 + x2) / 2], [0.0, s, centre - s * (y1 + y2) / 2]])
+    if angle == 0.0:
+        return np.array([[s, 0.0, centre - s * (x1 + x2) / 2], [0.0, s, centre - s * (y1 + y2) / 2]])
+    linear = s * rotation(-angle)
+    shift = centre - linear @ np.array([(x1 + x2) / 2, (y1 + y2) / 2])
+    return np.concatenate([linear, shift[:, None]], axis=1)
+
+
+def five_point_roll(points: npt.ArrayLike) -> Array:
+    """Return the angle of a face from five points: 0 = upright, positive = turned clockwise as seen; in [-pi, pi].
+
+    The directions eye to eye, corner to corner of the mouth, and (turned by a right angle) from the eyes down to the
+    mouth are added as vectors. So a profile, whose eyes nearly coincide, is read by its height.
+
+    Args:
+        points: ``(..., 5, 2)`` right eye, left eye, nose tip, right and left corner of the mouth, of the person.
+
+    Returns:
+        ``(...)`` radians.
+    """
+    p = np.asarray(points, dtype=np.float64)
+    across = (p[..., 1, :] - p[..., 0, :]) + (p[..., 4, :] - p[..., 3, :])
+    down = (p[..., 3, :] + p[..., 4, :] - p[..., 0, :] - p[..., 1, :]) / 2
+    return np.asarray(np.arctan2(across[..., 1] - down[..., 0], across[..., 0] + down[..., 1]), dtype=np.float64)
 
 
 def similarity_matrix(size: int, angle: float, scale: float, shift: tuple[float, float]) -> Array:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from fiducia.augment.views import EvalViews, TrainViews, plain_crop
 from fiducia.errors import FiduciaError
 from fiducia.geometry import affine_apply, box_to_crop, tight_box
-from fiducia.images.pixels import Patch, crop, cut_patch
+from fiducia.images import Patch, crop, cut_patch
 from fiducia.recipes.sections import AugmentConfig, DataConfig, FiFAConfig
 from fiducia.schemes.sets import Scheme, get_scheme
 from fiducia.structures import Record, Sample
@@ -214,10 +214,10 @@ def test_the_box_is_the_points_or_the_data_sets() -> None:
 @pytest.mark.parametrize(
     ("record", "data", "says"),
     [
-        (face(), DataConfig(box_source="dataset"), "box_source"),
-        (face(np.full((5, 2), np.nan)), DataConfig(), "no labelled point"),
-        (face(np.full((5, 2), 3.0)), DataConfig(), "x1 < x2"),
-        (face(box=np.array([5.0, 5.0, np.nan, 9.0])), DataConfig(box_source="dataset"), "finite"),
+        (face(), DataConfig(size=64, box_source="dataset"), "box_source"),
+        (face(np.full((5, 2), np.nan)), DataConfig(size=64), "no labelled point"),
+        (face(np.full((5, 2), 3.0)), DataConfig(size=64), "x1 < x2"),
+        (face(box=np.array([5.0, 5.0, np.nan, 9.0])), DataConfig(size=64, box_source="dataset"), "finite"),
     ],
 )
 def test_a_face_without_a_box_is_told_by_name(record: Record, data: DataConfig, says: str) -> None:

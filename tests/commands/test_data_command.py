@@ -13,7 +13,7 @@ from fiducia.commands.data import app
 from fiducia.data.formats.pts import write_pts
 from fiducia.data.source import load_records
 from fiducia.errors import UsageError
-from fiducia.images.pixels import read_image
+from fiducia.images import read_image
 
 run = CliRunner().invoke
 

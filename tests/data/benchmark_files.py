@@ -11,7 +11,7 @@ import h5py
 import numpy as np
 from scipy.io import savemat
 
-from fiducia.images.pixels import read_image, write_image
+from fiducia.images import read_image, write_image
 
 
 def photograph(path: Path, width: int = 60, height: int = 40) -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,14 +11,10 @@ import numpy as np
 from benchmark_files import wflw_line, write_aflw, write_cofw, write_wflw
 from scipy.io import savemat
 
-from fiducia.data.formats.coco import write_coco
-from fiducia.data.formats.csv_table import write_csv
-from fiducia.data.formats.cvat import write_cvat
-from fiducia.data.formats.folder import write_folder
 from fiducia.data.formats.pts import write_pts
-from fiducia.data.source import load_records
+from fiducia.data.source import label_writers, load_records
 from fiducia.data.synthetic.source import synthetic_face
-from fiducia.images.pixels import write_image
+from fiducia.images import write_image
 
 COUNT = 3
 """Faces of each set."""
@@ -120,14 +117,20 @@ def written(form: str) -> Callable[[Path], tuple[str, str]]:
 
     def write(root: Path) -> tuple[str, str]:
         records = load_records(f"synthetic:{COUNT}@{root / 'drawn'}", "train")
-        writers: dict[str, Callable[..., Any]] = {
-            "coco": write_coco, "csv": write_csv, "cvat": write_cvat, "pts": write_folder
-        }  # fmt: skip
         path = root / "faces"
-        writers[form](path, records)
+        label_writers[form](path, records)
         return f"{form}:{path}", "all"
 
     return write
+
+
+def results(root: Path) -> tuple[str, str]:
+    for seed in range(COUNT):
+        picture, xy, _ = draw(seed, "ibug68", root / f"{seed}.png")
+        face = {"points": xy.tolist(), "box": [10, 10, 118, 118], "scheme": "ibug68", "id": 0}
+        table = {"image": f"{seed}.png", "width": picture.shape[1], "height": picture.shape[0], "faces": [face]}
+        (root / f"{seed}.json").write_text(json.dumps(table))
+    return f"json:{root}", "all"
 
 
 def synthetic(root: Path) -> tuple[str, str]:
@@ -149,6 +152,8 @@ MAKERS: dict[str, tuple[Callable[[Path], tuple[str, str]], str]] = {
     "csv": (written("csv"), "ibug68"),
     "cvat": (written("cvat"), "ibug68"),
     "pts": (written("pts"), "ibug68"),
+    "labelstudio": (written("labelstudio"), "ibug68"),
+    "json": (results, "ibug68"),
     "synthetic": (synthetic, "ibug68"),
 }
 """Data set → what makes it below a folder and returns source and split, and its landmark set."""

@@ -15,7 +15,7 @@ from scipy.io import savemat
 from fiducia.data.check import check
 from fiducia.data.source import load_records
 from fiducia.errors import FiduciaError, UsageError
-from fiducia.images.pixels import read_image
+from fiducia.images import read_image
 
 FACES = 3
 

@@ -94,8 +94,8 @@ FACE = '<annotations><image id="0" name="a.png">{}</image></annotations>'
         ('<!DOCTYPE x [<!ENTITY a "b">]><annotations/>', "declares a DOCTYPE or entities"),
         ("<annotations><track/></annotations>", "is 'CVAT for video'; export the job as"),
         (FACE.format(""), "no skeleton or points found in any image"),
-        ('<annotations><image id="3"><points/></image></annotations>', "image 3 has no name"),
-        (FACE.format('<points points="1,2;3,4;5,x;7,8;9,10"/>'), "image 'a.png', face 1: point 2 is '5,x'"),
+        ('<annotations><image id="3"><points/></image></annotations>', "image 3: name is null; expected a text"),
+        (FACE.format('<points points="1,2;3,4;5,x;7,8;9,10"/>'), "image 'a.png', face 1: point 2, y is 'x'"),
         (FACE.format('<skeleton><points label="1" points="1,2"/></skeleton>'), "face 1: 1 points a face found"),
         (
             FACE.format("<skeleton>" + '<points label="1" points="1,2"/>' * 5 + "</skeleton>"),
@@ -103,9 +103,11 @@ FACE = '<annotations><image id="0" name="a.png">{}</image></annotations>'
         ),
         (
             FACE.format(
-                "<skeleton>" + "".join(f'<points label="p{i}" points="1,2"/>' for i in range(5)) + "</skeleton>"
+                "<skeleton>"
+                + "".join(f'<points label="{name}" points="1,2"/>' for name in ("nose_tip", "a", "b", "c", "d"))
+                + "</skeleton>"
             ),
-            "face 1: no point of five is called 'p0'",
+            "face 1: its points are called nose_tip, a, b, c, d, and 1 of the 5 are names of five: it has no a, b, c, d, and lacks",
         ),
         (
             FACE.format(

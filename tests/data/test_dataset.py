@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ from fiducia.data import dataset as module
 from fiducia.data.dataset import EpochSampler, FaceDataset, collate
 from fiducia.errors import FiduciaError, UsageError
 from fiducia.geometry import box_to_crop, tight_box
-from fiducia.images.pixels import crop, read_image, write_image
+from fiducia.images import crop, read_image, write_image
 from fiducia.recipes.sections import AugmentConfig, DataConfig
 from fiducia.schemes.sets import get_scheme
 from fiducia.structures import Batch, Record, Sample
@@ -178,6 +179,23 @@ def test_collate_stacks_and_masks_what_a_loss_can_use() -> None:
     assert batch.views == 2
     assert int(batch.images[1].unique()) == 9
     assert batch.to_image[1, 0, 0, 0] == 10
+
+
+def test_collate_passes_visibility_mirroring_and_tags_on() -> None:
+    xy = np.zeros((3, 2))
+    first, second = sample(xy, 1), replace(sample(xy, 1), mirrored=True, visible=np.array([2, 1, 0], np.int8))
+    batch = collate([[replace(first, tags={"pose": True}), second], [first, first]])
+    assert batch.visible.dtype == torch.int8
+    assert batch.visible.tolist() == [[[2, 2, 2], [2, 1, 0]], [[2, 2, 2], [2, 2, 2]]]
+    assert batch.mirrored.tolist() == [[False, True], [False, False]]
+    assert [dict(tags) for tags in batch.tags] == [{"pose": True}, {}]
+
+
+def test_bare_points_are_never_mirrored() -> None:
+    bare = get_scheme("none:5")
+    with pytest.raises(UsageError, match=r"augment\.mirror = 0\.5: the landmark set none:5 does not say which points"):
+        TrainViews(DataConfig(), AugmentConfig(mirror=0.5), bare, 10)
+    TrainViews(DataConfig(), AugmentConfig(mirror=0.0), bare, 10)
 
 
 def test_the_mask_knows_width_from_height() -> None:

@@ -10,19 +10,22 @@ from typing import Any
 import pytest
 import torch
 from every_dataset import COUNT, MAKERS
-from fiducia.weights.files import WeightCard, save_weights
 from typer.testing import CliRunner
 
 from fiducia.cli import app
 from fiducia.data.source import datasets
 from fiducia.errors import UsageError
 from fiducia.models.build import build_model
-from fiducia.recipes.files import load_recipe
-from fiducia.recipes.sections import ModelConfig
+from fiducia.recipes.files import load_recipe, toml_value
 from fiducia.schemes.sets import get_scheme
-from fiducia.training.loop import train
+from fiducia.training.run import train
+from fiducia.weights.card import WeightCard
+from fiducia.weights.store import save_weights
 
-OPTIONS: dict[str, Any] = {"width": 32, "depth": 3, "heads": 2, "channels": 16, "stem": "conv", "stem_base": 8}
+OPTIONS: dict[str, Any] = {
+    "backbone": {"width": 32, "depth": 3, "heads": 2, "stem": "conv", "stem_base": 8},
+    "hourglass": {"channels": 16},
+}
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +45,7 @@ def networks(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for scheme in sorted({scheme for _, scheme in MAKERS.values()}):
         torch.manual_seed(0)
         points = get_scheme(scheme).num_points
-        model = build_model(ModelConfig(name="fifa_base", options=OPTIONS), points, 64)
+        model = build_model("fifa_base", points, 64, options=OPTIONS)
         card = WeightCard(
             name=scheme, model="fifa_base", options=OPTIONS, scheme=scheme, num_points=points, size=64, scale=0.8
         )
@@ -112,8 +115,7 @@ def test_a_network_of_that_set_is_trained_from_68_points_and_measured(
     scheme = MAKERS[name][1]
     sets = ["data.source=synthetic:24", f"data.scheme={scheme}", "data.size=64", "data.limit=16"]
     sets += ["model.name=fifa_base", "train.epochs=1", "train.batch_size=8", "train.threads=1", "train.device=cpu"]
-    options = ", ".join(f"{key}={value!r}" for key, value in OPTIONS.items())
-    recipe = load_recipe("smoke", [*sets, f"model.options={{{options}}}"])
+    recipe = load_recipe("smoke", [*sets, f"model.options={toml_value(OPTIONS)}"])
     train(recipe, tmp_path / "run", init=str(networks / "ibug68.safetensors"))
     evaluate(tmp_path / "run", places[name], "--json", str(tmp_path / "result.json"))
     result = json.loads((tmp_path / "result.json").read_text())

@@ -16,9 +16,7 @@ from fiducia.data.formats.csv_table import write_csv
 from fiducia.data.formats.cvat import write_cvat
 from fiducia.data.source import load_records
 from fiducia.errors import FiduciaError
-from fiducia.recipes.files import load_recipe
 from fiducia.structures import Record
-from fiducia.training.loop import split_records
 
 WRITERS: dict[str, Callable[..., None]] = {"csv": write_csv, "coco": write_coco, "cvat": write_cvat}
 
@@ -55,7 +53,7 @@ def test_every_bad_row_of_a_table(tmp_path: Path) -> None:
         "line 3: more cells than the 11 columns",
         "line 4: is cut short before column y4",
         "line 5: x3 is 'seven'; expected a finite number",
-        "line 6: point 1 has only one of x and y",
+        "line 6: point 1 has only one of x1 and y1",
         "line 7: names no image",
         "gone.png: ",
     ]
@@ -81,14 +79,14 @@ def test_every_bad_annotation_of_a_coco_file(tmp_path: Path) -> None:
     report = check(f"coco:{path}")
     assert (report.faces, report.photographs) == (1, 1)
     says = [
-        "annotation 2 (1.png): 14 keypoint numbers found, 15 expected",
-        "annotation 3: the image 77 or its file_name is missing",
-        "annotation 4 (3.png): expected finite x and y, and v of 0, 1 or 2",
-        "annotation 5 (4.png): a box is four finite numbers",
+        "annotations[1] (id 2) in 1.png: keypoints holds 14 numbers; expected 15",
+        "annotations[2] (id 3): the image 77 or its file_name is missing",
+        "annotations[3] (id 4) in 3.png: keypoints[2] is 5; expected v of 0, 1 or 2",
+        "annotations[4] (id 5) in 4.png: box holds 2 numbers; expected 4",
     ]
     assert len(report.broken) == len(says)
     assert all(part in line for line, part in zip(report.broken, says, strict=True))
-    with pytest.raises(FiduciaError, match="annotation 2 "):
+    with pytest.raises(FiduciaError, match=r"annotations\[1\]"):
         load_records(f"coco:{path}", "all")
 
 
@@ -155,11 +153,12 @@ def test_two_landmark_sets_in_one_file_are_refused_by_name(tmp_path: Path) -> No
     (line,) = check(f"cvat:{xml}").broken
     assert "faces of several landmark sets: cofw29 (as a_2), five (as a_1); put each into a file" in line
     with pytest.raises(FiduciaError, match="several landmark sets"):
-        split_records(load_recipe("smoke", [f"data.source=cvat:{xml}"]))
+        load_records(f"cvat:{xml}", "all")
     coco = tmp_path / "faces.json"
     write_coco(coco, [five(tmp_path, "a.png")])
     content = json.loads(coco.read_text())
     content["categories"].append({"id": 2, "name": "other", "scheme": "cofw29"})
+    content["annotations"].append({**content["annotations"][0], "id": 2, "category_id": 2})
     coco.write_text(json.dumps(content))
     (line,) = check(f"coco:{coco}").broken
     assert "categories are of several landmark sets, five, cofw29" in line

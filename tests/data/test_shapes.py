@@ -14,7 +14,7 @@ from fiducia.data.check import check
 from fiducia.data.formats.csv_table import write_csv
 from fiducia.data.shapes import MIN_FACES, align, farthest, lone_pairs, median_face, oddness
 from fiducia.data.source import load_records
-from fiducia.images.pixels import write_image
+from fiducia.images import write_image
 from fiducia.schemes.sets import get_scheme
 from fiducia.structures import Record
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import hashlib
 import tempfile
 from dataclasses import replace
 from itertools import combinations
@@ -8,16 +9,17 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from fiducia.data.synthetic.source.brush import Brush, Placing
-from fiducia.data.synthetic.source.look import sample_look
-from fiducia.data.synthetic.source.shape import SELECTIONS, FaceShape, build_head, sample_shape, spline
 
 from fiducia.data.source import carve, load_records
 from fiducia.data.synthetic import paint as synthetic_paint
 from fiducia.data.synthetic import source as synthetic
+from fiducia.data.synthetic.brush import Brush, Placing
+from fiducia.data.synthetic.look import sample_look
+from fiducia.data.synthetic.person import sample_shape
+from fiducia.data.synthetic.shape import SELECTIONS, FaceShape, build_head, spline
 from fiducia.data.synthetic.source import synthetic_face
 from fiducia.errors import FiduciaError, UsageError
-from fiducia.images.pixels import read_image
+from fiducia.images import read_image
 from fiducia.schemes.sets import convert, get_scheme
 
 SCHEMES = ["ibug68", "wflw98", "cofw29", "aflw19", "lapa106", "five"]
@@ -397,6 +399,13 @@ def test_the_cache_is_the_user_s_own_and_names_the_drawing_s_version(tmp_path: P
     assert folder.parent == tmp_path
     assert folder.name.endswith(synthetic._digest())
     assert folder.stat().st_mode & 0o077 == 0
+
+
+def test_the_drawing_code_is_part_of_the_version():
+    code = [path.read_bytes() for path in sorted(Path(synthetic.__file__).parent.glob("*.py"))]
+    assert len(code) > 5
+    total = hashlib.sha256(f"{cv2.__version__} {np.__version__}".encode() + b"".join(code))
+    assert synthetic._digest() == total.hexdigest()[:12]
 
 
 @pytest.mark.parametrize("root", ["0", "-3", "1000000000", "5@"])

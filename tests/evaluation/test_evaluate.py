@@ -12,8 +12,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
-from fiducia.weights.files import WeightCard, save_weights
 
 from fiducia.data.source import load_records
 from fiducia.data.synthetic.source import synthetic_face
@@ -22,14 +20,13 @@ from fiducia.evaluation.evaluate import Settings, evaluate, evaluate_faces, find
 from fiducia.evaluation.locate import find_faces
 from fiducia.evaluation.subsets import default_split, require_parts, subsets
 from fiducia.geometry import affine_apply, box_to_crop, tight_box
-from fiducia.images.pixels import write_image
+from fiducia.images import write_image
 from fiducia.metrics.figures import FIGURES
 from fiducia.metrics.protocol import Protocol
-from fiducia.models.build import build_model
 from fiducia.predict.predictor import Predictor
-from fiducia.recipes.sections import ModelConfig
 from fiducia.schemes.sets import Scheme, conversion, get_scheme
 from fiducia.structures import Detection, Record
+from networks import small, write_small
 
 STAMP: dict[str, Any] = {
     "data": "synthetic",
@@ -85,14 +82,9 @@ def faces(tmp_path_factory: pytest.TempPathFactory) -> list[Record]:
 
 @pytest.fixture(scope="session")
 def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    torch.manual_seed(0)
     # Small: what is tested is how figures are made, and every process of a test builds it again.
-    options = {"width": 32, "depth": 3, "heads": 2, "channels": 16, "stem": "conv", "stem_base": 8}
-    state = build_model(ModelConfig(name="fifa_base", options=options), 68, 64).state_dict()
     path = tmp_path_factory.mktemp("weights") / "untrained.safetensors"
-    card = WeightCard(name="untrained", model="fifa_base", options=options, scheme="ibug68", num_points=68, size=64)
-    save_weights(path, state, card)
-    return path
+    return write_small(path, small(points=68), name="untrained")
 
 
 def truth_in_crops(records: Sequence[Record], size: int = 64) -> list[np.ndarray]:
@@ -259,9 +251,22 @@ def test_two_processes_give_what_one_gives(weights: Path, tmp_path: Path) -> Non
 
 def test_another_decoder_changes_the_stamp_and_an_unknown_one_is_refused(weights: Path, tmp_path: Path) -> None:
     source = f"synthetic:4@{tmp_path}"
-    assert evaluate(weights, source, "train", device="cpu", decode="argmax")["protocol"]["decode"] == "argmax"
+    stamps = [
+        evaluate(weights, source, "train", device="cpu", decode=d)["protocol"]["decode"] for d in (None, "argmax")
+    ]
+    # The weights' card names none; the network's own is stamped.
+    assert stamps == ["expectation", "argmax"]
     with pytest.raises(UsageError, match="did you mean 'argmax'"):
         evaluate(weights, source, "train", device="cpu", decode="argmx")
+
+
+def test_a_network_of_points_has_no_decoder_to_choose_or_to_stamp(tmp_path: Path) -> None:
+    own = write_small(tmp_path / "points.safetensors", small("pfld", 68), model="pfld")
+    source = f"synthetic:4@{tmp_path}"
+    assert evaluate(own, source, "train", device="cpu")["protocol"]["decode"] is None
+    with pytest.raises(UsageError, match=r"--decode: .*this network gives points, not heatmaps") as caught:
+        evaluate(own, source, "train", device="cpu", decode="argmax")
+    assert "\n" not in str(caught.value)
 
 
 def test_faces_left_out_are_named_in_the_stamp(weights: Path, tmp_path: Path) -> None:

@@ -26,7 +26,7 @@ from fiducia.evaluation.report.others import as_other
 from fiducia.evaluation.report.pictures import apart, ranked
 from fiducia.evaluation.report.svg import Series, chart, standalone
 from fiducia.evaluation.sweep import summary
-from fiducia.images.pixels import read_image, write_image
+from fiducia.images import read_image, write_image
 from fiducia.metrics.compare import paired_bootstrap
 from fiducia.metrics.figures import reliability
 from fiducia.schemes.sets import get_scheme
@@ -223,7 +223,6 @@ def test_the_verdict_says_which_is_better_only_where_both_tests_do(make: Make) -
     ("stamp", "field"),
     [
         ({"crop_source": "detector"}, "crop_source: 'landmarks' and 'detector'"),
-        ({"crop_scale": 0.7}, "crop_scale: 0.8 and 0.7"),
         ({"split": "train"}, "split: 'test' and 'train'"),
         ({"excluded": ("x*",)}, "excluded"),
     ],
@@ -234,6 +233,20 @@ def test_results_that_were_not_measured_alike_are_refused_naming_the_field(
     read = write_and_read(tmp_path, make(1, 2, **stamp))
     with pytest.raises(FiduciaError, match=re.escape(field)):
         compare_with(make(1, 2), [read])
+
+
+def test_weights_of_other_crops_are_compared_and_the_sentence_says_how_each_was_cropped(
+    make: Make, tmp_path: Path
+) -> None:
+    ours, theirs = make(1, 2, 3), make(2, 4, 3, weights="theirs", crop_scale=0.7, size=96)
+    (one,) = compare_with(ours, [write_and_read(tmp_path / "there", theirs)])
+    assert "by its own crop: ours at 64 px with the box filling 0.8, theirs at 96 px with 0.7." in verdict(ours, one)
+    (alike,) = compare_with(ours, [as_other(make(2, 4, 3, weights="theirs"), "there")])
+    assert "own crop" not in verdict(ours, alike)
+    path = tmp_path / "there" / "result.json"
+    path.write_text(path.read_text().replace('"crop_scale"', '"former"'))
+    (silent,) = compare_with(ours, [read_other(tmp_path / "there")])
+    assert "theirs at 96 px with unknown." in verdict(ours, silent)
 
 
 def test_other_faces_are_refused_by_number_or_by_id(make: Make, faces: list[Record]) -> None:

@@ -11,7 +11,7 @@ from fiducia.data.readers.wflw import ATTRIBUTES
 from fiducia.data.source import datasets, load_records
 from fiducia.evaluation.plan import make_plan
 from fiducia.evaluation.subsets import is_partial
-from fiducia.images.pixels import write_image
+from fiducia.images import write_image
 from fiducia.schemes.sets import get_scheme
 
 STAMP = {"crop_source": "landmarks", "crop_scale": 0.8, "decode": "expectation", "size": 64, "weights": "x"}

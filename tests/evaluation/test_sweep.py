@@ -13,7 +13,7 @@ from fiducia.data.synthetic.source import synthetic_face
 from fiducia.evaluation.locate import find_at
 from fiducia.evaluation.sweep import DIRECTIONS, SCALES, SHIFTS, moved_boxes, summary
 from fiducia.geometry import tight_box
-from fiducia.images.pixels import write_image
+from fiducia.images import write_image
 from fiducia.predict.predictor import Predictor
 from fiducia.schemes.sets import get_scheme
 from fiducia.structures import Record

@@ -18,45 +18,42 @@ pytest.importorskip("onnxscript")
 pytest.importorskip("onnxruntime")
 pytest.importorskip("openvino")
 
-from fiducia.weights.files import WeightCard, save_weights
 from torch import nn
 
+from drawn import KITE
 from fiducia.cli import main
 from fiducia.data.synthetic.source import synthetic_face
 from fiducia.errors import FiduciaError, UsageError
 from fiducia.evaluation.evaluate import evaluate
 from fiducia.exporting import certificate
 from fiducia.exporting import graphs as exporting
-from fiducia.exporting.graphs import CropsToPoints, _quantize, _store_half, fold_batch_norms, to_onnx, to_openvino
-from fiducia.exporting.rewrite import DenseFilter, ExpectationHead, simplify_filters
+from fiducia.exporting.graphs import _quantize, _store_half, to_onnx, to_openvino
+from fiducia.exporting.rewrite import DenseFilter, fold_batch_norms, simplify_filters
 from fiducia.exporting.sealed import Sealed, read_sealed, seal_onnx, write_onnx, write_openvino
 from fiducia.geometry import tight_box
-from fiducia.heatmaps import decode, decoders
-from fiducia.models import build_model, models
+from fiducia.heatmaps.decode import decode, decoders, heatmap_decoders
+from fiducia.models import LandmarkModel
+from fiducia.models.base import CropsToPoints
+from fiducia.models.parts.reading import ExpectationHead
 from fiducia.models.parts.spectral import FFParser
 from fiducia.predict.predictor import load
-from fiducia.recipes.sections import ModelConfig
 from fiducia.runtimes.onnx_runtime import OnnxRuntime
-from fiducia.runtimes.torch_runtime import TorchRuntime, open_runtime, read_card
+from fiducia.runtimes.opening import open_runtime, read_card
+from fiducia.runtimes.torch_runtime import TorchRuntime
 from fiducia.schemes.sets import get_scheme
-from fiducia.structures import ModelOutput
+from fiducia.structures import ModelOutput, Prediction
+from fiducia.weights.card import WeightCard
+from fiducia.weights.store import save_weights
+from networks import small, small_card, small_options, write_small
 
-OPTIONS: dict[str, Any] = {
-    "width": 32,
-    "heads": 2,
-    "channels": 16,
-    "depth": 3,
-    "stem_base": 8,
-    "hourglass_depth": 1,
-    "ffp_max": 0,
-}
+OPTIONS: dict[str, Any] = {"hourglass": {"ffp_max": 0}}
+KITE_CARD: dict[str, Any] = {"scheme": KITE.name, "scheme_table": KITE.to_table()}
 EXAMPLE = Path(__file__).parents[2] / "examples" / "onnx_only.py"
 
 
-def lively(points: int = 5, size: int = 64) -> nn.Module:
+def lively(points: int = 5, size: int = 64) -> LandmarkModel:
     """A small network in which no layer is idle: norms, filters and gates are away from where they start."""
-    torch.manual_seed(3)
-    model = build_model(ModelConfig(name="fifa_tiny", options=OPTIONS), points, size)
+    model = small(points=points, size=size, seed=3, **OPTIONS)
     for module in model.modules():
         if isinstance(module, nn.BatchNorm2d):
             module.running_mean.normal_(std=0.3)  # type: ignore[union-attr]
@@ -67,7 +64,8 @@ def lively(points: int = 5, size: int = 64) -> nn.Module:
     for name, parameter in model.named_parameters():
         if name.endswith("gate"):
             nn.init.normal_(parameter)
-    nn.init.normal_(model.head.weight, std=0.7)  # type: ignore[union-attr,arg-type]
+        if name == "head.weight":
+            nn.init.normal_(parameter, std=0.7)
     return model.eval()
 
 
@@ -78,9 +76,7 @@ def crops(count: int, size: int = 64) -> np.ndarray:
 @pytest.fixture(scope="module")
 def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("weights") / "lively.safetensors"
-    options = {**models["fifa_tiny"].options, **OPTIONS}
-    card = WeightCard(name="lively", model="fifa_tiny", options=options, scheme="five", num_points=5, size=64)
-    save_weights(path, lively().state_dict(), card)
+    save_weights(path, lively().state_dict(), small_card(name="lively", options=small_options(**OPTIONS)))
     return path
 
 
@@ -101,10 +97,10 @@ def main_ok(arguments: list[str]) -> None:
 def test_folded_norms_change_nothing() -> None:
     model, images = lively(), torch.from_numpy(crops(2))
     with torch.inference_mode():
-        before = model(images).logits
+        before = model(images).heatmaps[-1]
         norms = sum(isinstance(m, nn.BatchNorm2d) for m in model.modules())
         folded = fold_batch_norms(model)
-        after = model(images).logits
+        after = model(images).heatmaps[-1]
     assert 0 < folded == norms - sum(isinstance(m, nn.BatchNorm2d) for m in model.modules())
     torch.testing.assert_close(after, before, rtol=1e-4, atol=1e-4)
 
@@ -125,14 +121,14 @@ def test_the_head_reads_what_the_decoder_reads() -> None:
     head = nn.Conv2d(6, 5, 1)
     nn.init.normal_(head.weight, std=3)
     features = torch.randn(2, 6, 16, 16)
-    points, sure = ExpectationHead(head, 16, 4.0)(features)
+    points, sure = ExpectationHead(head, 16, 64)(features)
     cells, confidence = decode(head(features))
     torch.testing.assert_close(points, (cells + 0.5) * 4 - 0.5, rtol=1e-5, atol=1e-4)
     torch.testing.assert_close(sure, confidence)
     # Logits that exp() cannot hold are still 0 and 1.
     with torch.no_grad():
         head.weight.mul_(1e3)
-    assert torch.isfinite(ExpectationHead(head, 16, 4.0)(features)[0]).all()
+    assert torch.isfinite(ExpectationHead(head, 16, 64)(features)[0]).all()
 
 
 def test_equal_constants_stand_in_the_file_once(exported: Path) -> None:
@@ -148,13 +144,14 @@ def test_equal_constants_stand_in_the_file_once(exported: Path) -> None:
 
 
 def test_graph_gives_what_the_torch_runtime_gives() -> None:
-    model = lively()
-    card = WeightCard(name="l", model="fifa_tiny", scheme="five", num_points=5, size=64)
+    model, card = lively(), small_card()
     points, confidence = TorchRuntime(model, card, get_scheme("five"))(crops(2))
+    images = torch.from_numpy(crops(2))
     with torch.inference_mode():
-        xy, sure = CropsToPoints(model, "expectation")(torch.from_numpy(crops(2)))
-    np.testing.assert_allclose(xy, points, atol=1e-5)
-    np.testing.assert_allclose(sure, confidence, atol=1e-6)
+        for graph in (model.graph(), CropsToPoints(model), CropsToPoints(model, "expectation")):
+            xy, sure = graph(images)
+            np.testing.assert_allclose(xy, points, atol=1e-4)
+            np.testing.assert_allclose(sure, confidence, atol=1e-6)
     assert points.std(axis=1).min() > 0.5  # the points do differ, or every comparison below would be empty
 
 
@@ -196,24 +193,28 @@ def test_the_certificate_lies_beside_the_file(weights: Path, exported: Path) -> 
     assert abs(told["nme_change"]) < 0.01
     assert told["weights"]["sha256"] == read_card(weights).sha256
     assert told["files"][0]["sha256"] == read_card(exported).sha256
+    # The weights' card leaves the decoder to the network; the file names the one that it has built in.
+    assert read_card(weights).decode is None
+    assert told["weights"]["decode"] == read_card(exported).decode == "expectation"
     assert {"torch", "onnx", "onnxruntime"} <= set(told["versions"])
 
 
-def test_a_file_over_the_limit_is_an_error(
+def test_a_file_over_the_limit_is_an_error_and_leaves_nothing(
     weights: Path, exported: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    other = lively()
-    with torch.no_grad():
-        other.head.bias += torch.linspace(-2, 2, 5)  # type: ignore[operator,union-attr]
+    state = lively().state_dict()
+    state["head.weight"][:, 0] += torch.linspace(-2, 2, 5)[:, None, None]
     changed = tmp_path / "changed.safetensors"
-    save_weights(changed, other.state_dict(), read_card(weights))
+    save_weights(changed, state, read_card(weights))
     out = tmp_path / "wrong.onnx"
-    monkeypatch.setattr(exporting, "export", lambda *_: shutil.copy(exported, out))
+    graph = read_sealed(exported).graph
+    monkeypatch.setattr(exporting, "to_onnx", lambda *_, **__: graph)
     with pytest.raises(SystemExit) as ended:
         main(["export", "--weights", str(changed), "--out", str(out), "--faces", "3"])
     assert ended.value.code == 1
     assert "over the limit of 0.01" in capsys.readouterr().err
-    assert json.loads((tmp_path / "wrong.onnx.json").read_text())["passed"] is False
+    # What gives other points than the network is not left behind, nor is a certificate of it.
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["changed.safetensors"]
 
 
 def test_distances_and_errors_by_hand() -> None:
@@ -344,6 +345,18 @@ def test_wrong_use(weights: Path, exported: Path, tmp_path: Path, capsys: pytest
         assert why in capsys.readouterr().err
 
 
+def test_an_own_landmark_set_is_exported_in_int8_and_checked_by_the_points_own_distance(tmp_path: Path) -> None:
+    """No drawn face is labelled in it, so no NME can be told; the limit is a share of the crop."""
+    own = write_small(tmp_path / "kite.safetensors", lively(points=4), options=small_options(**OPTIONS), **KITE_CARD)
+    out = tmp_path / "kite.onnx"
+    main_ok(["export", "--weights", str(own), "--out", str(out), "--int8", "--faces", "3"])
+    told = json.loads(out.with_name("kite.onnx.json").read_text())
+    assert told["passed"] is True
+    assert told["nme_before"] is None
+    assert told["limit"] == {"figure": "pixels_mean", "at_most": pytest.approx(0.003 * 64)}
+    assert open_runtime(out, "onnx")[0].scheme.names == KITE.names
+
+
 @pytest.mark.parametrize(("smaller", "share", "pixels"), [(_store_half, 0.9, 0.05), (_quantize, 0.95, 2.0)])
 def test_smaller_files_give_nearly_the_same_points(
     weights: Path, exported: Path, smaller: Callable[[Any], Any], share: float, pixels: float
@@ -359,18 +372,22 @@ def test_smaller_files_give_nearly_the_same_points(
     assert 0 < apart.mean() < pixels
 
 
-class OneLayer(nn.Module):
+class OneLayer(LandmarkModel):
     """The smallest network that has heatmaps."""
 
-    stride = 4
-
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__(5, 64)
         torch.manual_seed(1)
+        self.decoders = heatmap_decoders("expectation")
         self.layer = nn.Conv2d(3, 5, 8, 4, padding=2)
 
     def forward(self, images: torch.Tensor) -> ModelOutput:
-        return ModelOutput(logits=2 * self.layer(images.float() / 64 - 2), points=None, features=None, aux={})
+        """Crops → logits."""
+        return ModelOutput(heatmaps=[2 * self.layer(images.float() / 64 - 2)])
+
+    def decode(self, output: ModelOutput, method: str | None = None) -> Prediction:
+        """By any decoder."""
+        return self.decode_heatmaps(output, method)
 
 
 @pytest.mark.parametrize("method", sorted(decoders))
@@ -380,9 +397,40 @@ def test_every_decoder_fits_into_the_graph(method: str) -> None:
     scheme = get_scheme("five")
     graph = OnnxRuntime(Sealed(card=card, precision="float32", source="", graph=to_onnx(model, card)), scheme)
     truth = TorchRuntime(model, card, scheme)
+    assert graph.method == truth.method == method
     for count in (1, 3):
         for mine, its in zip(graph(crops(count)), truth(crops(count)), strict=True):
             np.testing.assert_allclose(mine, its, atol=0.01)
+
+
+class Stubborn(OneLayer):
+    """One that says it cannot be written as a graph."""
+
+    def export_notes(self) -> str:
+        """The reason."""
+        return "its loop depends on what it sees"
+
+
+class Branching(OneLayer):
+    """One that cannot, and does not say so."""
+
+    def forward(self, images: torch.Tensor) -> ModelOutput:
+        """Ask a tensor for its value."""
+        return super().forward(images if float(images.float().mean()) > 1e9 else 255 - images)
+
+
+@pytest.mark.parametrize(
+    ("network", "says"),
+    [
+        (Stubborn, "one: the network one cannot be exported: its loop depends on what it sees"),
+        (Branching, "one: the network one cannot be written as ONNX: "),
+    ],
+)
+def test_a_network_that_is_no_graph_is_told_in_one_line(network: type[LandmarkModel], says: str) -> None:
+    card = WeightCard(name="one", model="one", scheme="five", num_points=5, size=64)
+    with pytest.raises(FiduciaError, match=says) as caught:
+        to_onnx(network().eval(), card)
+    assert "\n" not in str(caught.value)
 
 
 def test_the_example_needs_the_file_alone(exported: Path, tmp_path: Path) -> None:

@@ -54,6 +54,15 @@ def test_rows_are_faces_and_columns_epochs(recipe: Recipe) -> None:
     assert black(wide.image[:, :half]) < black(wide.image[:, half : 2 * half])
 
 
+def test_without_a_size_the_crops_are_the_networks_own(recipe: Recipe) -> None:
+    changes = {"data": recipe.data.model_copy(update={"size": None})}
+    changes["model"] = recipe.model.model_copy(update={"name": "fifa_base"})
+    assert np.array_equal(
+        preview(recipe.model_copy(update=changes), epochs=[1], faces=1).image,
+        preview(recipe, epochs=[1], faces=1).image,
+    )
+
+
 def test_the_seed_decides(recipe: Recipe) -> None:
     noisy = recipe.model_copy(update={"augment": recipe.augment.model_copy(update={"noise": 1.0, "warp": True})})
     first = preview(noisy, epochs=[1], seed=3).image

@@ -12,22 +12,32 @@ from typer.testing import CliRunner
 
 from fiducia.commands.data import app
 from fiducia.errors import UsageError
-from fiducia.images.pixels import read_image
+from fiducia.heatmaps.decode import heatmap_decoders
+from fiducia.images import read_image
 from fiducia.inspect.saliency import focus, grad_cam, saliency
+from fiducia.models import LandmarkModel
 from fiducia.recipes.files import load_recipe
-from fiducia.structures import ModelOutput
+from fiducia.structures import ModelOutput, Prediction
 
 
-class Linear(nn.Module):
+class Linear(LandmarkModel):
     """Features are the picture's channels, and the head is a 1 x 1 convolution: Grad-CAM is known in closed form."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__(2, 6)
+        self.decoders = heatmap_decoders("expectation")
         self.head = nn.Conv2d(3, 2, 1)
+        with torch.no_grad():
+            self.head.weight.div_(100)  # of pixels up to 255, logits that a sigmoid in float32 can tell from 1
 
     def forward(self, images: Tensor) -> ModelOutput:
+        """Logits of the picture."""
         features = images.float().requires_grad_()
-        return ModelOutput(logits=self.head(features), points=None, features=features)
+        return ModelOutput(heatmaps=[self.head(features)], features=features)
+
+    def decode(self, output: ModelOutput, method: str | None = None) -> Prediction:
+        """By any decoder."""
+        return self.decode_heatmaps(output, method)
 
 
 def test_of_a_linear_head_it_is_the_positive_part_of_the_logit_without_bias() -> None:

@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 from fiducia.commands.data import app
 from fiducia.data.source import load_records
 from fiducia.errors import FiduciaError, UsageError
-from fiducia.images.pixels import read_image
+from fiducia.images import read_image
 from fiducia.inspect import suspects as module
 from fiducia.inspect.suspects import fold_of, rank_suspects
 from fiducia.schemes.sets import get_scheme
@@ -94,8 +94,9 @@ def table(out: Path) -> list[dict[str, str]]:
 
 
 def small(out: Path, *more: str) -> list[str]:
-    sets = ["train.epochs=1", "data.size=32", "train.batch_size=4", "model.options.depth=3", "model.options.width=32"]
-    words = [word for value in [*sets, "model.options.channels=16"] for word in ("--set", value)]
+    sets = ["train.epochs=1", "data.size=32", "train.batch_size=4", "model.options.hourglass.channels=16"]
+    sets += ["model.options.backbone={depth=3, width=32, heads=2}"]
+    words = [word for value in sets for word in ("--set", value)]
     return ["suspects", "synthetic:12", "--folds", "2", "--top", "3", "--out", str(out), *words, *more]
 
 
@@ -134,6 +135,7 @@ def test_the_command_trains_folds_once_and_ranks_every_face(tmp_path: Path, monk
     other = runner.invoke(app, small(out, "--set", "train.epochs=2"))
     assert isinstance(other.exception, UsageError)
     assert "another recipe" in str(other.exception)
+    assert table(out) == rows, "what was found stays"
 
 
 def test_given_weights_train_nothing_and_find_what_was_spoilt(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,29 +7,24 @@ import torch
 from problems import context_of, targets_of
 
 from fiducia.losses import losses
-from fiducia.losses.adl import anisotropy, curves_of, direction_points, normals
-from fiducia.schemes.sets import get_scheme, scheme_names
+from fiducia.losses.adl import anisotropy, direction_points, normals, scheme_curves
+from fiducia.schemes.sets import get_scheme, scheme_from_table, scheme_names
 from fiducia.structures import ModelOutput
 
 
-def test_edges_are_joined_to_the_curves_that_they_came_from() -> None:
-    assert curves_of([(0, 1), (1, 2), (3, 4), (4, 5), (5, 3), (6, 7)]) == [
-        ([0, 1, 2], False),
-        ([3, 4, 5], True),
-        ([6, 7], False),
-    ]
-    assert curves_of([]) == []
-    sixty_eight = curves_of(get_scheme("ibug68").edges)
-    assert (list(range(17)), False) in sixty_eight
-    assert (list(range(36, 42)), True) in sixty_eight
-
-
 @pytest.mark.parametrize("name", scheme_names())
-def test_the_curves_of_every_scheme_hold_the_points_of_its_edges(name: str) -> None:
+def test_the_curves_of_every_scheme_are_contours_of_its_points(name: str) -> None:
     scheme = get_scheme(name)
-    curves = curves_of(scheme.edges)
-    assert {i for indices, _ in curves for i in indices} == {i for edge in scheme.edges for i in edge}
+    curves = scheme_curves(scheme)
+    assert all(0 <= i < scheme.num_points for indices, _ in curves for i in indices)
     assert all(len(indices) >= 2 for indices, _ in curves)
+
+
+def test_an_own_schemes_curves_are_chains_of_its_edges_and_cofws_left_eye_is_open() -> None:
+    own = scheme_from_table({"name": "own", "points": 8, "mirror": [], "edges": [[0, 1, 2], [3, 4, 5, 3], [6, 7]]})
+    assert scheme_curves(own) == [([0, 1, 2], False), ([3, 4, 5], True), ([6, 7], False)]
+    assert ([36, 37, 38, 39, 40, 41], True) in scheme_curves(get_scheme("ibug68"))
+    assert not all(closed for indices, closed in scheme_curves(get_scheme("cofw29")) if set(indices) & {9, 14, 11, 15})
 
 
 def test_normals_of_a_circle_point_to_its_centre_and_those_of_a_straight_end_stand_on_it() -> None:

@@ -116,8 +116,10 @@ def test_weighing_can_be_turned_off_and_stages_add_up() -> None:
     output = ModelOutput(heatmaps=[first, last], linear=True)
     drawn = encode(targets.cells(SIDE), (SIDE, SIDE))
     plain = [awing_map(maps, drawn).mean() for maps in (first, last)]
-    torch.testing.assert_close(value("awing", output, targets, weight=0.0, stages="final"), plain[1])
-    torch.testing.assert_close(value("awing", output, targets, weight=0.0, stages="doubling"), plain[0] / 2 + plain[1])
-    assert value("awing", output, targets) > 2 * value("awing", output, targets, weight=0.0)
+    torch.testing.assert_close(value("awing", output, targets, emphasis=0.0, stages="final"), plain[1])
+    torch.testing.assert_close(
+        value("awing", output, targets, emphasis=0.0, stages="doubling"), plain[0] / 2 + plain[1]
+    )
+    assert value("awing", output, targets) > 2 * value("awing", output, targets, emphasis=0.0)
     with pytest.raises(UsageError, match="alpha > 2"):
         value("awing", output, targets, alpha=2.0)

@@ -99,7 +99,7 @@ def test_the_term_reads_maps_as_the_packages_decoders_do_and_each_stage_by_its_o
     context = context_of(output, 2, size)
 
     def value(**options: object) -> float:
-        return float(losses["star"].build(context, {"weight": 0.0, **options}, "loss.star")(output, targets))
+        return float(losses["star"].build(context, {"spread": 0.0, **options}, "loss.star")(output, targets))
 
     assert value(stages="final") < 1e-3
     assert value(stages="final", grid="centres") > 10 * value(stages="final")

@@ -1,41 +1,61 @@
+"""The ensemble: networks of any kind and input side, joined into one file that averages their points."""
+
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from fiducia.weights.files import init_from, load_card, load_weights, save_weights
-from fiducia.weights.join import join_weights
+from torch import Tensor, nn
 from typer.testing import CliRunner
 
 from fiducia.cli import app
 from fiducia.errors import UsageError
 from fiducia.exporting.graphs import export
 from fiducia.geometry import box_to_crop
-from fiducia.images.pixels import crop, read_image
-from fiducia.models.build import build_model, models
-from fiducia.recipes.sections import ModelConfig
+from fiducia.images import crop, read_image
+from fiducia.models import LandmarkModel, build_model, models, register
 from fiducia.runtimes.onnx_runtime import OnnxRuntime
-from fiducia.runtimes.torch_runtime import card_scheme, crop_points
+from fiducia.schemes.sets import Scheme
+from fiducia.structures import ModelOutput, Prediction
+from fiducia.weights.card import card_scheme
+from fiducia.weights.ensembles import join_weights
+from fiducia.weights.store import load_card, load_weights, save_weights
+from fiducia.weights.transfer import init_from
+from networks import lively, small, small_options, write_small
 
 ASTRONAUT = Path(__file__).parents[2] / "assets" / "astronaut.jpg"
 
 
+class Coordinates(LandmarkModel):
+    """A network that gives points, and neither maps nor a confidence."""
+
+    def __init__(self, num_points: int, size: int, *, width: int = 4) -> None:
+        super().__init__(num_points, size)
+        self.layer = nn.Linear(3 * width * width, 2 * num_points)
+        self.width = width
+
+    def forward(self, images: Tensor) -> ModelOutput:
+        """Crops → points."""
+        pixels = F.adaptive_avg_pool2d(images.float() / 255, self.width).flatten(1)
+        return ModelOutput(points=[self.size * torch.sigmoid(self.layer(pixels)).unflatten(1, (-1, 2))])
+
+    def decode(self, output: ModelOutput, method: str | None = None) -> Prediction:
+        """As they are."""
+        self.check_method(method)
+        return self.decode_points(output)
+
+
 @pytest.fixture(scope="module")
 def joined(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A committee of two networks of unlike crops: the default weights' network twice, at 128 pixels and at 256."""
-    folder = tmp_path_factory.mktemp("committee")
+    """An ensemble of two networks of unlike crops: the default weights' network, and another of twice its side."""
+    folder = tmp_path_factory.mktemp("ensemble")
     model, card = load_weights("fifa_tiny")
-    torch.manual_seed(0)
-    other = build_model(ModelConfig(name="fifa_small"), 68, 256)
-    table = {
-        "model": "fifa_small",
-        "size": 256,
-        "options": {**card.options, **models["fifa_small"].options},
-        "name": "other",
-    }
+    other = lively(small("fifa_small", 68, 256), amount=0.02)
+    table = {"model": "fifa_small", "size": 256, "options": small_options("fifa_small"), "name": "other"}
     save_weights(folder / "b.safetensors", other.state_dict(), card.model_copy(update=table))
     save_weights(folder / "a.safetensors", model.state_dict(), card)
     join_weights([folder / "a.safetensors", folder / "b.safetensors"], folder / "c.safetensors")
@@ -43,74 +63,69 @@ def joined(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def face() -> torch.Tensor:
+def face() -> Tensor:
     image = crop(read_image(ASTRONAUT), box_to_crop(np.array([170, 60, 290, 190.0]), 256, 0.85), 256)
     return torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1)[None]))
 
 
-def test_its_points_are_the_mean_of_its_members(joined: Path, face: torch.Tensor) -> None:
+def read(model: LandmarkModel, images: Tensor, method: str | None = None) -> Prediction:
+    with torch.inference_mode():
+        return model.decode(model(images), method)
+
+
+@pytest.mark.parametrize("method", [None, "expectation", "argmax"])
+def test_its_points_are_the_mean_of_its_members(joined: Path, face: Tensor, method: str | None) -> None:
     model, card = load_weights(joined)
     assert card.size == 256
-    assert [m["size"] for m in card.options["members"]] == [256, 128]  # type: ignore[index, union-attr]
-    large, _ = crop_points(load_weights(joined.with_stem("b"))[0], face, "expectation")
-    small, _ = crop_points(load_weights(joined.with_stem("a"))[0], F.avg_pool2d(face.float(), 2), "expectation")
-    expected = (large + (small + 0.5) * 2 - 0.5) / 2
-    found, confidence = crop_points(model, face, "expectation")
-    torch.testing.assert_close(found, expected, atol=2e-3, rtol=0)
-    assert ((confidence > 0) & (confidence < 1)).all()
-
-
-def test_a_batch_gives_what_its_faces_give_alone(joined: Path, face: torch.Tensor) -> None:
-    model, _ = load_weights(joined)
-    faces = torch.cat([face, face.flip(-1), 255 - face])
-    together, _ = crop_points(model, faces, "expectation")
-    alone = torch.cat([crop_points(model, one[None], "expectation")[0] for one in faces])
-    torch.testing.assert_close(together, alone, atol=1e-3, rtol=0)
-
-
-def test_every_member_learns(joined: Path, face: torch.Tensor) -> None:
-    model, _ = load_weights(joined)
-    groups = model.parameter_groups()  # type: ignore[operator]
-    listed = [id(p) for group in groups.values() for p in group]
-    assert sorted(listed) == sorted(id(p) for p in model.parameters())
-    model(face).logits.square().mean().backward()
-    assert all(p.grad is not None for p in model.members.parameters() if p.requires_grad)  # type: ignore[union-attr]
-
-
-def test_its_export_gives_the_same_points(joined: Path, face: torch.Tensor, tmp_path: Path) -> None:
-    model, card = load_weights(joined)
-    sealed = export(model, card, tmp_path / "c.onnx", "onnx")
-    points, sure = crop_points(model, face, "expectation")
-    runtime = OnnxRuntime(sealed, card_scheme(card))
-    found, confidence = runtime(face.numpy())
-    np.testing.assert_allclose(found, points.numpy(), atol=0.01)
-    np.testing.assert_allclose(confidence, sure.numpy(), atol=1e-3)
+    assert [m["size"] for m in card.options["members"]] == [256, 128]
+    large = read(load_weights(joined.with_stem("b"))[0], face, method)
+    little = read(load_weights(joined.with_stem("a"))[0], F.avg_pool2d(face.float(), 2), method)
+    found = read(model, face, method)
+    expected = (large.points + (little.points + 0.5) * 2 - 0.5) / 2
+    torch.testing.assert_close(found.points, expected, atol=2e-3, rtol=0)
+    torch.testing.assert_close(found.confidence, (large.confidence + little.confidence) / 2, atol=1e-4, rtol=0)
+    assert ((found.confidence > 0) & (found.confidence < 1)).all()
 
 
 def test_join_from_the_command_line_and_what_it_refuses(joined: Path, tmp_path: Path) -> None:
-    runner = CliRunner()
     a, b = joined.with_stem("a"), joined.with_stem("b")
     out = tmp_path / "d.safetensors"
-    done = runner.invoke(app, ["weights", "join", str(a), str(b), "--out", str(out)])
+    done = CliRunner().invoke(app, ["weights", "join", str(a), str(b), "--out", str(out)])
     assert done.exit_code == 0
-    assert "a committee of 2" in done.output
+    assert "an ensemble of 2" in done.output
     assert load_card(out).sha256 == load_card(joined).sha256
     with pytest.raises(UsageError, match="two weights or more"):
         join_weights([a], out)
     model, card = load_weights(a)
     save_weights(tmp_path / "e.safetensors", model.state_dict(), card.model_copy(update={"scale": 0.8, "name": "e"}))
-    with pytest.raises(UsageError, match=r"e: scale is 0\.8, that of fifa_tiny 0\.85"):
+    with pytest.raises(UsageError, match=r"e\.safetensors: scale is 0\.8, that of fifa_tiny 0\.85"):
         join_weights([a, tmp_path / "e.safetensors"], out)
 
 
+def test_sides_that_do_not_divide_are_refused_before_anything_is_computed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sources = [write_small(tmp_path / f"{size}.safetensors", small(size=size)) for size in (64, 96)]
+    monkeypatch.setattr("fiducia.weights.ensembles.load_weights", lambda *_: pytest.fail("weights were loaded"))
+    with pytest.raises(UsageError, match=r"64\.safetensors: its crop of 64 pixels does not divide t's 96"):
+        join_weights(sources, tmp_path / "out.safetensors")
+    assert not (tmp_path / "out.safetensors").exists()
+
+
 def test_a_single_network_starts_from_the_member_of_its_name(joined: Path) -> None:
+    tiny = load_card(joined.with_stem("a")).options
     for name, size, part, points in (
         ("fifa_tiny", 128, "a", 68),
         ("fifa_small", 256, "b", 68),
         ("fifa_small", 256, "b", 29),
     ):
-        model = build_model(ModelConfig(name=name), points, size)
-        new = init_from(model, joined)
+        options = tiny if name == "fifa_tiny" else small_options(name)
+
+        def twin(other: Scheme, name: str = name, size: int = size, options: dict[str, Any] = options) -> LandmarkModel:
+            return build_model(name, other.num_points, size, options=options)
+
+        model = build_model(name, points, size, options=options)
+        new = init_from(model, joined, kind=name, twin=twin)
         source = load_weights(joined.with_stem(part))[0].state_dict()
         assert set(new) == (set() if points == 68 else {"head.weight", "head.bias"})
         assert all(torch.equal(tensor, source[key]) for key, tensor in model.state_dict().items() if key not in new)
@@ -124,10 +139,55 @@ def test_a_single_network_starts_from_the_member_of_its_name(joined: Path) -> No
             [{"model": "fifa_tiny", "size": 96}, {"model": "fifa_tiny", "size": 128}],
             "96 pixels, which do not divide 128",
         ),
-        ([{"model": "fifa_tiny", "shape": True}, {"model": "fifa_tiny"}], "brings a shape regressor"),
         ([{"model": "nothing"}, {"model": "fifa_tiny"}], "no model is called 'nothing'"),
+        ([{"model": "fifa_tiny", "hourglas": {}}, {"model": "fifa_tiny"}], "did you mean 'hourglass'"),
+        ([{"size": 128}, {"model": "fifa_tiny"}], "no model is called ''"),
+        (["fifa_tiny", "fifa_small"], "a member is a table"),
+        ("fifa_tiny", "a member is a table"),
     ],
 )
-def test_members_that_do_not_go_together_are_refused(members: list[dict[str, object]], message: str) -> None:
-    with pytest.raises(UsageError, match=message):
-        build_model(ModelConfig(name="committee", options={"members": members}), 68, 128)  # type: ignore[dict-item]
+def test_members_that_do_not_go_together_are_refused(members: Any, message: str) -> None:
+    with pytest.raises(UsageError, match=message) as caught:
+        build_model("ensemble", 68, 128, options={"members": members})
+    assert "\n" not in str(caught.value)
+
+
+@pytest.fixture
+def coordinates(monkeypatch: pytest.MonkeyPatch) -> str:
+    """The name of a registered network of coordinates, for the time of a test."""
+    models.discover()
+    monkeypatch.setattr(models, "_items", dict(models._items))
+    register("coordinates", size=64)(Coordinates)
+    return "coordinates"
+
+
+def test_networks_of_coordinates_are_joined_with_each_other_and_with_heatmaps(coordinates: str, tmp_path: Path) -> None:
+    pytest.importorskip("onnxscript")
+    pytest.importorskip("onnxruntime")
+    images = torch.randint(0, 256, (3, 3, 64, 64), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    networks = {
+        "one": (coordinates, build_model(coordinates, 5, 64)),
+        "two": (coordinates, build_model(coordinates, 5, 32)),
+        "maps": ("fifa_tiny", lively(small())),
+    }
+    files = {}
+    for key, (name, model) in networks.items():
+        files[key] = write_small(tmp_path / f"{key}.safetensors", model.eval(), model=name)
+    for pair in (("one", "two"), ("one", "maps")):
+        out = tmp_path / f"{'_'.join(pair)}.safetensors"
+        join_weights([files[key] for key in pair], out)
+        model, card = load_weights(out)
+        assert model.decoders == ()
+        with pytest.raises(UsageError, match="nothing to choose"):
+            model.decode(model(images), "argmax")
+        members = []
+        for key in pair:
+            network = networks[key][1]
+            factor = 64 // network.size
+            small_images = F.avg_pool2d(images.float(), factor) if factor > 1 else images
+            members.append((read(network, small_images).points + 0.5) * factor - 0.5)
+        torch.testing.assert_close(read(model, images).points, torch.stack(members).mean(0), atol=1e-3, rtol=0)
+    # Of mixed kinds, too, the graph gives the network's points.
+    sealed = export(model, card, tmp_path / "e.onnx", "onnx")
+    points, _ = OnnxRuntime(sealed, card_scheme(card))(images.numpy())
+    np.testing.assert_allclose(points, read(model, images).points.numpy(), atol=0.01)

@@ -94,6 +94,18 @@ def test_its_outputs_and_points_are_the_published_ones(system: str, number: int)
 
 
 @pytest.mark.parametrize("system", SYSTEMS)
+def test_names_from_several_devices_and_a_recorded_table_of_edges_are_taken(system: str) -> None:
+    recorded = load(system)
+    state = shapes(recorded, "300w")
+    for i, curve in enumerate(curves(get_scheme("ibug68"))):
+        state["e2h_transform.weight"][list(curve.points), i] = 1.0
+    plain, parallel = converters[system](state), converters[system]({f"module.{n}": t for n, t in state.items()})
+    assert plain.scheme == parallel.scheme == "ibug68"
+    assert set(plain.state) == set(parallel.state)
+    assert not any("e2h" in name or "module" in name for name in plain.state)
+
+
+@pytest.mark.parametrize("system", SYSTEMS)
 def test_a_checkpoint_with_edges_of_its_own_is_refused_in_one_line(system: str) -> None:
     recorded = load(system)
     state = shapes(recorded, "wflw")

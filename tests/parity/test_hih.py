@@ -53,9 +53,10 @@ def test_its_outputs_and_points_are_the_published_ones(number: int) -> None:
         check(found, probes[name], name)
     check(torch.stack(output.heatmaps, dim=1), case["outputs"]["heatmaps_all_stacks"], "heatmaps")
     check(output.maps["offsets"][-1][:, None], case["outputs"]["offset_maps"], "offset maps")
-    published = np.reshape(case["points"]["points_64"]["all"], case["points"]["points_64"]["shape"])
-    ours = model.decode(output).points.numpy()
-    assert np.isclose(ours, published / 64 * 256, atol=1e-3).all(-1).mean() >= 0.99
+    if "points" in case:
+        published = np.reshape(case["points"]["points_64"]["all"], case["points"]["points_64"]["shape"])
+        ours = model.decode(output).points.numpy()
+        assert np.isclose(ours, published / 64 * 256, atol=1e-3).all(-1).mean() >= 0.99
 
 
 def test_another_networks_file_is_refused_in_one_line() -> None:

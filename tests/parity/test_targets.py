@@ -10,7 +10,7 @@ import torch
 from golden import check, load, uniform
 from torch import Tensor
 
-from fiducia.heatmaps.lines import draw_edges, draw_edges_published
+from fiducia.heatmaps.lines import draw_edges_published
 from fiducia.heatmaps.squares import reduced_gaussian, square_gaussian
 from fiducia.losses.hih import decimal_divergence, decimal_targets, integer_targets
 from fiducia.schemes.curves import Curve
@@ -98,12 +98,3 @@ def test_adnets_edge_maps(golden: dict[str, Any]) -> None:
     # OpenCV's versions draw thick lines a little differently.
     near(maps.sum((-2, -1)), entry["values"]["edge_sums"], 0.02)
     near(maps.amax((-2, -1)), entry["values"]["edge_max"], 0.1)
-
-
-def test_edge_maps_drawn_on_the_device_lie_on_the_published_ones(golden: dict[str, Any]) -> None:
-    points = points_256(golden)[None]
-    ours, theirs = draw_edges(points, CURVES, 64)[0], draw_edges_published(points, CURVES, 64)[0]
-    # Each is empty further than a cell from the other, and long curves weigh the same.
-    reach = torch.nn.functional.max_pool2d(theirs[None], 3, 1, 1)[0] > 0
-    assert float(ours[~reach].max()) == 0.0
-    assert ours[:2].sum((-2, -1)) == pytest.approx(theirs[:2].sum((-2, -1)), rel=0.15)

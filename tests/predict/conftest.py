@@ -6,12 +6,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-import torch
 from dot_faces import DotRuntime
-from fiducia.weights.files import WeightCard, save_weights
 
-from fiducia.models.build import build_model, models
-from fiducia.recipes.sections import ModelConfig
+from networks import small, write_small
 
 
 @pytest.fixture
@@ -23,22 +20,10 @@ def dots() -> DotRuntime:
 def make_weights(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
     """Return a function that writes untrained weights of a small network, with what it is told changed on the card."""
     folder = tmp_path_factory.mktemp("weights")
-    torch.manual_seed(0)
-    state = build_model(ModelConfig(name="fifa_tiny"), 5, 64).state_dict()
+    network = small()
 
     def make(name: str = "untrained", **changes: object) -> Path:
-        card = {
-            "name": name,
-            "model": "fifa_tiny",
-            "options": models["fifa_tiny"].options,
-            "scheme": "five",
-            "num_points": 5,
-            "size": 64,
-            **changes,
-        }
         path = folder / f"{name}.safetensors"
-        if not path.exists():
-            save_weights(path, state, WeightCard(**card))  # type: ignore[arg-type]
-        return path
+        return path if path.exists() else write_small(path, network, name=name, **changes)
 
     return make

@@ -10,29 +10,45 @@ from dot_faces import DotRuntime, a_face, draw_dots
 
 from fiducia.data.formats.pts import read_pts
 from fiducia.errors import UsageError
-from fiducia.images.pixels import read_image, write_image
-from fiducia.predict.outputs import FORMATS, Report, detect_paths
-from fiducia.predict.predictor import Predictor
-from fiducia.structures import Detection
+from fiducia.images import read_image, write_image
+from fiducia.predict.detect import Report, detect_paths
+from fiducia.predict.inputs import Photo
+from fiducia.predict.outputs import Origin
+from fiducia.structures import Face
 
 FACES = [a_face(40, 50, 90), a_face(220, 60, 60)]
+SHA = "5f" * 32
 
 
-class ByBrightness:
+class FindsTwo:
     """Finds FACES wherever the photograph is not black."""
 
-    name = "bright"
+    def __init__(self) -> None:
+        self.runtime = DotRuntime()
 
-    def __call__(self, image: np.ndarray) -> list[Detection]:
-        return [Detection(box=np.r_[f.min(0), f.max(0)], score=0.25) for f in FACES] if image.any() else []
+    def __call__(self, image: Photo) -> list[Face]:
+        sure = np.ones(4, np.float32)
+        return [
+            Face(
+                xy=face.astype(np.float32),
+                confidence=sure,
+                box=np.r_[face.min(0), face.max(0)].astype(np.float32),
+                scheme=self.runtime.scheme,
+                score=0.25,
+                id=number,
+            )
+            for number, face in enumerate(FACES if image.image.any() else [])
+        ]
 
 
 def run(
-    tmp_path: Path, inputs: list[Path], formats: str = ",".join(FORMATS)
+    tmp_path: Path, inputs: list[Path], formats: str = "json,png,pts,csv,coco", resume: bool = False
 ) -> tuple[Report, list[tuple[str, int | None, str]]]:
     said: list[tuple[str, int | None, str]] = []
-    predictor = Predictor(DotRuntime(), ByBrightness())
-    report = detect_paths(predictor, inputs, tmp_path / "out", formats.split(","), lambda *a: said.append(a))
+    origin = Origin("dots_tiny", SHA)
+    report = detect_paths(
+        FindsTwo(), inputs, tmp_path / "out", formats.split(","), lambda *a: said.append(a), origin, resume
+    )
     return report, said
 
 
@@ -49,7 +65,8 @@ def test_json_is_the_documented_object(tmp_path: Path) -> None:
     source = photo(tmp_path / "two.png")
     report, said = run(tmp_path, [source], "json")
     table = json.loads((tmp_path / "out/two.json").read_text())
-    assert list(table) == ["image", "width", "height", "faces"]
+    assert list(table) == ["image", "width", "height", "faces", "source", "weights", "weights_sha256"]
+    assert [table[key] for key in ("source", "weights", "weights_sha256")] == ["auto", "dots_tiny", SHA]
     assert (table["image"], table["width"], table["height"]) == (str(source), 320, 240)
     assert [list(f) for f in table["faces"]] == [["box", "score", "points", "confidence", "scheme", "id"]] * 2
     for face, truth, number in zip(table["faces"], FACES, (0, 1), strict=True):
@@ -66,7 +83,7 @@ def test_every_format_says_the_same(tmp_path: Path) -> None:
     report, said = run(tmp_path, sources)
     out = tmp_path / "out"
     own = {"a.json", "a.png", "a.pts", "a_1.pts", "b.json", "b.png", "b.pts", "b_1.pts", "none.json", "none.png"}
-    assert set(files(out)) == own | {"faces.csv", "coco.json"}
+    assert set(files(out)) == own | {"faces.csv", "coco.json", "pts.json"}
     assert {str(p) for p in report.written} == {str(out / f) for f in files(out)}
     assert [(count, message) for _, count, message in said] == [
         (2, str(out / "a.png")), (0, str(out / "none.png")), (2, str(out / "b.png")),
@@ -79,7 +96,7 @@ def test_every_format_says_the_same(tmp_path: Path) -> None:
     np.testing.assert_allclose(first, np.array(points[0][0]) + 1, atol=1e-3)  # .pts counts from 1
     text = (out / "faces.csv").read_text()
     header = text.splitlines()[0].split(",")
-    assert len(set(header)) == len(header) == 8 + 3 * 4
+    assert len(set(header)) == len(header) == 13 + 3 * 4
     rows = list(csv.DictReader(text.splitlines()))
     assert [(r["image"], r["id"]) for r in rows] == [(str(s), i) for s in (sources[0], sources[2]) for i in "01"]
     assert [[float(rows[3][f"{a}{i}"]) for a in "xy"] for i in range(4)] == points[1]
@@ -146,12 +163,12 @@ def test_equal_stems_do_not_overwrite_each_other(tmp_path: Path) -> None:
     report, _ = run(tmp_path, [tmp_path / n for n in names], "json,pts,coco")
     assert len(report.done) == 6
     written = [str(p) for p in report.written]
-    assert len({w.casefold() for w in written}) == len(written) == 6 + 12 + 1
+    assert len({w.casefold() for w in written}) == len(written) == 6 + 12 + 2
     assert sorted(written) == [str(tmp_path / "out" / f) for f in files(tmp_path / "out")]
     stems = {}
     for path in (tmp_path / "out").glob("*.json"):
         table = json.loads(path.read_text())
-        if "faces" in table:
+        if "image" in table:
             stems[Path(table["image"]).relative_to(tmp_path).as_posix()] = path.stem
     assert stems == {
         "x/a.png": "a", "y/a.png": "a~3", "y/A.jpg": "A~4", "a~2.png": "a~2", "a_1.png": "a_1", "coco.png": "coco~2",
@@ -179,7 +196,7 @@ def test_one_that_fails_does_not_stop_the_others(tmp_path: Path) -> None:
     assert [Path(n).name for n, _ in report.failed] == ["broken.png", "gone.png"]
     assert all(name in message and "\n" not in message for name, message in report.failed)
     assert [count for _, count, _ in said] == [None, 2, None]
-    assert files(tmp_path / "out") == ["a.json", "a.png", "a.pts", "a_1.pts", "coco.json", "faces.csv"]
+    assert files(tmp_path / "out") == ["a.json", "a.png", "a.pts", "a_1.pts", "coco.json", "faces.csv", "pts.json"]
     assert len(json.loads((tmp_path / "out/coco.json").read_text())["images"]) == 1
 
 
@@ -189,9 +206,10 @@ def test_a_failure_while_drawing_leaves_nothing_of_that_photograph(
     def fail(*_: object) -> None:
         raise MemoryError
 
-    monkeypatch.setattr("fiducia.predict.outputs.draw_faces", fail)
+    monkeypatch.setattr("fiducia.predict.outputs.picture.draw_faces", fail)
     report, said = run(tmp_path, [photo(tmp_path / "a.png")], "json,pts,png")
-    assert files(tmp_path / "out") == []
+    assert files(tmp_path / "out") == ["pts.json"]
+    assert json.loads((tmp_path / "out" / "pts.json").read_text()) == {"faces": {}}
     assert "not enough memory" in said[0][2]
     assert len(report.failed) == 1
 

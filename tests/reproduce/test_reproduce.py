@@ -20,13 +20,16 @@ import torch
 
 from fiducia.cli import main
 from fiducia.errors import FiduciaError, UsageError
+from fiducia.losses.registry import losses
 from fiducia.metrics.compare import paired_bootstrap
-from fiducia.models import build_model
 from fiducia.reproduce import run as module
 from fiducia.reproduce.ledger import read_run, table_ledger
 from fiducia.reproduce.ledger_files import write_ledger
 from fiducia.reproduce.rows import SCALES, TABLES, Row, Table, load_table, row_recipe
 from fiducia.reproduce.run import Order, reproduce
+from fiducia.schemes.sets import get_scheme
+from fiducia.training.setup import build_network, completed, loss_tables, resolve
+from fiducia.training.state import differences
 
 SETS = ("train.threads=1", "train.device=cpu", "train.epochs=1", "data.limit=16", "train.batch_size=8")
 LADDER = ["vanilla", "hourglass", "fifa", "two_views", "dcca"]
@@ -209,7 +212,7 @@ def test_seeds_of_several_machines_are_merged_by_copying(copy: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "says"),
     [
-        (lambda e: e["result"]["protocol"].update(crop_scale=0.7), "crop_scale: 0.8 and 0.7|crop_scale: 0.7 and 0.8"),
+        (lambda e: e["result"]["protocol"].update(crop_source="dataset"), "crop_source: '[a-z]+' and '[a-z]+'"),
         (lambda e: e["training"].update(faces=99), "faces trained on"),
         (lambda e: e.update(scale="small"), "scale: "),
         (lambda e: e.update(seed=0, row="fifa"), "seed 0 is in .* already"),
@@ -220,6 +223,12 @@ def test_runs_that_may_not_stand_in_one_table_are_refused(copy: Path, change: An
     edit(copy / "table3/two_views/seed0/result.json", change)
     with pytest.raises(FiduciaError, match=says):
         write_ledger(copy)
+
+
+def test_rows_of_different_crops_stand_in_one_table_each_by_its_own(copy: Path) -> None:
+    edit(copy / "table3/two_views/seed0/result.json", lambda e: e["result"]["protocol"].update(crop_scale=0.7, size=96))
+    write_ledger(copy)
+    assert table_rows(copy)["two_views"]["state"] == "done"
 
 
 def test_a_damaged_result_names_the_file_and_the_cure(copy: Path) -> None:
@@ -311,10 +320,13 @@ def test_every_row_is_a_recipe_at_every_scale_whose_network_can_be_built(table: 
         assert recipe.augment.views == row.views
         left_out = "augment.fifa.enabled=false" in row.set
         assert recipe.augment.fifa.enabled is (row.training != "plain" and not left_out)
-        assert (recipe.loss.similarity == "none") is (row.training in ("plain", "fifa", "two_views"))
         with torch.device("meta"):
-            model = build_model(recipe.model, 29, recipe.data.size)
-        assert int(model.num_points) == 29  # type: ignore[arg-type]
+            model = build_network(resolve(recipe), get_scheme("cofw29"))
+        assert model.num_points == 29
+        # Only rows of Siamese training compare the views.
+        weighed = {name: table for name, table in loss_tables(recipe, model.default_loss()).items() if table.weight}
+        compares = {name for name, table in weighed.items() if losses[table.kind].views == 2}
+        assert compares == ({"similarity"} if row.training == "dcca" else set())
 
 
 def test_the_tables_hold_the_rows_that_the_paper_and_the_design_ask_for() -> None:
@@ -324,14 +336,18 @@ def test_the_tables_hold_the_rows_that_the_paper_and_the_design_ask_for() -> Non
 
     full = settings("table3", "dcca")
     assert (full.model.name, full.data.size, full.train.epochs, full.train.batch_size) == ("fifa_base", 512, 250, 20)
-    assert (full.loss.similarity, full.loss.similarity_weight, full.data.val_fraction) == ("dcca", 1.0, 0.0)
+    similarity = completed(full).loss["similarity"]
+    assert (similarity.kind, similarity.weight, full.data.val_fraction) == ("dcca", 1.0, 0.0)
     assert settings("table3", "vanilla").model.name == "vit_base"
-    assert settings("table3", "max_pool").model.options == {"antialias": False}
-    assert settings("table3", "no_ff_parser").model.options == {"ffp": False}
-    assert settings("table3", "add").model.options == {"fuse": "add"}
+    assert settings("table3", "max_pool").model.options == {"hourglass": {"antialias": False}}
+    assert settings("table3", "no_ff_parser").model.options == {"hourglass": {"ffp": False}}
+    assert settings("table3", "add").model.options == {"hourglass": {"fuse": "add"}}
     assert [settings("table4", f"n{n}").augment.fifa.n for n in range(3, 8)] == [3, 4, 5, 6, 7]
-    losses = ["l2", "l1", "smooth_l1", "wing", "dcca"]
-    assert [settings("table6", name).loss.similarity for name in losses] == losses
+    distances = ["l2", "l1", "smooth_l1", "wing"]
+    chosen = [settings("table6", name).loss["similarity"] for name in distances]
+    assert [(table.kind, table.options()["distance"]) for table in chosen] == [("similarity", d) for d in distances]
+    assert settings("table6", "dcca").loss["similarity"].kind == "dcca"
+    assert settings("table6", "corr_scalar").loss["similarity"].kind == "scalar_correlation"
     matrix, masking = settings("table5", "gray_fifa").augment, settings("table5", "mask_gray_fifa").augment
     assert (matrix.warp, matrix.random_mask) == (True, 0.0)
     assert (masking.warp, masking.random_mask) == (False, 0.5)
@@ -347,8 +363,9 @@ def test_only_one_step_lies_between_two_rows_of_the_ladder() -> None:
         recipes = [row_recipe(table, table.row(name), scale=scale, source="synthetic:", seed=0) for name in LADDER]
         steps = []
         for a, b in pairwise(recipes):
-            x, y = (dict(module._flat(r.model_dump(mode="json"), "")) for r in (a, b))  # type: ignore[union-attr]
-            steps.append({key.split(".")[0] for key in {**x, **y} if x.get(key) != y.get(key)} - {"name"})
+            assert a is not None
+            assert b is not None
+            steps.append({key.split(".")[0] for key in differences(a, b)})
         assert steps == [{"model"}, {"augment"}, {"augment"}, {"loss"}]
 
 

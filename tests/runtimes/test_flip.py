@@ -4,13 +4,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from fiducia.weights.files import load_weights, pack_weights
 
 from fiducia.errors import UsageError
 from fiducia.evaluation.locate import Settings
 from fiducia.predict.predictor import load
 from fiducia.runtimes.flip import FlipTest
 from fiducia.schemes.sets import Scheme, scheme_from_table
+from fiducia.weights.store import load_weights
+from fiducia.weights.transfer import pack_weights
 
 SIZE = 16
 
@@ -18,7 +19,7 @@ SIZE = 16
 class LeftAndRight:
     """Finds two bright pixels, the left one first, and puts both ``bias`` pixels too far to the right."""
 
-    size = SIZE
+    size, method = SIZE, ""
 
     def __init__(self, scheme: Scheme, bias: float) -> None:
         self.scheme, self.bias = scheme, bias

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,16 +15,22 @@ import torch
 from safetensors.torch import load_file
 
 from fiducia.data.dataset import FaceDataset, collate
-from fiducia.errors import FiduciaError, UsageError
+from fiducia.errors import FiduciaError, Interrupted, UsageError
 from fiducia.recipes.files import load_recipe
 from fiducia.training.checkpoint import load_checkpoint, save_checkpoint
-from fiducia.training.loop import split_records, train
+from fiducia.training.faces import split_records
+from fiducia.training.run import train
+from fiducia.training.state import differences
+from fiducia.training.stop import Stop
+from fiducia.weights.store import load_card
 
 SMALL = [
     'data.source="synthetic:40"',
     "data.size=64",
     "data.limit=24",
-    "model.options={width=32, heads=2, channels=16, depth=3, stem_base=8, hourglass_depth=2, norm='group'}",
+    "model.options.backbone={width=32, heads=2, depth=3, stem_base=8}",
+    "model.options.hourglass={channels=16}",
+    "model.options.norm=group",
     "train.batch_size=8",
     "train.threads=1",
     "train.device=cpu",
@@ -131,6 +139,23 @@ def test_two_gloo_processes_take_the_steps_of_one(tmp_path: Path) -> None:
         assert float(rows[0][i]) == pytest.approx(float(rows[1][i]), rel=1e-4, abs=1e-4), name
 
 
+@pytest.mark.slow
+def test_two_processes_train_with_heads_that_no_loss_uses_and_an_odd_number_of_faces(tmp_path: Path) -> None:
+    sets = ["train.epochs=2", "train.devices=2", "data.limit=23", "model.options.head={aux=true}", "augment.views=1"]
+    sets += ["loss.similarity.weight=0", "loss.coord.kind=coord"]
+    subprocess.run(
+        command(tmp_path / "run", *sets),
+        check=True,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        timeout=300,
+    )
+    columns, *rows = [line.split(",") for line in (tmp_path / "run" / "metrics.csv").read_text().splitlines()]
+    values = [[float(row[i]) for i, name in enumerate(columns) if name.startswith(("train_", "val_"))] for row in rows]
+    assert len(values) == 2
+    assert np.isfinite(values).all()
+
+
 def test_workers_change_nothing(finished: Path, tmp_path: Path) -> None:
     train(load_recipe("smoke", [*SMALL, "train.epochs=4", "train.workers=2"]), tmp_path / "workers")
     assert same(weights(finished), weights(tmp_path / "workers"))
@@ -147,9 +172,79 @@ def test_a_second_run_does_not_overwrite_the_first(finished: Path) -> None:
         train(load_recipe("smoke", [*SMALL, "train.epochs=4"]), finished)
 
 
-def test_resuming_with_another_recipe_is_refused(finished: Path) -> None:
-    with pytest.raises(UsageError, match="another recipe"):
-        train(load_recipe("smoke", [*SMALL, "train.epochs=5"]), finished, resume=True)
+def test_resuming_with_another_recipe_says_every_key_from_what_to_what(finished: Path) -> None:
+    changed = [*SMALL, "train.epochs=3", "optim.lr=0.5", "loss.coord.distance=wing", "train.workers=1"]
+    with pytest.raises(UsageError, match="the recipe is not the run's") as caught:
+        train(load_recipe("smoke", changed), finished, resume=True)
+    told = str(caught.value)
+    assert "train.epochs from 4 to 3" in told
+    assert "optim.lr from 0.002 to 0.5" in told
+    assert "loss.coord.distance from " in told
+    assert "to 'wing'" in told
+    assert "train.workers" not in told
+    assert "\n" not in told
+
+
+def test_a_finished_run_takes_more_epochs(finished: Path, tmp_path: Path) -> None:
+    longer = tmp_path / "longer"
+    shutil.copytree(finished, longer)
+    result = train(load_recipe("smoke", [*SMALL, "train.epochs=5"]), longer, resume=True)
+    assert [row["epoch"] for row in result.history] == [1, 2, 3, 4, 5]
+    before, after = ((d / "metrics.csv").read_text().splitlines() for d in (finished, longer))
+    assert after[:5] == before
+    assert load_recipe(longer / "recipe.toml").train.epochs == 5
+    assert not same(weights(finished), weights(longer))
+
+
+def test_a_signal_ends_the_run_after_its_step_and_the_rest_is_the_run_that_was_never_stopped(
+    finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ctrl-C in the second epoch: the step is finished and saved, the exit status says which signal it was."""
+    from fiducia.training import loop
+
+    stop, seen = Stop(), []
+    real = loop._step
+
+    def step(*arguments: Any) -> Any:
+        seen.append(1)
+        if len(seen) == 5:
+            os.kill(os.getpid(), signal.SIGINT)
+        return real(*arguments)
+
+    monkeypatch.setattr(loop, "_step", step)
+    recipe = load_recipe("smoke", [*SMALL, "train.epochs=4"])
+    former = signal.signal(signal.SIGINT, stop)
+    try:
+        with pytest.raises(Interrupted, match=r"stopped at epoch 2, step 2 of 3.*--resume") as caught:
+            train(recipe, tmp_path / "run", stop=stop)
+    finally:
+        signal.signal(signal.SIGINT, former)
+    assert caught.value.status == 130
+    train(recipe, tmp_path / "run", resume=True)
+    assert len(seen) == 12
+    for which in ("last", "ema"):
+        assert same(weights(finished, which), weights(tmp_path / "run", which))
+
+
+def test_differences_name_keys_that_only_one_recipe_has() -> None:
+    one, two = load_recipe("smoke"), load_recipe("smoke", ["loss.edge={kind='bce', sigma=3}", "train.device=cuda"])
+    assert differences(one, one) == {}
+    assert differences(one, two)["loss.edge.sigma"] == (None, 3)
+    assert not any(key.startswith("train.") for key in differences(one, two))
+
+
+def test_the_run_keeps_the_losses_that_its_network_was_published_with(finished: Path) -> None:
+    recipe = load_recipe(finished / "recipe.toml")
+    assert {name: table.kind for name, table in recipe.loss.items()} == {
+        "heatmap": "bce",
+        "coord": "coord",
+        "similarity": "dcca",
+    }
+    assert recipe.loss["similarity"].weight == 0.01
+    card = load_card(finished)
+    assert card.training["losses"]["similarity"] == ["dcca", 0.01]
+    assert card.options["hourglass"]["channels"] == 16
+    assert card.options["hourglass"]["wiring"] == "cascade"  # the preset's own are kept too
 
 
 def test_resuming_nothing_is_told(tmp_path: Path) -> None:
@@ -167,17 +262,17 @@ def test_starting_from_weights_of_another_landmark_count(finished: Path, tmp_pat
 
 def test_a_leg_on_one_part_keeps_the_same_faces_held_out() -> None:
     source = 'data.source="synthetic:40"'
-    training, validation, _ = split_records(load_recipe("smoke", [source]))
+    training, validation, _ = split_records(load_recipe("smoke", [source]).data)
     chosen = [training[3].id, training[8].id, validation[1].id]
-    fewer, held, _ = split_records(load_recipe("smoke", [source, f"data.only={chosen}"]))
+    fewer, held, _ = split_records(load_recipe("smoke", [source, f"data.only={chosen}"]).data)
     assert [r.id for r in fewer] == chosen[:2]
     assert [r.id for r in held] == chosen[2:]
     with pytest.raises(FiduciaError, match=r"data\.only matches none of 40 faces"):
-        split_records(load_recipe("smoke", [source, "data.only=['lfpw/*']"]))
+        split_records(load_recipe("smoke", [source, "data.only=['lfpw/*']"]).data)
 
 
 def test_carved_validation_shares_no_photograph_with_training() -> None:
-    training, validation, scheme = split_records(load_recipe("smoke", ['data.source="synthetic:40"']))
+    training, validation, scheme = split_records(load_recipe("smoke", ['data.source="synthetic:40"']).data)
     assert validation
     assert scheme.name == "ibug68"
     assert not {r.tags["photo"] for r in training} & {r.tags["photo"] for r in validation}
@@ -209,7 +304,7 @@ def test_more_processes_than_the_batch_can_feed_are_refused(tmp_path: Path) -> N
 @pytest.mark.shared
 @pytest.mark.slow
 def test_the_papers_literal_recipe_trains_an_epoch_on_real_faces(shared_data: Path, tmp_path: Path) -> None:
-    small = "model.options={width=48, heads=3, depth=3, channels=16}"
+    small = "model.options={backbone={width=48, heads=3, depth=3}, hourglass={channels=16}}"
     recipe = load_recipe(
         "paper_literal",
         [
@@ -232,7 +327,7 @@ def test_views_reach_the_model_in_one_copy(finished: Path) -> None:
     from fiducia.augment.views import TrainViews
 
     recipe = load_recipe("smoke", SMALL)
-    training, _, scheme = split_records(recipe)
+    training, _, scheme = split_records(recipe.data)
     dataset = FaceDataset(training, TrainViews(recipe.data, recipe.augment, scheme, 3), seed=0)
     batch = collate([dataset[0], dataset[1]])
     assert batch.images.shape == (2, 2, 3, 64, 64)

@@ -1,74 +1,47 @@
 from __future__ import annotations
 
+import json
 import pickle
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
-from fiducia.weights.files import (
-    WeightCard,
-    average_weights,
-    init_from,
-    load_card,
-    load_weights,
-    pack_weights,
-    save_weights,
-)
 from safetensors.torch import save_file
 
 from fiducia.errors import FiduciaError, UsageError
-from fiducia.models.build import build_model, models
+from fiducia.models import LandmarkModel
 from fiducia.models.parts.vit import resize_position
-from fiducia.recipes.sections import ModelConfig
 from fiducia.weights.backbone import convert_backbone, load_backbone, to_timm_names
-
-OPTIONS: dict[str, str | int | float | bool | list[int]] = {
-    "width": 32,
-    "heads": 2,
-    "channels": 16,
-    "depth": 3,
-    "stem_base": 8,
-}
+from fiducia.weights.card import WeightCard, card_scheme
+from fiducia.weights.store import load_card, load_weights, read_weights, save_weights
+from fiducia.weights.transfer import average_weights, init_from, pack_weights
+from networks import crops, lively, small, small_card, small_options, write_small
 
 
-def network(points: int = 5, **more: str | int) -> torch.nn.Module:
-    return build_model(ModelConfig(name="fifa_tiny", options={**OPTIONS, **more}), points, 64)
-
-
-def card(points: int = 5) -> WeightCard:
-    return WeightCard(
-        name="t",
-        model="fifa_tiny",
-        options={**models["fifa_tiny"].options, **OPTIONS},
-        scheme="five",
-        num_points=points,
-        size=64,
-    )
+def same_maps(a: LandmarkModel, b: LandmarkModel) -> bool:
+    images = crops(1)
+    return torch.equal(a.eval()(images).heatmaps[-1], b.eval()(images).heatmaps[-1])
 
 
 @pytest.fixture
 def saved(tmp_path: Path) -> Path:
-    path = tmp_path / "t.safetensors"
-    save_weights(path, network().state_dict(), card())
-    return path
+    return write_small(tmp_path / "t.safetensors", small(seed=1))
 
 
 def test_a_saved_network_comes_back_the_same(tmp_path: Path) -> None:
-    model = network().eval()
-    path = tmp_path / "m.safetensors"
-    save_weights(path, model.state_dict(), card())
-    again, read = load_weights(path)
-    images = torch.randint(0, 256, (1, 3, 64, 64), dtype=torch.uint8)
-    assert torch.equal(model(images).logits, again(images).logits)
+    model = lively(small())
+    again, read = load_weights(write_small(tmp_path / "m.safetensors", model))
+    assert same_maps(model, again)
     assert read.scheme == "five"
     assert len(read.sha256) == 64
     assert not list(tmp_path.glob(".*"))
 
 
 def test_half_precision_halves_the_file(tmp_path: Path) -> None:
-    model = network()
-    save_weights(tmp_path / "full.safetensors", model.state_dict(), card())
-    save_weights(tmp_path / "half.safetensors", model.state_dict(), card(), half=True)
+    model = small()
+    save_weights(tmp_path / "full.safetensors", model.state_dict(), small_card())
+    save_weights(tmp_path / "half.safetensors", model.state_dict(), small_card(), half=True)
     full, half = ((tmp_path / f"{n}.safetensors").stat().st_size for n in ("full", "half"))
     assert half < 0.6 * full
     again, _ = load_weights(tmp_path / "half.safetensors")
@@ -83,13 +56,12 @@ def test_packing_keeps_the_network_and_takes_numbers_and_the_digest_knows_only_t
     second = pack_weights(tmp_path / "a.safetensors", tmp_path / "b.safetensors", name="mine", numbers=rows, notes="n")
     assert (second.name, second.numbers, second.notes) == ("mine", rows, "n")
     assert first.sha256 == second.sha256 != load_card(saved).sha256
-    images = torch.randint(0, 256, (1, 3, 64, 64), dtype=torch.uint8)
-    whole, half = (load_weights(p)[0](images).logits for p in (saved, tmp_path / "b.safetensors"))
+    whole, half = (load_weights(p)[0](crops(1)).heatmaps[-1] for p in (saved, tmp_path / "b.safetensors"))
     assert torch.allclose(whole, half, atol=0.05)
 
 
 def test_a_run_directory_stands_for_its_averaged_weights(tmp_path: Path) -> None:
-    save_weights(tmp_path / "weights" / "ema.safetensors", network().state_dict(), card())
+    save_weights(tmp_path / "weights" / "ema.safetensors", small().state_dict(), small_card())
     assert load_card(tmp_path).name == "t"
     with pytest.raises(UsageError, match="has it finished"):
         load_card(tmp_path / "weights")
@@ -116,18 +88,18 @@ def test_damaged_pickled_and_foreign_files_are_refused(tmp_path: Path, saved: Pa
     assert not (tmp_path / "touched").exists()
     bare = tmp_path / "bare.safetensors"
     save_file({"x": torch.zeros(1)}, bare)
-    with pytest.raises(FiduciaError, match="without a fiducia card"):
+    with pytest.raises(FiduciaError, match="without a model card"):
         load_weights(bare)
 
 
 def test_tensors_that_do_not_fit_or_are_not_finite_are_told(tmp_path: Path) -> None:
     path = tmp_path / "w.safetensors"
-    save_weights(path, network(points=6).state_dict(), card(points=5))
+    save_weights(path, small(points=6).state_dict(), small_card(points=5))
     with pytest.raises(FiduciaError, match="does not fit"):
         load_weights(path)
-    state = network().state_dict()
+    state = small().state_dict()
     state["head.bias"] = torch.full_like(state["head.bias"], float("nan"))
-    save_weights(path, state, card())
+    save_weights(path, state, small_card())
     with pytest.raises(FiduciaError, match=r"head\.bias is not finite"):
         load_weights(path)
 
@@ -138,24 +110,23 @@ def test_unknown_names_are_told() -> None:
 
 
 def test_init_from_another_landmark_count_keeps_all_but_the_head(saved: Path) -> None:
-    torch.manual_seed(1)
-    other = network(points=9)
-    before = other.head.weight.clone()  # type: ignore[union-attr]
-    assert init_from(other, saved) == ["head.bias", "head.weight"]
-    assert torch.equal(other.head.weight, before)  # type: ignore[union-attr]
+    other = small(points=9, seed=2)
+    before = other.state_dict()["head.weight"].clone()
+    new = init_from(other, saved, kind="fifa_tiny", twin=lambda scheme: small(points=scheme.num_points, seed=None))
+    assert new == ["head.bias", "head.weight"]
+    assert torch.equal(other.state_dict()["head.weight"], before)
     source, _ = load_weights(saved)
     assert torch.equal(other.state_dict()["join.0.0.weight"], source.state_dict()["join.0.0.weight"])
 
 
 def test_init_from_another_network_is_refused(saved: Path) -> None:
     with pytest.raises(UsageError, match="take the same width"):
-        init_from(network(channels=24), saved)
+        init_from(small(hourglass={"channels": 24}), saved)
 
 
 def test_an_average_lies_between_and_keeps_the_card(saved: Path, tmp_path: Path) -> None:
     other = tmp_path / "other.safetensors"
-    torch.manual_seed(5)
-    save_weights(other, network().state_dict(), card())
+    write_small(other, small(seed=5))
     done = average_weights([saved, other, other], tmp_path / "mean.safetensors")
     assert (done.which, done.num_points, done.numbers) == ("average", 5, [])
     first, second, mean = (load_weights(p)[0].state_dict() for p in (saved, other, tmp_path / "mean.safetensors"))
@@ -172,7 +143,7 @@ def test_an_average_of_different_networks_is_refused(
     saved: Path, tmp_path: Path, change: dict[str, float], words: str
 ) -> None:
     other = tmp_path / "other.safetensors"
-    save_weights(other, network().state_dict(), card().model_copy(update=change))
+    save_weights(other, small().state_dict(), small_card().model_copy(update=change))
     with pytest.raises(UsageError, match=words):
         average_weights([saved, other], tmp_path / "mean.safetensors")
     with pytest.raises(UsageError, match="two weights or more"):
@@ -215,30 +186,22 @@ def test_clip_and_farl_keys_load_into_the_vit(tmp_path: Path) -> None:
     state = clip_state()
     path = tmp_path / "farl.pth"
     torch.save({"state_dict": state}, path)
-    model = build_model(
-        ModelConfig(
-            name="fifa_base", options={"width": 32, "heads": 2, "depth": 3, "channels": 16, "hourglass_depth": 2}
-        ),
-        5,
-        64,
-    )
-    load_backbone(model, path)
-    vit = model.vit
-    assert torch.equal(vit.blocks[1].attn.qkv.weight, state["visual.transformer.resblocks.1.attn.in_proj_weight"])  # type: ignore[union-attr,index]
-    assert vit.pos_embed.shape == (1, 17, 32)  # type: ignore[union-attr]
-    assert torch.equal(vit.pos_embed[0, 0], state["visual.positional_embedding"][0])  # type: ignore[union-attr,index]
+    model = small("fifa_base")
+    assert load_backbone(model, path) == 5 + 3 * 12
+    vit = model.encoder()
+    assert vit is not None
+    loaded = vit.state_dict()
+    name = "visual.transformer.resblocks.1.attn.in_proj_weight"
+    assert torch.equal(loaded["blocks.1.attn.qkv.weight"], state[name])
+    assert loaded["pos_embed"].shape == (1, 17, 32)
+    assert torch.equal(loaded["pos_embed"][0, 0], state["visual.positional_embedding"][0])
     converted = tmp_path / "farl.safetensors"
     assert convert_backbone(path, converted) == 5 + 3 * 12
-    again = build_model(
-        ModelConfig(
-            name="fifa_base",
-            options={"width": 32, "heads": 2, "depth": 3, "channels": 16, "hourglass_depth": 2},
-            backbone_weights=converted,
-        ),
-        5,
-        64,
-    )
-    assert torch.equal(again.vit.pos_embed, vit.pos_embed)  # type: ignore[union-attr]
+    again = small("fifa_base", seed=7)
+    load_backbone(again, converted)
+    encoder = again.encoder()
+    assert encoder is not None
+    assert all(torch.equal(tensor, loaded[key]) for key, tensor in encoder.state_dict().items())
 
 
 @pytest.mark.filterwarnings("error")
@@ -258,15 +221,9 @@ def test_a_backbone_of_another_width_or_for_another_network_is_told(tmp_path: Pa
     path = tmp_path / "clip.pth"
     torch.save(clip_state(width=48), path)
     with pytest.raises(FiduciaError, match="network's is"):
-        build_model(
-            ModelConfig(
-                name="fifa_base", options={"width": 32, "heads": 2, "depth": 3, "channels": 16}, backbone_weights=path
-            ),
-            5,
-            128,
-        )
+        load_backbone(small("fifa_base"), path)
     with pytest.raises(UsageError, match="no ViT with a patch embedding"):
-        load_backbone(network(), path)
+        load_backbone(small(), path)
 
 
 def test_timm_names_pass_through() -> None:
@@ -283,3 +240,89 @@ def test_position_embeddings_resize_without_antialiasing_and_keep_the_class_toke
     assert torch.equal(small[:, 0], position[:, 0])
     assert torch.allclose(small[:, 1:], expected.permute(0, 2, 3, 1).reshape(1, 49, 8))
     assert resize_position(position, 14) is position
+
+
+FLAT: dict[str, object] = {
+    **{"width": 32, "depth": 3, "heads": 2, "mlp_ratio": 3.0, "stem": "conv", "stem_base": 8},
+    **{"channels": 16, "hourglass_depth": 1, "wiring": "cascade", "fuse": "add", "skip_block": False},
+    **{"down_kernel": 1, "ffp_max": 16, "refine": 16},
+}
+"""The options of :func:`networks.small`'s fifa_tiny as the first version wrote them."""
+
+
+def test_a_card_of_the_first_format_still_gives_its_network(tmp_path: Path) -> None:
+    model = lively(small())
+    former = small_card(format=1, options=FLAT, decode="expectation")
+    save_weights(tmp_path / "old.safetensors", model.state_dict(), former)
+    again, card = load_weights(tmp_path / "old.safetensors")
+    assert same_maps(model, again)
+    assert (card.format, card.options) == (2, small_options())
+
+
+def test_a_committee_of_the_first_format_is_an_ensemble(tmp_path: Path) -> None:
+    pair = [lively(small(seed=seed), seed=seed) for seed in (0, 1)]
+    members = [{"model": "fifa_tiny", "size": 64, **FLAT}] * 2
+    state = {f"members.{i}.{key}": t for i, model in enumerate(pair) for key, t in model.state_dict().items()}
+    former = small_card(format=1, decode="expectation").model_copy(
+        update={"model": "committee", "options": {"members": members}}
+    )
+    save_weights(tmp_path / "old.safetensors", state, former)
+    ensemble, card = load_weights(tmp_path / "old.safetensors")
+    assert card.model == "ensemble"
+    with torch.no_grad():
+        found = ensemble.decode(ensemble(crops())).points
+        alone = [model.eval().decode(model(crops())).points for model in pair]
+    torch.testing.assert_close(found, torch.stack(alone).mean(0))
+
+
+def test_the_shipped_weights_load() -> None:
+    for name in ("fifa_tiny", "fifa_small"):
+        model, card = load_weights(name)
+        assert (model.num_points, model.size, card.scheme) == (68, card.size, "ibug68")
+        assert not model.training
+
+
+OWN = {"name": "muzzle", "names": ["left", "right", "tip", "chin"], "mirror": [[0, 1]], "edges": [[0, 2, 1]]}
+
+
+def test_an_own_landmark_set_travels_in_the_card(tmp_path: Path) -> None:
+    path = write_small(tmp_path / "own.safetensors", small(points=4), scheme="muzzle", scheme_table=OWN)
+    scheme = card_scheme(load_card(path))
+    assert (scheme.name, scheme.names[2], list(scheme.mirror)) == ("muzzle", "tip", [1, 0, 2, 3])
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"scheme_table": OWN, "scheme": "snout"}, "names the landmark set 'snout', but its table is that of 'muzzle'"),
+        ({"scheme_table": OWN, "scheme": "muzzle", "points": 5}, "it gives 5 points, but its landmark set has 4"),
+        ({"scheme_table": {**OWN, "mirror": [[0, 9]]}, "scheme": "muzzle", "points": 4}, "contradicts itself"),
+        ({"options": {"backbone": {"width": 10**9}}}, "nothing that a network is made of is so large"),
+        ({"size": 4}, "size: "),
+    ],
+)
+def test_a_card_that_contradicts_itself_is_refused_in_one_line(
+    tmp_path: Path, change: dict[str, Any], words: str
+) -> None:
+    good = small_card().model_dump()
+    if "points" in change:
+        change = {**change, "num_points": change["points"]}
+    bad = WeightCard.model_construct(**{**good, **{k: v for k, v in change.items() if k != "points"}})
+    save_weights(tmp_path / "bad.safetensors", small().state_dict(), bad)
+    with pytest.raises(FiduciaError, match=words) as caught:
+        read_weights(tmp_path / "bad.safetensors")
+    assert "bad.safetensors: its model card cannot be used" in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_card_without_a_landmark_set_or_of_a_missing_plugin_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "w.safetensors"
+    lacking = {k: v for k, v in small_card().model_dump().items() if k != "scheme"}
+    save_file({"x": torch.zeros(1)}, path, metadata={"fiducia": json.dumps(lacking)})
+    with pytest.raises(FiduciaError, match="scheme: Field required"):
+        load_card(path)
+    foreign = small_card().model_copy(update={"model": "theirs", "plugins": ["theirs.py"]})
+    save_weights(path, small().state_dict(), foreign)
+    assert load_card(path).plugins == ["theirs.py"]  # a card can be read without its network
+    with pytest.raises(UsageError, match=r"'theirs' is not registered here; .*theirs\.py: give --plugin"):
+        load_weights(path)

@@ -1,8 +1,8 @@
 """Fiducial Focus Augmentation, f_A2 of the paper: black squares on the landmarks that shrink away (Sect. 3.2, Alg. 1).
 
-The network first sees faces whose landmarks are covered by black squares; every E epochs the squares lose a pixel of
-their side, and after n * E epochs they are gone for good (eq. 6). The module stands alone: give :class:`FiFA` a
-picture, its keypoints and the epoch, in any keypoint pipeline, on numpy or on torch tensors of any device.
+Training starts with faces whose landmarks are covered by black squares. Every E epochs the squares lose a pixel of their
+side; after n * E epochs there are none (eq. 6). The module works alone: give :class:`FiFA` an image, its keypoints and the
+epoch, in any keypoint pipeline, on numpy arrays or on torch tensors of any device.
 
     >>> fifa = FiFA(n=5, epoch_interval=5)
     >>> [fifa.side(epoch, size=512) for epoch in (1, 5, 6, 25, 26)]
@@ -111,10 +111,10 @@ def patch_corners(points: Picture, side: int) -> Picture:
 
 @dataclass(frozen=True)
 class FiFA:
-    """I'' = f_A2(I'): every labelled landmark under a black square whose side depends on the epoch alone.
+    """I'' = f_A2(I'): covers every labelled landmark with a black square whose side depends only on the epoch.
 
-    Use it last, after every other augmentation and on pixels as they are (eqs 3-4): (0, 0, 0) means black only before
-    mean and standard deviation are taken out. Never use it on validation or test pictures. The points stay as they are.
+    Call it last, after every other augmentation and before normalisation (eqs 3-4): (0, 0, 0) means black only before mean
+    and standard deviation are applied. Do not use it on validation or test images. The points do not change.
 
     Args:
         n: first side in pixels (Table 4: 5 is best).

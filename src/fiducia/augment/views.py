@@ -13,9 +13,9 @@ import numpy.typing as npt
 
 from ..errors import FiduciaError
 from ..geometry import affine_apply, affine_compose, affine_invert, box_to_crop, square_box, tight_box
-from ..images.pixels import Patch, crop_patch, reduction
+from ..images import Patch, crop_patch, reduction
 from ..recipes.sections import AugmentConfig, DataConfig
-from ..schemes.sets import Scheme
+from ..schemes.sets import Scheme, require_mirror
 from ..structures import Record, Sample
 from .fiducial import FiFA
 from .geometric import draw_warp, reach, refit
@@ -53,7 +53,7 @@ class EvalViews:
         self.data = data
 
     def reach(self, record: Record) -> tuple[Array, int]:
-        """Return the box of the photograph that the crop covers, and its :func:`~fiducia.images.pixels.reduction`."""
+        """Return the box of the photograph that the crop covers, and its :func:`~fiducia.images.reduction`."""
         to_crop = plain_crop(record, self.data)
         return _covered(to_crop, self.data.side, 1.0), reduction(to_crop)
 
@@ -80,10 +80,13 @@ class TrainViews:
         epochs: length of the run, which sets FiFA's automatic interval.
 
     Raises:
-        UsageError: an augmentation that could shrink a face to nothing, or an extra one that does not exist.
+        UsageError: an augmentation that could shrink a face to nothing, an extra one that does not exist, or mirroring in a
+            landmark set that does not allow it.
     """
 
     def __init__(self, data: DataConfig, augment: AugmentConfig, scheme: Scheme, epochs: int) -> None:
+        if augment.mirror > 0:
+            require_mirror(scheme, f"augment.mirror = {augment.mirror:g}")
         self.data = data
         self.augment = augment
         self.fifa = FiFA.from_config(augment.fifa, epochs) if augment.fifa.enabled else None

@@ -1,4 +1,4 @@
-"""``fiducia data check|preview|convert|suspects``: is a data set whole, what is seen of it, in which format, which labels lie."""
+"""``fiducia data check|preview|convert|relabel|suspects``: check, draw, convert and relabel data sets, find wrong labels."""
 
 from __future__ import annotations
 
@@ -13,26 +13,22 @@ from .options import PluginOption, ThreadsOption
 
 __all__ = ["app"]
 
-app = typer.Typer(no_args_is_help=True, help="Check a data set, look at its augmented faces, convert its annotations.")
+app = typer.Typer(no_args_is_help=True, help="Check, preview, convert and relabel data sets, and find wrong labels.")
 
-Source = Annotated[
-    str, typer.Argument(metavar="NAME:ROOT", help="A data set, e.g. 300w:/data/300w or coco:faces.json.")
-]
+Source = Annotated[str, typer.Argument(metavar="NAME:ROOT", help="Data set, e.g. 300w:/data/300w or coco:faces.json.")]
 
 
 @app.command()
 def check(
     source: Source,
-    scheme: Annotated[
-        str | None, typer.Option(help="The landmark set that own points are in: a name or TOML file.")
-    ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print a JSON object and nothing else.")] = False,
+    scheme: Annotated[str | None, typer.Option(help="Landmark scheme of your own data: a name or TOML file.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print only a JSON object.")] = False,
     threads: ThreadsOption = None,
     plugin: PluginOption = None,
 ) -> None:
-    """Count the faces against the official numbers, decode every photograph, and find points outside of them.
+    """Check a data set: count the faces, decode every image, find points outside.
 
-    Exit status 1 means that a file is broken; parts that are absent are only told.
+    Exit status 1 means that a file is broken. Missing parts are only reported.
     """
     from rich.console import Console
     from rich.progress import Progress
@@ -40,10 +36,10 @@ def check(
     from ..data.check import check as run
 
     with Progress(console=Console(stderr=True), transient=True, disable=as_json or not sys.stderr.isatty()) as bar:
-        task = bar.add_task("photographs", total=None)
+        task = bar.add_task("images", total=None)
         report = run(source, scheme, on_progress=lambda done, total: bar.update(task, completed=done, total=total))
     typer.echo(json.dumps(report.to_json(), indent=2) if as_json else "\n".join(report.lines()))
-    for line in report.broken:
+    for line in report.examples(broken=True):
         sys.stderr.write(f"fiducia: {line}\n")
     if not report.ok:
         raise typer.Exit(1)
@@ -52,31 +48,32 @@ def check(
 @app.command()
 def preview(
     source: Source,
-    out: Annotated[Path, typer.Option(help="The sheet to write, .png or .jpg.")],
-    split: Annotated[str, typer.Option(help="Which faces.")] = "train",
-    recipe: Annotated[str, typer.Option(help="A recipe file, or the name of a shipped one.")] = "300w",
+    out: Annotated[Path, typer.Option(help="Output image, .png or .jpg.")],
+    split: Annotated[str, typer.Option(help="Split or part of the data set.")] = "train",
+    recipe: Annotated[str, typer.Option(help="A recipe file, or a name from fiducia list recipes.")] = "300w",
     set_: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change one value, e.g. augment.mirror=0.5.")
     ] = None,
     epochs: Annotated[
-        str | None, typer.Option(help="Columns, e.g. 1,6,11 [default: the epochs where the squares change].")
+        str | None,
+        typer.Option(help="Epochs to draw, one column each, e.g. 1,6,11 [default: where FiFA's squares change]."),
     ] = None,
-    faces: Annotated[int, typer.Option(min=1, help="Rows.")] = 6,
-    views: Annotated[bool, typer.Option("--views", help="Show I' beside I''.")] = False,
-    seed: Annotated[int, typer.Option(min=0, help="Of the faces and of every augmentation.")] = 0,
+    faces: Annotated[int, typer.Option(min=1, help="Number of faces, one row each.")] = 6,
+    views: Annotated[bool, typer.Option("--views", help="Draw both views, I' and I''.")] = False,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the faces and the augmentation.")] = 0,
     saliency: Annotated[
-        bool, typer.Option("--saliency", help="Show where a network looks, without and with squares (Fig. 1).")
+        bool, typer.Option("--saliency", help="Draw where a network looks, without and with FiFA's squares (Fig. 1).")
     ] = False,
-    weights: Annotated[str, typer.Option(help="With --saliency: the network.")] = "fifa_tiny",
+    weights: Annotated[str, typer.Option(help="With --saliency: weights of the network.")] = "fifa_tiny",
     against: Annotated[
-        str | None, typer.Option(help="With --saliency: a second network beside it, such as one trained without FiFA.")
+        str | None, typer.Option(help="With --saliency: weights of a second network, such as one trained without FiFA.")
     ] = None,
     threads: ThreadsOption = None,
     plugin: PluginOption = None,
 ) -> None:
-    """Draw the faces as training sees them: rows are faces, columns epochs, with FiFA's shrinking squares."""
+    """Draw faces as training sees them, with FiFA's squares: one row per face, one column per epoch."""
     from ..errors import UsageError
-    from ..images.pixels import write_image
+    from ..images import write_image
     from ..inspect.previews import preview as run
     from ..recipes.files import load_recipe
 
@@ -113,57 +110,54 @@ def preview(
 @app.command()
 def convert(
     source: Source,
-    to: Annotated[str, typer.Option(help="coco, csv, cvat or pts.")],
-    out: Annotated[Path, typer.Option(help="The .json, .csv or .xml file, or the folder for .pts files.")],
-    split: Annotated[str | None, typer.Option(help="Which faces [default: the first split, or all].")] = None,
+    to: Annotated[str, typer.Option(help="Output format: coco, csv, cvat, labelstudio or pts.")],
+    out: Annotated[Path, typer.Option(help="Output file (.json, .csv, .xml), or directory for .pts files.")],
+    split: Annotated[str | None, typer.Option(help="Split or part [default: the first split, or all].")] = None,
     scheme: Annotated[
-        str | None, typer.Option(help="The landmark set to convert to, or that own points are in: a name or TOML file.")
+        str | None, typer.Option(help="Landmark scheme to convert to, or of your own data: a name or TOML file.")
     ] = None,
     threads: ThreadsOption = None,
     plugin: PluginOption = None,
 ) -> None:
-    """Write the faces of any data set as COCO keypoint JSON, CSV, CVAT XML, or .pts files with copies of the photographs."""
-    from ..data.formats.coco import write_coco
-    from ..data.formats.csv_table import write_csv
-    from ..data.formats.cvat import write_cvat
-    from ..data.formats.folder import write_folder
-    from ..data.source import find_dataset, load_records
-    from ..errors import UsageError
-    from ..registry import did_you_mean
+    """Convert annotations to another format, such as COCO, CSV, CVAT, Label Studio or .pts files."""
+    from ..data.source import find_dataset, label_writers, load_records
 
-    writers = {"coco": write_coco, "csv": write_csv, "cvat": write_cvat, "pts": write_folder}
-    if to not in writers:
-        raise UsageError(f"--to {to}: no such format{did_you_mean(to, list(writers))}")
+    write = label_writers.get(to, "--to: ")
     splits = find_dataset(source)[0].splits
     records = load_records(source, split or (splits[0] if splits else "all"), scheme)
-    writers[to](out, records)
+    for line in records.remarks:
+        sys.stderr.write(f"fiducia: {line}\n")
+    write(out, records)
     typer.echo(f"{out}: {len(records):,} faces")
 
 
 @app.command()
 def suspects(
     source: Source,
-    out: Annotated[Path, typer.Option(metavar="DIR", help="Gets suspects.csv, suspects.png and a run for each fold.")],
-    folds: Annotated[int, typer.Option(min=2, help="Networks to train, each blind to its share of the faces.")] = 5,
+    out: Annotated[
+        Path, typer.Option(metavar="DIR", help="Output directory: suspects.csv, suspects.png and a run per fold.")
+    ],
+    folds: Annotated[int, typer.Option(min=2, help="Number of folds; one network is trained per fold.")] = 5,
     weights: Annotated[
-        str | None, typer.Option(help="Ask these instead; they must not have been trained on these faces.")
+        str | None,
+        typer.Option(help="Use these weights and train nothing; they must not have been trained on these faces."),
     ] = None,
-    split: Annotated[str, typer.Option(help="Which faces.")] = "train",
-    scheme: Annotated[
-        str | None, typer.Option(help="The landmark set that own points are in: a name or TOML file.")
-    ] = None,
-    recipe: Annotated[str, typer.Option(help="How a fold is trained: a recipe file, or a shipped one.")] = "suspects",
+    split: Annotated[str, typer.Option(help="Split or part of the data set.")] = "train",
+    scheme: Annotated[str | None, typer.Option(help="Landmark scheme of your own data: a name or TOML file.")] = None,
+    recipe: Annotated[
+        str, typer.Option(help="Recipe for the folds: a file, or a name from fiducia list recipes.")
+    ] = "suspects",
     set_: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change one value, e.g. train.epochs=5.")
     ] = None,
-    top: Annotated[int, typer.Option(min=1, help="Faces on the sheet, and lines to print: at most 10.")] = 24,
+    top: Annotated[int, typer.Option(min=1, help="Number of faces in suspects.png; at most 10 are printed.")] = 24,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
     threads: ThreadsOption = None,
     plugin: PluginOption = None,
 ) -> None:
-    """Find wrong labels: the faces whose labels disagree most with a network that has not seen them.
+    """Find wrong labels: faces whose labels differ most from the prediction of a network that was not trained on them.
 
-    What was cut off goes on where it stopped when the same command is given again.
+    Run the same command again to continue after an interruption.
     """
     from ..files import require_writable
     from ..inspect.suspects import find_suspects, write_suspects
@@ -179,3 +173,55 @@ def suspects(
         typer.echo(str(path))
     for rank, one in enumerate(found[: min(top, 10)], start=1):
         typer.echo(f"{rank:>3}  {one.record.id}  {one.score:.1f} times the usual: {' and '.join(one.points)}")
+
+
+@app.command()
+def relabel(
+    source: Source,
+    out: Annotated[Path, typer.Option(help="Output file or directory: a new data set.")],
+    weights: Annotated[
+        list[str],
+        typer.Option(help="Weights of the networks whose predictions are averaged, with flip test-time augmentation."),
+    ],
+    share: Annotated[
+        float, typer.Option(min=0.0, max=1.0, help="How far labels move: 0 = not at all, 1 = onto the predictions.")
+    ] = 0.5,
+    style: Annotated[
+        str | None, typer.Option(help="First move all labels to the style of this part of the data set.")
+    ] = None,
+    gain: Annotated[float, typer.Option(min=0.0, max=3.0, help="Factor on the difference in style.")] = 1.0,
+    holdout: Annotated[
+        float,
+        typer.Option(
+            min=0.0, max=0.99, help="Share of faces whose labels do not change; use the val_fraction of the recipe."
+        ),
+    ] = 0.0,
+    seed: Annotated[int, typer.Option(help="Seed that chooses these faces; use the val_seed of the recipe.")] = 0,
+    to: Annotated[str, typer.Option(help="Output format.")] = "coco",
+    split: Annotated[str, typer.Option(help="Split or part of the data set.")] = "train",
+    scheme: Annotated[str | None, typer.Option(help="Landmark scheme of your own data: a name or TOML file.")] = None,
+    box_source: Annotated[str, typer.Option(help="Boxes for the crops: landmarks or dataset.")] = "landmarks",
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
+    threads: ThreadsOption = None,
+    plugin: PluginOption = None,
+) -> None:
+    """Move labels towards the predictions of trained networks, and write them as a new data set."""
+    from .relabel import relabel_data
+
+    lines = relabel_data(
+        source,
+        out,
+        weights,
+        to=to,
+        split=split,
+        scheme=scheme,
+        share=share,
+        style=style,
+        gain=gain,
+        holdout=holdout,
+        seed=seed,
+        box_source=box_source,
+        device=device,
+    )
+    for line in lines:
+        typer.echo(line)

@@ -1,4 +1,4 @@
-"""``fiducia detect INPUT…``: photographs in, points out."""
+"""``fiducia detect INPUT…``: image files in, landmarks out."""
 
 from __future__ import annotations
 
@@ -14,33 +14,46 @@ __all__ = ["detect"]
 
 
 def detect(
-    inputs: Annotated[list[str], typer.Argument(metavar="INPUT...", help="Photographs, or folders of them.")],
-    weights: Annotated[
-        str, typer.Option(help="A shipped name, a safetensors file or a run's directory.")
-    ] = "fifa_tiny",
+    inputs: Annotated[list[str], typer.Argument(metavar="INPUT...", help="Image files or directories.")],
+    weights: Annotated[str, typer.Option(help="A shipped name, a safetensors file or a run directory.")] = "fifa_tiny",
     detector: Annotated[
-        str, typer.Option(help="auto, dlib, haar, haar_alt2, whole, yunet:FILE, or a JSON file of boxes.")
+        str, typer.Option(help="auto, yunet, yunet_s, yunet:FILE, dlib, whole, or a JSON file of boxes.")
     ] = "auto",
-    runtime: Annotated[str, typer.Option(help="What computes the network.")] = "torch",
-    out: Annotated[Path, typer.Option(help="Where results go.")] = Path("out"),
-    format_: Annotated[str, typer.Option("--format", help="Any of json,png,pts,csv,coco.")] = "json,png",
+    runtime: Annotated[str, typer.Option(help="torch, onnx or openvino.")] = "torch",
+    out: Annotated[Path, typer.Option(help="Output directory.")] = Path("out"),
+    format_: Annotated[
+        str, typer.Option("--format", help="Output formats, separated by commas: json, png, pts, csv, coco.")
+    ] = "json,png",
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
     second_pass: Annotated[
-        bool, typer.Option("--second-pass/--one-pass", help="Crop again round the first points, and look twice.")
+        bool, typer.Option("--second-pass/--one-pass", help="Run a second pass on a tighter crop.")
     ] = True,
     flip: Annotated[
         bool | None,
         typer.Option(
-            "--flip/--no-flip", help="Look at every face mirrored too, and average [default: the weights' own]."
+            "--flip/--no-flip", help="Flip test-time augmentation, about 2x slower [default: as the model card says]."
         ),
     ] = None,
-    min_face: Annotated[float, typer.Option(help="Pass over faces whose box is smaller, in photograph pixels.")] = 0.0,
+    min_face: Annotated[float, typer.Option(help="Minimum face size in pixels; smaller faces are skipped.")] = 0.0,
+    min_score: Annotated[
+        float | None,
+        typer.Option(min=0.0, max=1.0, help="Skip faces with a lower score [default: the detector's own]."),
+    ] = None,
+    max_pixels: Annotated[
+        int, typer.Option(min=1, help="Refuse larger images; pixels of 16 bits count double.")
+    ] = 100_000_000,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Skip the images that an interrupted run into --out has finished.")
+    ] = False,
     threads: ThreadsOption = None,
     plugin: PluginOption = None,
 ) -> None:
-    """Find the faces in photographs, and their landmarks; write JSON, annotated pictures, .pts, CSV or COCO."""
-    from ..predict.outputs import check_formats, detect_paths
+    """Detect faces and their landmarks in images. Write JSON, annotated images, .pts, CSV or COCO files."""
+    from ..predict.detect import detect_paths
+    from ..predict.outputs import check_formats
+    from ..predict.outputs.base import Origin
     from ..predict.predictor import load
+    from ..runtimes.opening import read_card
 
     formats = tuple(part.strip() for part in format_.split(","))
     check_formats(formats)
@@ -52,15 +65,19 @@ def detect(
         second_pass=second_pass,
         min_face=min_face,
         flip=flip,
+        min_score=min_score,
+        max_pixels=max_pixels,
     )
-    report = detect_paths(predictor, inputs, out, formats, on_progress=_say)
+    card = read_card(weights)
+    origin = Origin(card.name, card.sha256)
+    report = detect_paths(predictor, inputs, out, formats, on_progress=_say, origin=origin, resume=resume)
     if report.failed:
         sys.stderr.write(f"fiducia: {len(report.failed)} of {len(report.failed) + len(report.done)} inputs failed\n")
         raise typer.Exit(1)
 
 
 def _say(source: str, faces: int | None, message: str) -> None:
-    """Tell one finished input: errors on standard error, a line each; results on standard output."""
+    """Print one finished input: errors on standard error, results on standard output."""
     arrow = f" -> {message}" if message else ""
     if faces is None:
         sys.stderr.write(f"fiducia: {message}\n")

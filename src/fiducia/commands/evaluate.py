@@ -1,4 +1,4 @@
-"""``fiducia evaluate``: NME, failure rates and areas of trained weights, with the protocol that makes them mean something."""
+"""``fiducia evaluate``: NME, failure rates and AUC of trained weights, with their protocol."""
 
 from __future__ import annotations
 
@@ -16,50 +16,50 @@ __all__ = ["evaluate"]
 
 
 def evaluate(
-    weights: Annotated[str, typer.Option(help="A shipped name, a safetensors file or a run's directory.")],
-    data: Annotated[str, typer.Option(metavar="NAME:ROOT", help="Annotated faces, e.g. 300w:/data/300w.")],
+    weights: Annotated[str, typer.Option(help="A shipped name, a safetensors file or a run directory.")],
+    data: Annotated[str, typer.Option(metavar="NAME:ROOT", help="Data set with annotations, e.g. 300w:/data/300w.")],
     split: Annotated[str | None, typer.Option(help="Split or part [default: the test split; full for 300w].")] = None,
     detector: Annotated[
         str | None,
-        typer.Option(help="Crop by this detector's boxes instead of the annotation's; faces it misses fail."),
+        typer.Option(help="Crop by this detector's boxes, not by the annotation; faces that it misses are failures."),
     ] = None,
     second_pass: Annotated[
-        bool, typer.Option("--second-pass/--one-pass", help="With a detector: crop again round the first points.")
+        bool, typer.Option("--second-pass/--one-pass", help="With a detector: run a second pass on a tighter crop.")
     ] = True,
     flip: Annotated[
         bool | None,
-        typer.Option("--flip/--no-flip", help="Flip test: crops mirrored too, averaged [default: the weights' own]."),
+        typer.Option(
+            "--flip/--no-flip", help="Flip test-time augmentation, about 2x slower [default: as the model card says]."
+        ),
     ] = None,
-    runtime: Annotated[str, typer.Option(help="What computes the network.")] = "torch",
-    batch_size: Annotated[int, typer.Option(min=1, help="Crops computed together; no figure depends on it.")] = 32,
-    decode: Annotated[str | None, typer.Option(help="Another decoder than the weights' own.")] = None,
-    scheme: Annotated[
-        str | None, typer.Option(help="Read the data in this landmark set, by name or TOML file.")
-    ] = None,
-    box: Annotated[str, typer.Option(help="Box of nme_box and nme_diag: auto, landmarks or dataset.")] = "auto",
-    exclude: Annotated[list[str] | None, typer.Option(metavar="GLOB", help="Leave out faces by id.")] = None,
+    runtime: Annotated[str, typer.Option(help="torch, onnx or openvino.")] = "torch",
+    batch_size: Annotated[int, typer.Option(min=1, help="Crops per batch; it changes no figure.")] = 32,
+    decode: Annotated[str | None, typer.Option(help="Heatmap decoder [default: as the model card says].")] = None,
+    scheme: Annotated[str | None, typer.Option(help="Landmark scheme of the data: a name or TOML file.")] = None,
+    box: Annotated[str, typer.Option(help="Box for nme_box and nme_diag: auto, landmarks or dataset.")] = "auto",
+    exclude: Annotated[list[str] | None, typer.Option(metavar="GLOB", help="Exclude faces whose id matches.")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
-    devices: Annotated[int, typer.Option(min=1, help="Processes that share the faces.")] = 1,
+    devices: Annotated[int, typer.Option(min=1, help="Number of processes.")] = 1,
     json_: Annotated[
         str | None,
-        typer.Option("--json", metavar="FILE|-", help="Write the result as JSON; - prints it and nothing else."),
+        typer.Option("--json", metavar="FILE|-", help="Write the result as JSON; - prints only the JSON."),
     ] = None,
-    faces: Annotated[Path | None, typer.Option(metavar="FILE", help="Write a CSV with one row a face.")] = None,
+    faces: Annotated[Path | None, typer.Option(metavar="FILE", help="Write a CSV file with one row per face.")] = None,
     report: Annotated[
         Path | None,
-        typer.Option(metavar="DIR", help="Write one HTML page, with charts and faces, and the files behind it."),
+        typer.Option(metavar="DIR", help="Write an HTML report with charts and faces."),
     ] = None,
     compare: Annotated[
         list[str] | None,
-        typer.Option(metavar="RESULT|WEIGHTS", help="Compare face by face: a report, a result's JSON, or weights."),
+        typer.Option(metavar="RESULT|WEIGHTS", help="Compare with a report directory, a JSON result or weights."),
     ] = None,
     robustness: Annotated[
-        bool, typer.Option("--robustness", help="Measure with moved and scaled boxes too, in 29 times the time.")
+        bool, typer.Option("--robustness", help="Also evaluate with shifted and scaled boxes (about 30x slower).")
     ] = False,
     threads: ThreadsOption = None,
     plugin: PluginOption = None,
 ) -> None:
-    """Measure weights on annotated faces."""
+    """Evaluate weights on annotated faces: NME, failure rates, AUC."""
     from ..errors import UsageError
     from ..evaluation.evaluate import Settings
     from ..evaluation.report import evaluate_against, verdict, write_report
@@ -97,6 +97,8 @@ def evaluate(
     )
     if not done.lead:
         return
+    for line in done.remarks:
+        sys.stderr.write(f"fiducia: {line}\n")
     text = json.dumps(done.result, indent=2)
     if faces is not None:
         write_atomic(faces, done.faces_csv())
@@ -115,7 +117,7 @@ def evaluate(
 
 
 def _show(result: dict[str, Any], protocol: list[str]) -> None:
-    """Print the figures, the subsets and the protocol in words."""
+    """Print the figures, the subsets and the protocol."""
     from rich.console import Console
     from rich.table import Table
 

@@ -1,4 +1,4 @@
-"""``fiducia export``: weights as an ONNX or OpenVINO file, with a certificate that it gives the same points."""
+"""``fiducia export``: weights as an ONNX or OpenVINO file, checked against the network in torch."""
 
 from __future__ import annotations
 
@@ -13,26 +13,28 @@ __all__ = ["export"]
 
 
 def export(
-    weights: Annotated[str, typer.Option(help="A shipped name, a safetensors file or a run's directory.")],
-    out: Annotated[Path, typer.Option(metavar="FILE", help="The file: *.onnx, or *.xml with a *.bin beside it.")],
+    weights: Annotated[str, typer.Option(help="A shipped name, a safetensors file or a run directory.")],
+    out: Annotated[
+        Path, typer.Option(metavar="FILE", help="Output file: *.onnx, or *.xml (a *.bin is written beside it).")
+    ],
     format_: Annotated[str, typer.Option("--format", help="onnx or openvino.")] = "onnx",
     precision: Annotated[
         str,
-        typer.Option(
-            help="float32, float16 (stored so: half the file), bfloat16 (openvino: computed so) or int8 (onnx)."
-        ),
+        typer.Option(help="float32, float16 (half the file size), bfloat16 (openvino only) or int8 (onnx only)."),
     ] = "float32",
-    int8: Annotated[bool, typer.Option("--int8", help="Short for --precision int8.")] = False,
+    int8: Annotated[bool, typer.Option("--int8", help="Same as --precision int8.")] = False,
     check_data: Annotated[
         str | None,
-        typer.Option(metavar="NAME:ROOT", help="Annotated faces for the certificate [default: drawn ones]."),
+        typer.Option(metavar="NAME:ROOT", help="Data set for the check [default: synthetic faces]."),
     ] = None,
-    check_split: Annotated[str | None, typer.Option(help="Their split or part [default: the test split].")] = None,
-    faces: Annotated[int, typer.Option(min=1, help="Faces for the certificate, at most.")] = 224,
+    check_split: Annotated[
+        str | None, typer.Option(help="Split or part for the check [default: the test split].")
+    ] = None,
+    faces: Annotated[int, typer.Option(min=1, help="Maximum number of faces for the check.")] = 224,
     threads: ThreadsOption = None,
     plugin: PluginOption = None,
 ) -> None:
-    """Write weights as a graph: uint8 crops in, points and confidence out; and a certificate beside it."""
+    """Export weights as a graph from uint8 crops to points and confidence, and check it against torch."""
     from ..errors import UsageError
 
     if int8 and precision not in ("float32", "int8"):

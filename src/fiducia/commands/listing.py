@@ -1,4 +1,4 @@
-"""``fiducia list models|weights|datasets|schemes|losses|detectors|recipes``: what there is, as a table or JSON."""
+"""``fiducia list models|weights|datasets|schemes|losses|detectors|recipes``: as a table or JSON."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from .options import PluginOption, ThreadsOption
 
 __all__ = ["app"]
 
-app = typer.Typer(no_args_is_help=True, help="List what can be named on the command line and in recipes.")
+app = typer.Typer(no_args_is_help=True, help="List the names for the command line and for recipes.")
 
-JsonOption = Annotated[bool, typer.Option("--json", help="Print a JSON array and nothing else.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print only a JSON array.")]
 
 
 def _show(rows: Sequence[dict[str, Any]], as_json: bool) -> None:
@@ -54,11 +54,11 @@ def _model_row(row: dict[str, Any]) -> dict[str, Any]:
 @app.command()
 def models(
     as_json: JsonOption = False,
-    points: Annotated[int, typer.Option(help="Landmarks that the head predicts.")] = 68,
+    points: Annotated[int, typer.Option(help="Number of landmarks of the head.")] = 68,
     threads: ThreadsOption = None,
     plugin: PluginOption = None,
 ) -> None:
-    """Networks: parameters, multiply-adds of one view, input side."""
+    """List networks: parameters, multiply-adds, input size."""
     from ..models.count import describe_models
 
     rows = describe_models(points)
@@ -69,7 +69,7 @@ def models(
 
 @app.command()
 def weights(as_json: JsonOption = False, plugin: PluginOption = None) -> None:
-    """Shipped weights, with their scheme, input and licence."""
+    """List shipped weights: scheme, input size, licence."""
     from ..weights.store import describe_weights
 
     _show(describe_weights(), as_json)
@@ -77,7 +77,7 @@ def weights(as_json: JsonOption = False, plugin: PluginOption = None) -> None:
 
 @app.command()
 def datasets(as_json: JsonOption = False, plugin: PluginOption = None) -> None:
-    """Data sets that ``--data NAME:ROOT`` reads, and their splits."""
+    """List data sets for --data NAME:ROOT, and their splits."""
     from ..data.source import describe_datasets
 
     rows = describe_datasets()
@@ -89,7 +89,7 @@ def datasets(as_json: JsonOption = False, plugin: PluginOption = None) -> None:
 
 @app.command()
 def schemes(as_json: JsonOption = False, plugin: PluginOption = None) -> None:
-    """Landmark sets: points, regions, normaliser."""
+    """List landmark schemes: points, regions, normaliser."""
     from ..schemes.sets import get_scheme, scheme_names
 
     rows = []
@@ -108,7 +108,7 @@ def schemes(as_json: JsonOption = False, plugin: PluginOption = None) -> None:
 
 @app.command()
 def losses(as_json: JsonOption = False, plugin: PluginOption = None) -> None:
-    """Losses for a recipe's [loss.NAME] tables: kind, what the network must give, options."""
+    """List losses for [loss.NAME] in a recipe: what they need, and their options."""
     from ..losses.registry import losses as registry
 
     rows = []
@@ -128,15 +128,15 @@ def losses(as_json: JsonOption = False, plugin: PluginOption = None) -> None:
 
 @app.command()
 def detectors(as_json: JsonOption = False, plugin: PluginOption = None) -> None:
-    """Face detectors that ``--detector`` takes."""
-    from ..detectors.builtin import describe_detectors
+    """List face detectors for --detector."""
+    from ..detectors.registry import describe_detectors
 
     _show(describe_detectors(), as_json)
 
 
 @app.command()
 def recipes(as_json: JsonOption = False, plugin: PluginOption = None) -> None:
-    """Shipped recipes."""
+    """List shipped recipes."""
     from ..recipes.files import load_recipe, recipe_names
 
     rows = []

@@ -1,4 +1,4 @@
-"""Options that several commands share. They act while the command line is read, before anything heavy is imported."""
+"""Options that all commands share. They act while the command line is parsed, before torch is imported."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ ThreadsOption = Annotated[
         min=1,
         callback=_threads,
         is_eager=True,
-        help="CPU threads to compute with [default: the CPUs that this process may use].",
+        help="CPU threads [default: the CPUs available to this process].",
     ),
 ]
 PluginOption = Annotated[
@@ -40,6 +40,6 @@ PluginOption = Annotated[
         metavar="FILE.py",
         callback=_plugins,
         is_eager=True,
-        help="Import a Python file that registers networks, losses, data sets or detectors of your own.",
+        help="Import a Python file that registers your own networks, losses, data sets or detectors.",
     ),
 ]

@@ -1,4 +1,4 @@
-"""``fiducia recipe show RECIPE``: the complete recipe, each key explained."""
+"""``fiducia recipe show RECIPE``: every setting of a recipe, explained."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from .options import PluginOption, ThreadsOption
 
 __all__ = ["app"]
 
-app = typer.Typer(no_args_is_help=True, help="Look into recipes.")
+app = typer.Typer(no_args_is_help=True, help="Show recipes.")
 
 
 @app.command()
 def show(
-    recipe: Annotated[str, typer.Argument(help="A recipe file, or the name of a shipped one.")],
+    recipe: Annotated[str, typer.Argument(help="A recipe file, or a name from fiducia list recipes.")],
     set_: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change one value, e.g. train.epochs=60.")
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print a list of keys as JSON and nothing else.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print only a JSON array of keys.")] = False,
     threads: ThreadsOption = None,
     plugin: PluginOption = None,
 ) -> None:
-    """Print the complete recipe after all defaults, with the meaning and the range of every key."""
+    """Print every setting of a recipe after all defaults, with its meaning and range."""
     from ..recipes.explain import explain, explained_rows
     from ..recipes.files import load_recipe
     from ..training.setup import completed

@@ -1,4 +1,4 @@
-"""``fiducia reproduce TABLE``."""
+"""``fiducia reproduce TABLE``: the tables of the paper."""
 
 from __future__ import annotations
 
@@ -13,32 +13,33 @@ __all__ = ["reproduce"]
 
 
 def reproduce(
-    table: Annotated[str, typer.Argument(help="table1 to table7 of the paper.")],
+    table: Annotated[str, typer.Argument(help="table1 to table7.")],
     data: Annotated[
-        str | None, typer.Option(metavar="NAME:ROOT", help="Faces to train and test on, e.g. cofw:/data/cofw.")
+        str | None, typer.Option(metavar="NAME:ROOT", help="Data set to train and test on, e.g. cofw:/data/cofw.")
     ] = None,
     scale: Annotated[
-        str, typer.Option(help="smoke (does it run?), small (a network for CPUs) or paper (as published).")
+        str, typer.Option(help="smoke (a quick test), small (a network for CPUs) or paper (as published).")
     ] = "smoke",
-    seeds: Annotated[int, typer.Option(min=1, help="Runs of every row.")] = 1,
-    first_seed: Annotated[int, typer.Option(min=0, help="Seed of the first; another machine takes the next.")] = 0,
+    seeds: Annotated[int, typer.Option(min=1, help="Number of seeds per row.")] = 1,
+    first_seed: Annotated[int, typer.Option(min=0, help="First seed, to share seeds among machines.")] = 0,
     rows: Annotated[str | None, typer.Option(metavar="A,B", help="Only these rows.")] = None,
     budget: Annotated[
-        str, typer.Option(help="Compare rows at equal epochs, at equal image views, or both: epochs, views, both.")
+        str, typer.Option(help="Compare rows at equal epochs, equal image views, or both: epochs, views, both.")
     ] = "both",
-    split: Annotated[str | None, typer.Option(help="Measure on this split or part [default: the test split].")] = None,
+    split: Annotated[str | None, typer.Option(help="Split or part for evaluation [default: the test split].")] = None,
     set_: Annotated[
-        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change one value of every row's recipe.")
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="Change one value in the recipe of every row."),
     ] = None,
-    out: Annotated[Path | None, typer.Option(help="Runs and ledger [default: runs/reproduce-SCALE].")] = None,
-    ledger_only: Annotated[
-        bool, typer.Option("--ledger-only", help="Train nothing; write the ledger of what is there.")
-    ] = False,
+    out: Annotated[
+        Path | None, typer.Option(help="Directory for runs and ledger [default: runs/reproduce-SCALE].")
+    ] = None,
+    ledger_only: Annotated[bool, typer.Option("--ledger-only", help="Only write the ledger of finished runs.")] = False,
     device: Annotated[str | None, typer.Option(help="auto, cpu, cuda or mps.")] = None,
     threads: ThreadsOption = None,
     plugin: PluginOption = None,
 ) -> None:
-    """Train and measure the rows of one of the paper's tables; what is finished is never repeated."""
+    """Train and evaluate the rows of a table of the paper. Finished runs are kept."""
     from ..errors import FiduciaError, UsageError
     from ..reproduce.ledger_files import write_ledger
     from ..reproduce.rows import BUDGETS, load_table

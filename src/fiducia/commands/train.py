@@ -13,20 +13,18 @@ __all__ = ["train"]
 
 
 def train(
-    recipe: Annotated[str, typer.Argument(help="A recipe file, or the name of a shipped one (fiducia list recipes).")],
+    recipe: Annotated[str, typer.Argument(help="A recipe file, or a name from fiducia list recipes.")],
     set_: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change one value, e.g. train.epochs=60.")
     ] = None,
-    init: Annotated[
-        str | None, typer.Option(help="Weights to start from, by name or file; another landmark count gets a new head.")
-    ] = None,
-    out: Annotated[Path | None, typer.Option(help="The run's directory [default: runs/RECIPE].")] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on from the last checkpoint in --out.")] = False,
+    init: Annotated[str | None, typer.Option(help="Fine-tune these weights: a name, file or run directory.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Run directory [default: runs/RECIPE].")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Resume from the last checkpoint in --out.")] = False,
     device: Annotated[str | None, typer.Option(help="auto, cpu, cuda or mps.")] = None,
     threads: ThreadsOption = None,
     plugin: PluginOption = None,
 ) -> None:
-    """Train a network: recipe, versions, metrics, pictures, checkpoints and weights go into one directory."""
+    """Train a network. The run directory gets the recipe, versions, metrics, pictures, checkpoints and weights."""
     from ..recipes.files import load_recipe
 
     overrides = [*(set_ or []), *([f'train.device="{device}"'] if device is not None else [])]

@@ -1,4 +1,4 @@
-"""``fiducia weights info|pack|average|join|convert``: what a weight file is, one to hand on, and foreign state dicts."""
+"""``fiducia weights info|pack|average|join|convert``: show, pack, combine and convert weight files."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from .options import PluginOption, ThreadsOption
 
 __all__ = ["app"]
 
-app = typer.Typer(no_args_is_help=True, help="Look into weight files, and convert foreign ones.")
+app = typer.Typer(no_args_is_help=True, help="Show, pack, combine and convert weight files.")
 
 
 @app.command()
 def info(
-    weights: Annotated[str, typer.Argument(help="A shipped name, a safetensors file or a run's directory.")],
-    as_json: Annotated[bool, typer.Option("--json", help="Print the card as JSON and nothing else.")] = False,
+    weights: Annotated[str, typer.Argument(help="A shipped name, a safetensors file or a run directory.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print only the model card as JSON.")] = False,
     threads: ThreadsOption = None,
     plugin: PluginOption = None,
 ) -> None:
-    """Print a weight file's card: scheme, input, training data, licence, protocol and numbers."""
+    """Print the model card of weights: scheme, input, training data, licence, protocol, figures."""
     from ..weights.store import load_card
 
     card = load_card(weights).model_dump(mode="json")
@@ -39,21 +39,19 @@ def info(
 
 @app.command()
 def pack(
-    weights: Annotated[str, typer.Argument(help="A shipped name, a safetensors file or a run's directory.")],
-    out: Annotated[Path, typer.Option(help="The safetensors file to write, in half precision.")],
-    name: Annotated[str, typer.Option(help="What its card calls it.")],
+    weights: Annotated[str, typer.Argument(help="A shipped name, a safetensors file or a run directory.")],
+    out: Annotated[Path, typer.Option(help="Output file, *.safetensors, in half precision.")],
+    name: Annotated[str, typer.Option(help="Name in the model card.")],
     result: Annotated[
-        list[Path] | None, typer.Option(help="A JSON file of fiducia evaluate; its figures go into the card.")
+        list[Path] | None, typer.Option(help="JSON result of fiducia evaluate; its figures go into the model card.")
     ] = None,
-    notes: Annotated[str, typer.Option(help="What else a user should know.")] = "",
-    command: Annotated[
-        str, typer.Option(help="How a stranger trains them, if not as this machine's folders say.")
-    ] = "",
-    flip: Annotated[bool, typer.Option("--flip", help="They are meant to be run with the flip test.")] = False,
+    notes: Annotated[str, typer.Option(help="Notes for the model card.")] = "",
+    command: Annotated[str, typer.Option(help="Training command for the model card [default: the run's own].")] = "",
+    flip: Annotated[bool, typer.Option("--flip", help="Use flip test-time augmentation by default.")] = False,
     threads: ThreadsOption = None,
     plugin: PluginOption = None,
 ) -> None:
-    """Write weights in half precision with measured figures in their card: a file to hand on."""
+    """Write weights in half precision, with figures in their model card, to share them."""
     from ..weights.transfer import pack_weights
 
     rows: list[dict[str, object]] = []
@@ -80,12 +78,14 @@ def pack(
 
 @app.command()
 def average(
-    sources: Annotated[list[str], typer.Argument(metavar="WEIGHTS...", help="Two or more, of the same network.")],
-    out: Annotated[Path, typer.Option(help="The safetensors file to write.")],
+    sources: Annotated[
+        list[str], typer.Argument(metavar="WEIGHTS...", help="Two or more weights of the same network.")
+    ],
+    out: Annotated[Path, typer.Option(help="Output file, *.safetensors.")],
     threads: ThreadsOption = None,
     plugin: PluginOption = None,
 ) -> None:
-    """Average the weights of runs that share their beginnings: often a little better than each, at the cost of one."""
+    """Average the weights of runs of one network that share their start."""
     from ..weights.transfer import average_weights
 
     card = average_weights(sources, out)
@@ -95,13 +95,13 @@ def average(
 @app.command()
 def join(
     sources: Annotated[
-        list[str], typer.Argument(metavar="WEIGHTS...", help="Two or more, of one landmark set and crop.")
+        list[str], typer.Argument(metavar="WEIGHTS...", help="Two or more weights of one scheme and crop.")
     ],
-    out: Annotated[Path, typer.Option(help="The safetensors file to write.")],
+    out: Annotated[Path, typer.Option(help="Output file, *.safetensors.")],
     threads: ThreadsOption = None,
     plugin: PluginOption = None,
 ) -> None:
-    """Join weights of any networks into an ensemble that averages their points, at the cost of all of them."""
+    """Join weights of any networks into an ensemble that averages their landmarks."""
     from ..weights.ensembles import join_weights
 
     card = join_weights(sources, out)
@@ -110,17 +110,19 @@ def join(
 
 @app.command()
 def convert(
-    source: Annotated[Path, typer.Argument(help="A published checkpoint: .pth of tensors, or .safetensors.")],
-    target: Annotated[Path | None, typer.Argument(metavar="[OUT]", help="The safetensors file to write.")] = None,
+    source: Annotated[Path, typer.Argument(help="Published checkpoint: .pth of tensors, or .safetensors.")],
+    target: Annotated[Path | None, typer.Argument(metavar="[OUT]", help="Output file, *.safetensors.")] = None,
     kind: Annotated[
         str,
-        typer.Option("--from", metavar="KIND", help="What it is: hrnet, adnet, fan, farl, ..., or vit for an encoder."),
+        typer.Option(
+            "--from", metavar="KIND", help="Kind of checkpoint: hrnet, adnet, fan, farl, ..., or vit for an encoder."
+        ),
     ] = "vit",
-    out: Annotated[Path | None, typer.Option(help="The safetensors file to write, as an option.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Output file, as an option.")] = None,
     threads: ThreadsOption = None,
     plugin: PluginOption = None,
 ) -> None:
-    """Convert a published checkpoint to a weight file with a model card. Nothing in the checkpoint is executed."""
+    """Convert a published checkpoint to a weight file with a model card. No code in the checkpoint is executed."""
     from ..errors import UsageError
     from ..weights.convert import convert_checkpoint
 

@@ -14,7 +14,7 @@ import torch
 from torch.utils.data import Dataset, Sampler
 
 from ..errors import UsageError
-from ..images.pixels import Patch, cut_patch, read_image
+from ..images import Patch, cut_patch, read_image
 from ..structures import Batch, Record, Sample
 
 __all__ = ["EpochSampler", "FaceDataset", "Views", "collate"]
@@ -47,7 +47,7 @@ class FaceDataset(Dataset[list[Sample]]):
 
     Raises:
         UsageError: a negative seed.
-        FiduciaError: a face that cannot be cropped.
+        FiduciaError: a face that cannot be cropped; :func:`fiducia.data.usable.usable` leaves such faces out before.
     """
 
     def __init__(self, records: Sequence[Record], views: Views, *, seed: int, cache: bool = True) -> None:
@@ -105,7 +105,7 @@ def collate(faces: Sequence[Sequence[Sample]]) -> Batch:
     """Stack B faces of V views each.
 
     A point's mask is True where it is labelled (finite) and strictly inside the crop, whose edges are -0.5 and S - 0.5:
-    a heatmap cannot show what lies outside. Points themselves are passed on as they are.
+    a heatmap cannot show what lies outside. Points, visibility and tags are passed on as they are.
     """
     images = torch.from_numpy(np.stack([[view.image for view in face] for face in faces]))
     xy = torch.from_numpy(np.stack([[view.xy_crop for view in face] for face in faces]))
@@ -113,10 +113,10 @@ def collate(faces: Sequence[Sequence[Sample]]) -> Batch:
     return Batch(
         images=images,
         xy=xy,
+        visible=torch.from_numpy(np.stack([[view.visible for view in face] for face in faces])),
         # A comparison with nan is False, so this is the labelled ones too.
         mask=((xy > -0.5) & (xy < ends)).all(dim=-1),
         to_image=torch.from_numpy(np.stack([[view.to_image for view in face] for face in faces])),
-        visible=torch.from_numpy(np.stack([[view.visible for view in face] for face in faces])),
         mirrored=torch.tensor([[view.mirrored for view in face] for face in faces]),
         tags=[face[0].tags for face in faces],
         index=torch.tensor([face[0].index for face in faces], dtype=torch.int64),

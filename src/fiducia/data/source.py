@@ -1,6 +1,7 @@
 """Data sets by name: ``NAME:ROOT`` → records; which faces are left out, and which are carved for validation.
 
-A data set is one :class:`DatasetSpec` in a file of its own, registered there and imported in ``data/__init__.py``.
+A data set is one :class:`DatasetSpec` in a file of its own in ``readers`` or ``formats``, registered there; the registry
+finds it by itself. What writes faces in a format of labels is found in the same way (:data:`label_writers`).
 """
 
 from __future__ import annotations
@@ -16,12 +17,15 @@ import numpy as np
 
 from ..errors import FiduciaError, UsageError
 from ..registry import Registry, did_you_mean
-from ..schemes.sets import SchemeError, conversion, convert, get_scheme
+from ..schemes.sets import NONE, SchemeError, conversion, convert, get_scheme, is_none
 from ..structures import Record
+from .doubts import doubts
 
 __all__ = [
     "DatasetSpec",
+    "Faces",
     "Fault",
+    "LabelWriter",
     "carve",
     "datasets",
     "describe_datasets",
@@ -29,6 +33,8 @@ __all__ = [
     "keep",
     "existing_root",
     "find_dataset",
+    "known_scheme",
+    "label_writers",
     "load_records",
     "one_set",
     "to_scheme",
@@ -37,10 +43,35 @@ __all__ = [
 
 @dataclass(frozen=True)
 class Fault:
-    """A file that cannot be used: one line that names it, and whether it is broken or merely not needed."""
+    """Labels that cannot be used as they stand.
+
+    Attributes:
+        message: one line that names the file and the place in it.
+        broken: True = the labels must be corrected; False = a remark.
+        kind: a key of :data:`fiducia.data.kinds.KINDS`, by which ``data check`` counts them.
+    """
 
     message: str
     broken: bool
+    kind: str = "other"
+
+
+class Faces(list[Record]):
+    """Records, and what their reader has to say about them.
+
+    Attributes:
+        remarks: lines for the user: what was assumed, scaled or left out.
+        assumed: nothing but the number of points told the landmark set.
+    """
+
+    def __init__(self, records: Iterable[Record] = (), remarks: Iterable[str] = (), assumed: bool = False) -> None:
+        super().__init__(records)
+        self.remarks = list(remarks)
+        self.assumed = assumed
+
+
+LabelWriter = Callable[[Path, Sequence[Record]], None]
+"""Writes faces to a file or folder."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,9 +105,16 @@ class DatasetSpec:
     scan: Callable[[str, str, str | None], Iterator[Record | Fault]] | None = None
 
 
-datasets: Registry[DatasetSpec] = Registry(
-    "data set", "fiducia.data.readers", "fiducia.data.formats", "fiducia.data.synthetic"
-)
+_HOMES = ("fiducia.data.readers", "fiducia.data.formats", "fiducia.data.synthetic")
+datasets: Registry[DatasetSpec] = Registry("data set", *_HOMES)
+"""Name → :class:`DatasetSpec`, for ``NAME:ROOT``.
+
+Example:
+    >>> datasets["wflw"].counts["test"]
+    2500
+"""
+label_writers: Registry[LabelWriter] = Registry("label format", "fiducia.data.formats")
+"""Every format that labels can be written in, by name; ``fiducia data convert --to``."""
 
 
 def find_dataset(source: str) -> tuple[DatasetSpec, str]:
@@ -93,37 +131,63 @@ def find_dataset(source: str) -> tuple[DatasetSpec, str]:
     return datasets[name], root
 
 
-def load_records(source: str, split: str, scheme: str | None = None) -> list[Record]:
+def known_scheme(source: str, scheme: str | None) -> None:
+    """Refuse a landmark set that does not exist; None and ``none`` pass.
+
+    Raises:
+        UsageError: an unknown name, or a scheme file that is none.
+    """
+    if scheme is not None and scheme != NONE:
+        try:
+            get_scheme(scheme)
+        except SchemeError as error:
+            raise UsageError(f"{source}: {error}") from error
+
+
+def load_records(source: str, split: str, scheme: str | None = None) -> Faces:
     """Read one split of a data set.
 
     Args:
         source: ``NAME:ROOT``, for example ``300w:/data/300w``.
         split: one of the data set's splits.
-        scheme: the landmark set wanted, by name or TOML file, converted to where possible; None = the source's own.
+        scheme: the landmark set wanted, by name or TOML file, converted to where possible; None = the source's own;
+            ``none`` = bare points.
 
     Returns:
-        Records in an order that depends on the files alone.
+        Records in an order that depends on the files alone, with the remarks that a user should see.
 
     Raises:
         UsageError: unknown data set, split or landmark set, or one that the points cannot be converted to.
-        FiduciaError: files that are missing or unreadable, or faces of several landmark sets.
+        FiduciaError: files that are missing or unreadable, labels that are broken, faces of several landmark sets, or
+            faces that contradict a landmark set that nothing but their number of points told.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     records = load_records(f"synthetic:4@{folder}", "train", scheme="five")
+        >>> len(records), records[0].xy.shape
+        (4, (5, 2))
     """
     spec, root = find_dataset(source)
     if spec.splits and split not in spec.splits:
         raise UsageError(f"{source}: no split is called {split!r}{did_you_mean(split, list(spec.splits))}")
+    known_scheme(source, scheme)
+    own = scheme is None or not spec.schemes or scheme in spec.schemes
     try:
-        if scheme is not None:
-            get_scheme(scheme)
-        own = scheme is None or not spec.schemes or scheme in spec.schemes
-        records = spec.read(root, split, scheme if own else None)
-        if scheme is not None:
-            records = [to_scheme(record, scheme) for record in records]
+        found = spec.read(root, split, scheme if own else None)
+        remarks = list(found.remarks) if isinstance(found, Faces) else []
+        assumed = isinstance(found, Faces) and found.assumed
+        several = one_set(found)
+        if several is not None:
+            raise FiduciaError(f"{source}: {several}")
+        for doubt in [] if spec.schemes else doubts(found):
+            if assumed and doubt.sure:
+                raise FiduciaError(f"{source}: {doubt.message}; if it is right, confirm it with --scheme")
+            remarks.append(f"{source}: {doubt.message}")
+        records = found if scheme is None else [to_scheme(record, scheme) for record in found]
     except SchemeError as error:
         raise UsageError(f"{source}: {error}") from error
-    several = one_set(records)
-    if several is not None:
-        raise FiduciaError(f"{source}: {several}")
-    return records
+    return Faces(records, remarks, assumed)
 
 
 def one_set(records: Iterable[Record]) -> str | None:
@@ -140,11 +204,17 @@ def one_set(records: Iterable[Record]) -> str | None:
 def to_scheme(record: Record, scheme: str) -> Record:
     """Return a record in another landmark set; a point made of several is as visible as the least visible of them.
 
+    Args:
+        record: a face.
+        scheme: the landmark set wanted, by name or TOML file; ``none`` keeps the points and drops their meaning.
+
     Raises:
         SchemeError: the record's points cannot be converted.
     """
     if record.scheme == scheme:
         return record
+    if is_none(scheme) and scheme in (NONE, f"{NONE}:{len(record.xy)}"):
+        return replace(record, scheme=f"{NONE}:{len(record.xy)}")
     groups = conversion(record.scheme, scheme)
     visible = np.array([record.visible[list(group)].min() for group in groups], dtype=np.int8)
     return replace(record, xy=convert(record.xy, record.scheme, scheme), visible=visible, scheme=scheme)

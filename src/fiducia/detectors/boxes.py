@@ -13,7 +13,7 @@ import numpy.typing as npt
 from ..errors import FiduciaError, UsageError
 from ..structures import Detection
 
-__all__ = ["BoxesFile", "given_boxes", "inside"]
+__all__ = ["BoxesFile", "check_detections", "given_boxes", "inside"]
 
 
 def given_boxes(boxes: Any, origin: str, scores: Sequence[float] | None = None) -> list[Detection]:
@@ -44,6 +44,29 @@ def given_boxes(boxes: Any, origin: str, scores: Sequence[float] | None = None) 
             )
         found.append(Detection(box=row, score=1.0 if scores is None else float(scores[i])))
     return found
+
+
+def check_detections(found: Sequence[Detection], origin: str) -> list[Detection]:
+    """Check what a detector gave, which may be anyone's, and return it in its order.
+
+    Args:
+        found: its answer.
+        origin: what an error names, such as the photograph and the detector.
+
+    Raises:
+        FiduciaError: a box that is not four finite numbers or has no area, points that are not five finite pairs, or a
+            score that is no number.
+    """
+    given_boxes([d.box for d in found], origin)
+    for i, detection in enumerate(found):
+        points, own = detection.points, detection.own_box
+        if points is not None and (np.shape(points) != (5, 2) or not np.isfinite(points).all()):
+            raise FiduciaError(f"{origin}: face {i} must have five finite points or None; found {_short(points)}")
+        if own is not None:
+            given_boxes([own], f"{origin}: face {i}: own_box")
+        if not np.isfinite(detection.score):
+            raise FiduciaError(f"{origin}: face {i} has the score {detection.score}; expected a finite number")
+    return list(found)
 
 
 def inside(found: Sequence[Detection], image: npt.NDArray[np.uint8], origin: str) -> None:

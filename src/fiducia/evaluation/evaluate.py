@@ -9,7 +9,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -17,7 +17,8 @@ import numpy as np
 import numpy.typing as npt
 
 from ..data.source import exclude, find_dataset, load_records
-from ..detectors.builtin import DEFAULT
+from ..data.usable import usable
+from ..detectors.registry import DEFAULT
 from ..errors import FiduciaError
 from ..metrics.errors import NORMALISERS
 from ..metrics.figures import FaceScores, figures, point_nme, region_errors, reliability, score, without_nan
@@ -50,6 +51,7 @@ class Evaluation:
         scores: per-face errors.
         scheme: the landmark set that was scored.
         lead: False in the processes of a torchrun other than the first, which should stay silent.
+        remarks: lines for the user: what the reader assumed, and how many faces were skipped and why.
     """
 
     result: dict[str, Any]
@@ -60,6 +62,7 @@ class Evaluation:
     scheme: Scheme
     confidence: Array | None = None
     lead: bool = True
+    remarks: list[str] = field(default_factory=list)
 
     @property
     def kind(self) -> Literal["ic", "box"]:
@@ -85,7 +88,28 @@ class Evaluation:
 
 
 def evaluate(weights: str | Path, source: str, split: str | None = None, **options: Any) -> dict[str, Any]:
-    """Return the figures of :func:`evaluate_faces` alone, ready for JSON: percent, null where there is none."""
+    """Evaluate weights on a split of a data set, and return the figures with their protocol, ready for JSON.
+
+    Args:
+        weights: a shipped name, a safetensors file or a run's directory.
+        source: ``NAME:ROOT``.
+        split: None = the test split.
+        **options: of ``fiducia evaluate``, such as ``detector``, ``flip``, ``decode``, ``scheme``, ``box``.
+
+    Returns:
+        Figures in percent, None where the landmark set cannot have one; ``protocol`` says how they were measured.
+
+    Raises:
+        UsageError: unknown names, or landmark sets that cannot be converted into each other.
+        FiduciaError: an image that cannot be read, a part of the split that is absent, or no face.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     result = evaluate("fifa_tiny", f"synthetic:8@{folder}", "test", device="cpu")
+        >>> result["faces"], result["nme_ic"] < 20, result["protocol"]["crop_source"]
+        (2, True, 'landmarks')
+    """
     return evaluate_faces(Settings(weights=str(weights), **_settings(options)), source, split, **options).result
 
 
@@ -120,14 +144,17 @@ def evaluate_faces(
     load_saved_plugins(settings.weights)
     spec, root = find_dataset(source)
     split = split or default_split(spec)
-    records = load_records(source, split, scheme)
-    require_parts(spec.name, root, split, records)
-    total, records = len(records), exclude(records, leave_out)
-    if total and not records:
-        raise FiduciaError(f"{source}: --exclude leaves none of {total:,} faces; take a pattern out of it")
-    if not records:
+    read = load_records(source, split, scheme)
+    require_parts(spec.name, root, split, read)
+    remaining = exclude(read, leave_out)
+    if read and not remaining:
+        raise FiduciaError(f"{source}: --exclude leaves none of {len(read):,} faces; take a pattern out of it")
+    if not remaining:
         raise FiduciaError(f"{source}: no face in split {split!r}; run: fiducia data check {source}")
     card = read_card(settings.weights)
+    records, skipped = usable(remaining, card.box_source)
+    if not records:
+        raise FiduciaError(f"{source}: no face can be cropped: {skipped[0]}")
     own = card_scheme(card)
     stamp = {
         "data": spec.name,
@@ -154,6 +181,8 @@ def evaluate_faces(
         check(plan.protocol, [record.id for record in records])
     found, lead = find_shared(settings, records, card.box_source)
     done = judge(records, found.xy, own, confidence=found.confidence, lead=lead, box=box, stamp=stamp)
+    done.result["skipped"] = len(remaining) - len(records)
+    done.remarks.extend([*read.remarks, *skipped])
     if robustness and lead:
         sweep = box_sweep(settings, records, card.box_source)
         done.result["robustness"] = without_nan(

@@ -18,14 +18,14 @@ from ..device import pick_device
 from ..errors import FiduciaError, UsageError
 from ..exporting.sealed import is_export
 from ..geometry import box_iou, tight_box
-from ..models.build import build_model
 from ..plugins import load_plugins, loaded_plugins
 from ..predict.predictor import Predictor, load
 from ..runtimes.flip import FlipTest
 from ..runtimes.opening import read_card
 from ..runtimes.registry import get_runtime
 from ..structures import Record
-from ..weights.card import WeightCard, card_scheme
+from ..weights.card import WeightCard
+from ..weights.store import described_network
 
 Array = npt.NDArray[np.float64]
 
@@ -96,10 +96,7 @@ class Settings:
             if self.decode is not None:
                 raise UsageError(f"--decode {self.decode}: {self.weights} has its decoder built in; give the weights")
             return card.decode
-        with torch.device("meta"):
-            model = build_model(
-                card.model, card.num_points, card.size, options=card.options, scheme=card_scheme(card), preset=False
-            )
+        model = described_network(card, self.weights)
         try:
             return model.check_method(self.decode or card.decode) or None
         except UsageError as error:

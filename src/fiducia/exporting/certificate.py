@@ -17,7 +17,7 @@ import torch
 from .._version import __version__
 from ..files import write_atomic
 from ..geometry import affine_apply, affine_invert, box_to_crop, tight_box
-from ..images.pixels import crop, read_image
+from ..images import crop, read_image
 from ..metrics.figures import score
 from ..schemes.sets import Scheme, get_scheme
 from ..structures import Record, Runtime

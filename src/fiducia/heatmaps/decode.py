@@ -56,7 +56,15 @@ class Decoder:
 
 
 decoders: Registry[Decoder] = Registry("decoder", "fiducia.heatmaps")
-"""Name → :class:`Decoder`."""
+"""Name → :class:`Decoder`.
+
+Example:
+    >>> import torch
+    >>> heatmaps = torch.zeros(1, 1, 64, 64)
+    >>> heatmaps[0, 0, 11, 20] = 1.0
+    >>> decoders["argmax"](heatmaps).tolist()
+    [[[20.0, 11.0]]]
+"""
 
 
 def register(

@@ -43,7 +43,7 @@ def draw_edges(xy_fine: Tensor, curves: Sequence[Curve], side: int) -> Tensor:
         ``(N, E, side, side)`` in [0, 1]; a curve with an unlabelled point has an empty map.
     """
     maps = []
-    for curve, places in _places(xy_fine, curves, FINE * side):
+    for places in _places(xy_fine, curves, FINE * side):
         # Only the middle pixels of a cell are looked at: two a cell along each axis.
         pixel = torch.floor(places)[..., None, :] + _offsets(places, 1)
         place, cell = pixel - FINE * torch.floor(pixel / FINE), torch.floor(pixel / FINE)
@@ -72,7 +72,7 @@ def draw_boundary(xy_map: Tensor, curves: Sequence[Curve], side: int, sigma: flo
     """
     reach = math.ceil(3 * sigma)
     maps = [xy_map.new_zeros(len(xy_map), side, side)]
-    for _, places in _places(xy_map, curves, side):
+    for places in _places(xy_map, curves, side):
         cell = torch.floor(places)[..., None, :] + _offsets(places, reach)
         square = (cell - places[..., None, :]).square().sum(-1)
         bell = torch.exp(-0.5 * square / sigma**2)
@@ -101,8 +101,8 @@ def draw_edges_published(xy_fine: Tensor, curves: Sequence[Curve], side: int) ->
     return torch.from_numpy(maps).to(xy_fine)
 
 
-def _places(xy: Tensor, curves: Sequence[Curve], side: int) -> list[tuple[Curve, Tensor]]:
-    """Return every curve with places on it ``(N, P, 2)``, less than about half a cell apart; far outside where it is unknown."""
+def _places(xy: Tensor, curves: Sequence[Curve], side: int) -> list[Tensor]:
+    """Return, for every curve, places on it ``(N, P, 2)``, less than about half a cell apart; far outside where it is unknown."""
     found = []
     for curve, done in zip(curves, complete(xy, curves).unbind(1) if curves else (), strict=True):
         points = torch.where(
@@ -110,7 +110,7 @@ def _places(xy: Tensor, curves: Sequence[Curve], side: int) -> list[tuple[Curve,
         )
         segments = len(curve.points) - (0 if curve.closed else 1)
         places = spline(points, curve.closed, steps=max(5, math.ceil(4 * side / segments)))
-        found.append((curve, torch.where(done[:, None, None], places, torch.full_like(places, -1e4))))
+        found.append(torch.where(done[:, None, None], places, torch.full_like(places, -1e4)))
     return found
 
 

@@ -63,8 +63,10 @@ def _second_derivatives(slope: Tensor, chord: Tensor, ring: bool) -> Tensor:
     rows = [F.pad(torch.diag_embed(v), (i, 2 - i)) for i, v in enumerate((before, middle, after))]
     first, last = _end(chord[..., 0], chord[..., 1]), _end(chord[..., -1], chord[..., -2]).flip(-1)
     rest = (0, chord.shape[-1] - 2)
-    matrix = torch.cat([F.pad(first, rest)[..., None, :], sum(rows), F.pad(last, rest[::-1])[..., None, :]], dim=-2)
-    return torch.linalg.solve(matrix, F.pad(turn, (0, 0, 1, 1)))
+    inner = rows[0] + rows[1] + rows[2]
+    matrix = torch.cat([F.pad(first, rest)[..., None, :], inner, F.pad(last, rest[::-1])[..., None, :]], dim=-2)
+    bend = torch.linalg.solve(matrix, F.pad(turn, (0, 0, 1, 1)))
+    return bend
 
 
 def _end(outer: Tensor, inner: Tensor) -> Tensor:

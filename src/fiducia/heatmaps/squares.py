@@ -70,5 +70,6 @@ def reduced_gaussian(xy_fine: Tensor, side: int, sigma: float = 1.5, *, publishe
         place = torch.where(known, xy_fine, torch.full_like(xy_fine, -1e4))[..., None]
         cells = torch.arange(4 * side, dtype=xy_fine.dtype, device=xy_fine.device)
         fine = torch.exp(-0.5 * ((cells - place) / sigma) ** 2)
-    across, down = fine.unflatten(-1, (side, 4))[..., 1:3].mean(-1).unbind(-2)
+    reduced: Tensor = fine.view(*fine.shape[:-1], side, 4)[..., 1:3].mean(-1)
+    across, down = reduced.unbind(-2)
     return down[..., :, None] * across[..., None, :]

@@ -48,7 +48,7 @@ def preview(
     """Draw some faces of a recipe's data as its training would see them.
 
     Args:
-        recipe: its ``data``, ``augment`` and ``train.epochs`` count.
+        recipe: its ``data``, ``augment`` and ``train.epochs`` count; without ``data.size``, the network's own size.
         epochs: the columns, from 1; None = :func:`turning_epochs`.
         faces: the rows; the faces are drawn by ``seed``.
         both_views: I' and I'' side by side at every epoch, instead of I'' alone.
@@ -58,6 +58,7 @@ def preview(
         UsageError: an epoch outside the run, or both views of a recipe that has one.
         FiduciaError: no face, or one that cannot be read.
     """
+    recipe = resolve(recipe)
     recipe = resolve(recipe)
     data, total = recipe.data, recipe.train.epochs
     columns = list(epochs) if epochs is not None else turning_epochs(recipe)

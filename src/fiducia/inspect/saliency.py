@@ -22,7 +22,7 @@ from ..draw.pictures import contact_sheet, draw_heatmaps
 from ..errors import FiduciaError, UsageError
 from ..evaluation.locate import annotated_box
 from ..geometry import affine_apply, box_to_crop
-from ..images.pixels import crop, read_image
+from ..images import crop, read_image
 from ..models.base import LandmarkModel
 from ..recipes.sections import Recipe
 from ..weights.store import load_weights

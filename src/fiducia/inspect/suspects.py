@@ -25,13 +25,15 @@ from ..errors import FiduciaError, UsageError
 from ..evaluation.locate import find_points
 from ..files import write_atomic
 from ..geometry import affine_apply, box_to_crop, tight_box
-from ..images.pixels import crop, read_image, write_image
+from ..images import crop, read_image, write_image
 from ..predict.predictor import Predictor, load
-from ..recipes.files import dump_recipe
+from ..recipes.files import load_recipe
 from ..recipes.sections import Recipe
 from ..schemes.sets import SchemeError, convert, get_scheme
 from ..structures import Record
 from ..training.run import train
+from ..training.setup import completed
+from ..training.state import differences
 
 Array = npt.NDArray[np.float64]
 
@@ -177,8 +179,10 @@ def write_suspects(out: Path, suspects: Sequence[Suspect], most: int = 24) -> li
 def _train(recipe: Recipe, run: Path) -> None:
     """Train a fold, go on with it, or leave it as it is where it is finished."""
     if (run / "metrics.json").is_file():
-        if (run / "recipe.toml").read_text(encoding="utf-8") != dump_recipe(recipe):
-            raise UsageError(f"{run}: was trained by another recipe or on other faces; give another --out")
+        changed = differences(load_recipe(run / "recipe.toml"), completed(recipe))
+        if changed:
+            told = ", ".join(changed)
+            raise UsageError(f"{run}: was trained by another recipe or on other faces ({told}); give another --out")
         return
     train(recipe, run, resume=(run / "checkpoints" / "last.ckpt").is_file())
 

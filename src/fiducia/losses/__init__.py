@@ -1,4 +1,10 @@
-"""Losses by name: of heatmaps, of coordinates, and of the similarity of two views (DCCA and Table 6's alternatives)."""
+"""Losses by name: of heatmaps, of coordinates, and of the similarity of two views (DCCA and Table 6's alternatives).
+
+Example:
+    >>> from fiducia.losses import losses
+    >>> losses["focal_bce"].needs, losses["focal_bce"].options()["gamma"]
+    (('logits',), 2.0)
+"""
 
 from __future__ import annotations
 

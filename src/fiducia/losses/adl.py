@@ -7,6 +7,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from ..schemes.curves import curves
+from ..schemes.sets import Scheme
 from ..structures import ModelOutput
 from .base import LossContext, Term
 from .distances import euclidean_smooth_l1
@@ -15,21 +17,15 @@ from .registry import register
 from .stages import Stages, at_least_single, check_stages, stage_mean
 from .targets import Targets
 
-__all__ = ["AnisotropicDirection", "Curve", "anisotropy", "curves_of", "direction_points", "normals"]
+__all__ = ["AnisotropicDirection", "Curve", "anisotropy", "direction_points", "normals", "scheme_curves"]
 
 Curve = tuple[Sequence[int], bool]
 """The points along a contour in order, and whether the last one is joined to the first."""
 
 
-def curves_of(edges: Sequence[tuple[int, int]]) -> list[Curve]:
-    """Join a scheme's edges, pairs of points in drawing order, to the curves that they were listed as."""
-    lines: list[list[int]] = []
-    for start, end in edges:
-        if lines and lines[-1][-1] == start and lines[-1][0] != start:
-            lines[-1].append(end)
-        else:
-            lines.append([start, end])
-    return [(line[:-1], True) if line[0] == line[-1] and len(line) > 3 else (line, False) for line in lines]
+def scheme_curves(scheme: Scheme) -> list[Curve]:
+    """Return a landmark set's contours for :func:`normals`: the published ones of ADNet, or chains of an own set's edges."""
+    return [(list(curve.points), curve.closed) for curve in curves(scheme)]
 
 
 def normals(truth: Tensor, curves: Sequence[Curve]) -> Tensor:
@@ -129,7 +125,7 @@ class AnisotropicDirection(Term):
         super().__init__(context)
         check_stages(stages)
         grid_of(2, grid, torch.zeros(()))
-        self.curves = curves_of(context.scheme.edges)
+        self.curves = scheme_curves(context.scheme)
         self.grid, self.stages = grid, stages
 
     def forward(self, output: ModelOutput, targets: Targets) -> Tensor:

@@ -77,7 +77,7 @@ class AdaptiveWing(Term):
         theta: see :func:`awing_map`.
         epsilon: see :func:`awing_map`.
         alpha: see :func:`awing_map`.
-        weight: of the weighted loss map, see :func:`weight_map`; 0 = none.
+        emphasis: of the weighted loss map, ``weight`` of :func:`weight_map`; 0 = none.
         threshold: see :func:`weight_map`.
         sigma: of the target Gaussians in cells; None = the recipe's.
         radius: of the target Gaussians in cells; None = the recipe's.
@@ -95,7 +95,7 @@ class AdaptiveWing(Term):
         theta: float = 0.5,
         epsilon: float = 1.0,
         alpha: float = 2.1,
-        weight: float = 10.0,
+        emphasis: float = 10.0,
         threshold: float = 0.2,
         sigma: float | None = None,
         radius: float | None = None,
@@ -108,7 +108,7 @@ class AdaptiveWing(Term):
             )
         check_stages(stages)
         self.shape = {"omega": omega, "theta": theta, "epsilon": epsilon, "alpha": alpha}
-        self.weight, self.threshold = weight, threshold
+        self.emphasis, self.threshold = emphasis, threshold
         self.sigma, self.radius, self.stages = sigma, radius, stages
 
     def forward(self, output: ModelOutput, targets: Targets) -> Tensor:
@@ -118,8 +118,8 @@ class AdaptiveWing(Term):
             values = map_values(maps, linear=True)
             target = targets.heatmaps(maps.shape[-1], sigma=self.sigma, radius=self.radius).to(values.dtype)
             each = awing_map(values, target, **self.shape)
-            if self.weight != 0:
-                each = each * weight_map(target, self.weight, self.threshold)
+            if self.emphasis != 0:
+                each = each * weight_map(target, self.emphasis, self.threshold)
             return targets.mean(each.mean((-2, -1)), targets.seen)
 
         return stage_mean(output.heatmaps, self.stages, one)

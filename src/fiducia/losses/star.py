@@ -77,7 +77,7 @@ class Star(Term):
         context: what the network gives.
         version: 2 as released, or 1.
         distance: ``smooth_l1``, ``wing``, ``l1`` or ``l2``.
-        weight: of the eigenvalues.
+        spread: weight of the eigenvalues, which keeps the maps small.
         grid: ``edges``, which matches this package's decoders, or ``centres``, as the published network reads its maps.
         stages: see :data:`~fiducia.losses.stages.Stages`; the published training sums them ``doubling``.
     """
@@ -88,7 +88,7 @@ class Star(Term):
         *,
         version: int = 2,
         distance: str = "smooth_l1",
-        weight: float = 1.0,
+        spread: float = 1.0,
         grid: Grid = "edges",
         stages: Stages = "all",
     ) -> None:
@@ -99,7 +99,7 @@ class Star(Term):
             raise ValueError(f"star: distance is one of {', '.join(_DISTANCES)}; found {distance!r}")
         check_stages(stages)
         grid_of(2, grid, torch.zeros(()))
-        self.version, self.distance, self.weight = version, distance, weight
+        self.version, self.distance, self.spread = version, distance, spread
         self.grid, self.stages = grid, stages
 
     def forward(self, output: ModelOutput, targets: Targets) -> Tensor:
@@ -114,7 +114,7 @@ class Star(Term):
                 truth.to(maps.dtype),
                 version=self.version,
                 distance=self.distance,
-                weight=self.weight,
+                weight=self.spread,
                 grid=self.grid,
             )
             return targets.mean(each, where)

@@ -89,7 +89,7 @@ def paired_bootstrap(
     """Compare two vectors of per-face errors of the same faces in the same order.
 
     Faces are resampled with replacement and the percentiles of the resampled mean difference are the interval
-    (Efron). It covers the choice of test faces, not the luck of training: that takes several training seeds.
+    (Efron). It covers the choice of test faces. It does not cover seed variance: train several seeds for that.
 
     Args:
         a: ``(N,)`` errors of the first network; nan = no answer for this face.

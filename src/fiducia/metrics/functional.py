@@ -1,4 +1,4 @@
-"""The field's figures as functions of points: NME, failure rate and AUC, for any code that has points and truth."""
+"""Metrics as functions of points: NME, failure rate and AUC, for any code."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def nme(
     boxes: npt.ArrayLike | None = None,
     reduction: str = "mean",
 ) -> float | npt.NDArray[np.float64]:
-    """Return the normalised mean error as a fraction (0.03 = 3 %): over a face's labelled points first, over faces second.
+    """Return the normalised mean error as a fraction (0.03 = 3 %): the mean over a face's labelled points, then over faces.
 
     Args:
         preds: ``(N, K, 2)`` or ``(K, 2)`` pixels; nan = no answer.
@@ -37,7 +37,7 @@ def nme(
     Example:
         >>> import numpy as np
         >>> truth = np.array([[0.0, 0.0], [100.0, 0.0], [50.0, 60.0], [20.0, 90.0], [80.0, 90.0]])
-        >>> round(nme(truth + [3.0, 4.0], truth, scheme="five"), 6)
+        >>> round(nme(truth + [3.0, 4.0], truth, scheme="five", normalizer="ip"), 6)
         0.05
     """
     p, t = (np.asarray(a, dtype=np.float64) for a in (preds, target))

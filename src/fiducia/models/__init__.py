@@ -1,4 +1,10 @@
-"""Networks by name. Every one takes crops in [0, 255] and keeps the contract of :mod:`fiducia.models.base`."""
+"""Networks by name. Every one takes crops in [0, 255] and keeps the contract of :mod:`fiducia.models.base`.
+
+Example:
+    >>> from fiducia.models import models
+    >>> models["fifa_tiny"].size
+    128
+"""
 
 from __future__ import annotations
 

@@ -16,7 +16,13 @@ from .registry import register
 __all__ = ["ADNet"]
 
 
-@register("adnet", size=256, about="ADNet, 4 stacks with edge and point attention (Huang et al., ICCV 2021)")
+@register(
+    "adnet",
+    size=256,
+    about="ADNet, 4 stacks with edge and point attention (Huang et al., ICCV 2021)",
+    test_options={"stacks": 2, "channels": 16},
+    test_size=64,
+)
 class ADNet(LandmarkModel):
     """ADNet (Huang, Yang, Li, Kim, Wei, "Leveraging Error-Bias Towards Normal Direction in Face Alignment", ICCV 2021).
 
@@ -54,7 +60,8 @@ class ADNet(LandmarkModel):
 
     def forward(self, images: Tensor) -> ModelOutput:
         """Crops ``(B, 3, S, S)`` → points and maps of all stacks."""
-        return self.network(images)
+        output: ModelOutput = self.network(images)
+        return output
 
     def decode(self, output: ModelOutput, method: str | None = None) -> Prediction:
         """Return the last stack's points; see :meth:`.parts.edge_point.EdgePointNetwork.decode`."""

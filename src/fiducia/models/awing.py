@@ -23,7 +23,13 @@ DEPTH = 4
 """Halvings of every hourglass."""
 
 
-@register("awing", size=256, about="AWing's stacked hourglass with boundary and CoordConv (Wang et al., ICCV 2019)")
+@register(
+    "awing",
+    size=256,
+    about="AWing's stacked hourglass with boundary and CoordConv (Wang et al., ICCV 2019)",
+    test_options={"stacks": 2, "channels": 16},
+    test_size=64,
+)
 class AWing(LandmarkModel):
     """FAN with a boundary map and CoordConv (Wang, Bo, Li, "Adaptive Wing Loss for Robust Face Alignment", ICCV 2019).
 

@@ -60,8 +60,9 @@ def build_model(
         arguments["scheme"] = scheme
     try:
         return entry.build(num_points, size or entry.size, **arguments)
-    except (ValueError, TypeError) as error:
-        raise UsageError(f"model {name} at {size or entry.size} pixels: {error}") from error
+    except (ValueError, TypeError, RuntimeError, ArithmeticError) as error:
+        reason = " ".join(str(error).split())[:300]
+        raise UsageError(f"model {name} at {size or entry.size} pixels: {reason}") from error
 
 
 def option_groups(entry: Preset) -> dict[str, type[Options]]:

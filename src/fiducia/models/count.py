@@ -14,6 +14,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from ..files import write_atomic
 from ..schemes.sets import get_scheme, scheme_names
+from .bounded import without_memory
 from .build import build_model
 from .parts.spectral import FFParser
 from .registry import is_family, models
@@ -86,7 +87,7 @@ def describe_models(points: int = 68, *, measure: bool = False) -> list[dict[str
 
 def _measured(name: str, points: int) -> dict[str, Any]:
     scheme = next((s for s in map(get_scheme, scheme_names()) if s.num_points == points), None)
-    with torch.device("meta"):
+    with without_memory():
         model = build_model(name, points, scheme=scheme)
     gmac = round(count_gmac(model, models[name].size), 3)
     return {"params": count_parameters(model), "gmac": gmac, "decoders": list(model.decoders)}

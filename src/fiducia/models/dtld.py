@@ -23,12 +23,16 @@ __all__ = ["DTLD"]
     "dtld",
     size=256,
     about="DTLD (CVPR 2022), a reconstruction: landmark queries and deformable decoders on a ResNet-18",
+    test_options={"layers": 2, "width": 32, "heads": 4, "hidden": 32},
+    test_size=64,
 )
 @register(
     "dtld_plus",
     size=256,
     options={"parallel": True},
     about="DTLD+ (CVPR 2022), a reconstruction: DTLD whose decoders refine the image features too",
+    test_options={"layers": 2, "width": 32, "heads": 4, "hidden": 32},
+    test_size=64,
 )
 class DTLD(LandmarkModel):
     """A reconstruction of DTLD: landmarks as queries that look at an image pyramid round where they think they are.
@@ -88,9 +92,11 @@ class DTLD(LandmarkModel):
         self.shapes = [(size // s, size // s) for s in strides]
         self.project = nn.ModuleList([_Project(c, width) for c in self.trunk.channels])
         self.start: nn.Module | None = nn.Linear((size // 32) ** 2, num_points) if queries == "image" else None
-        self.learned = nn.Parameter(torch.randn(num_points, width) * 0.02) if queries == "learned" else None
+        self.learned = (
+            nn.Parameter(nn.init.normal_(torch.empty(num_points, width), std=0.02)) if queries == "learned" else None
+        )
         self.first = nn.Linear(width, 2)
-        self.position = nn.Parameter(torch.randn(num_points, width) * 0.02)
+        self.position = nn.Parameter(nn.init.normal_(torch.empty(num_points, width), std=0.02))
         self.layers = nn.ModuleList([_Layer(width, heads, points, hidden, dropout) for _ in range(layers)])
         self.updates = nn.ModuleList(
             [_Update(width, heads, points, self.shapes) for _ in range(layers if parallel else 0)]
@@ -206,7 +212,7 @@ class _Update(nn.Module):
         centres = cell_centres(shapes)
         self.register_buffer("centres", centres, persistent=False)
         self.register_buffer("waves", sine_position(centres, width), persistent=False)
-        self.level = nn.Parameter(torch.randn(len(shapes), width) * 0.02)
+        self.level = nn.Parameter(nn.init.normal_(torch.empty(len(shapes), width), std=0.02))
         self.attention = DeformableAttention(width, heads, len(shapes), points)
         self.norm = nn.LayerNorm(width)
 

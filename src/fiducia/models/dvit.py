@@ -23,6 +23,8 @@ __all__ = ["DViT"]
     "dvit",
     size=256,
     about="D-ViT (WACV 2025), a reconstruction: cascaded blocks that attend among places and among channels",
+    test_options={"blocks": 2, "channels": 16, "width": 32, "heads": 2},
+    test_size=64,
 )
 class DViT(LandmarkModel):
     """A reconstruction of D-ViT: a cascade of blocks, each with heatmaps and points of its own.
@@ -170,7 +172,7 @@ class _SpatialSplit(nn.Module):
         super().__init__()
         self.grid = side // 2
         self.embed = nn.Conv2d(channels, width, 2, 2)
-        self.position = nn.Parameter(torch.randn(1, self.grid**2, width) * 0.02)
+        self.position = nn.Parameter(nn.init.normal_(torch.empty(1, self.grid**2, width), std=0.02))
         self.layers = nn.Sequential(*[Block(width, heads, mlp_ratio, "gelu") for _ in range(depth)])
         self.back = nn.ConvTranspose2d(width, channels, 2, 2)
 
@@ -189,7 +191,7 @@ class _ChannelSplit(nn.Module):
         self.side = side
         self.halve = nn.AvgPool2d(2)
         self.embed = nn.Linear((side // 2) ** 2, width)
-        self.position = nn.Parameter(torch.randn(1, channels, width) * 0.02)
+        self.position = nn.Parameter(nn.init.normal_(torch.empty(1, channels, width), std=0.02))
         self.layers = nn.Sequential(*[Block(width, heads, mlp_ratio, "gelu") for _ in range(depth)])
         self.back = nn.Linear(width, (side // 2) ** 2)
 

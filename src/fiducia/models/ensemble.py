@@ -18,9 +18,24 @@ from .registry import register
 __all__ = ["Ensemble", "member_state"]
 
 _PAIR = [{"model": "fifa_small", "size": 256}, {"model": "fifa_tiny", "size": 128}]
+_TEST: list[dict[str, Any]] = [
+    {
+        "model": "fifa_tiny",
+        "backbone": {"width": 32, "depth": 3, "heads": 2, "stem": "conv", "stem_base": 8},
+        "hourglass": {"channels": 16, "depth": 1},
+    },
+    {"model": "vit_base", "size": 32, "width": 32, "depth": 2, "heads": 2, "channels": 16},
+]
 
 
-@register("ensemble", size=256, options={"members": _PAIR}, about="several trained networks, their points averaged")
+@register(
+    "ensemble",
+    size=256,
+    options={"members": _PAIR},
+    about="several trained networks, their points averaged",
+    test_options={"members": _TEST},
+    test_size=64,
+)
 class Ensemble(LandmarkModel):
     """Networks of any kind whose errors differ; the mean of their points errs less than each (Lakshminarayanan et al. 2017).
 
@@ -47,6 +62,8 @@ class Ensemble(LandmarkModel):
         scheme: Scheme | None = None,
     ) -> None:
         super().__init__(num_points, size)
+        if isinstance(members, str) or not all(isinstance(member, Mapping) for member in members):
+            raise ValueError(f"a member is a table with its model, size and options; found {members!r}")
         if len(members) < 2:
             raise ValueError(f"an ensemble has two members or more; found {len(members)}")
         self.factors: list[int] = []

@@ -32,9 +32,29 @@ class FanOptions(Options):
     pooling: Literal["average", "max"] = "average"
 
 
-@register("fan", size=256, about="FAN with 4 stacks (Bulat and Tzimiropoulos, ICCV 2017)")
-@register("fan2", size=256, about="FAN with 2 stacks", options={"trunk": {"stacks": 2}})
-@register("fan1", size=256, about="FAN with 1 stack", options={"trunk": {"stacks": 1}})
+@register(
+    "fan",
+    size=256,
+    about="FAN with 4 stacks (Bulat and Tzimiropoulos, ICCV 2017)",
+    test_options={"trunk": {"stacks": 2, "depth": 2, "channels": 32}},
+    test_size=64,
+)
+@register(
+    "fan2",
+    size=256,
+    about="FAN with 2 stacks",
+    options={"trunk": {"stacks": 2}},
+    test_options={"trunk": {"depth": 2, "channels": 32}},
+    test_size=64,
+)
+@register(
+    "fan1",
+    size=256,
+    about="FAN with 1 stack",
+    options={"trunk": {"stacks": 1}},
+    test_options={"trunk": {"depth": 2, "channels": 32}},
+    test_size=64,
+)
 class FAN(LandmarkModel):
     """FAN (Bulat and Tzimiropoulos, "How far are we from solving the 2D & 3D face alignment problem?", ICCV 2017).
 

@@ -20,13 +20,19 @@ __all__ = ["FaRL", "bin_matrix"]
 
 
 @register(
-    "farl", size=448, about="FaRL (CVPR 2022): ViT-B/16 and a UPerNet head of 768 channels; loads CLIP or FaRL weights"
+    "farl",
+    size=448,
+    about="FaRL (CVPR 2022): ViT-B/16 and a UPerNet head of 768 channels; loads CLIP or FaRL weights",
+    test_options={"width": 32, "heads": 2, "channels": 16},
+    test_size=64,
 )
 @register(
     "farl_256",
     size=448,
     options={"channels": 256},
     about="FaRL with a UPerNet head of 256 channels: a third of the work",
+    test_options={"width": 32, "heads": 2, "channels": 16},
+    test_size=64,
 )
 class FaRL(LandmarkModel):
     """A ViT whose blocks at a quarter, a half, two thirds and all of its depth make a pyramid for a UPerNet head.

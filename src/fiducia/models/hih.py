@@ -64,7 +64,13 @@ class _Decimals(nn.Sequential):
         )
 
 
-@register("hih", size=256, about="HIH, heatmap in heatmap, 4 stacks (Lan et al., arXiv 2104.02273)")
+@register(
+    "hih",
+    size=256,
+    about="HIH, heatmap in heatmap, 4 stacks (Lan et al., arXiv 2104.02273)",
+    test_options={"stacks": 2, "channels": 16},
+    test_size=64,
+)
 class HIH(LandmarkModel):
     """Heatmap in heatmap on a stacked hourglass (Lan, Hu, Chen, Cheng, arXiv 2104.02273).
 

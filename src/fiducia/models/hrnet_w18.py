@@ -19,7 +19,13 @@ from .registry import register
 __all__ = ["HRNet"]
 
 
-@register("hrnet_w18", size=256, about="HRNetV2-W18 with its fused head (Wang et al., TPAMI 2020)")
+@register(
+    "hrnet_w18",
+    size=256,
+    about="HRNetV2-W18 with its fused head (Wang et al., TPAMI 2020)",
+    test_options={"widths": (8, 16, 32, 64), "modules": (1, 1, 1), "blocks": 1},
+    test_size=64,
+)
 class HRNet(LandmarkModel):
     """HRNetV2-W18 (Wang et al., "Deep High-Resolution Representation Learning", TPAMI 2020; facial version).
 
@@ -82,6 +88,10 @@ class HRNet(LandmarkModel):
     def default_loss(self) -> dict[str, dict[str, Any]]:
         """Mean squared error of all cells."""
         return {"heatmap": {"kind": "heatmap_mse", "weight": 1.0}}
+
+    def encoder(self) -> nn.Module:
+        """The trunk takes ImageNet weights, under the published names."""
+        return self.trunk
 
     def parameter_groups(self) -> dict[str, list[nn.Parameter]]:
         """The trunk, for which there are ImageNet weights, is the backbone."""

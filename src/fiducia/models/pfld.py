@@ -17,7 +17,9 @@ from .registry import register
 __all__ = ["PFLD"]
 
 
-@register("pfld", size=112, about="PFLD 1X, direct regression with an auxiliary pose branch (Guo et al., 2019)")
+@register(
+    "pfld", size=112, about="PFLD 1X, direct regression with an auxiliary pose branch (Guo et al., 2019)", test_size=64
+)
 class PFLD(LandmarkModel):
     """PFLD (Guo et al., "PFLD: A Practical Facial Landmark Detector", arXiv 1902.10859).
 

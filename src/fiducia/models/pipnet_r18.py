@@ -35,7 +35,13 @@ class PipOptions(Options):
     merge: bool = True
 
 
-@register("pipnet_r18", size=256, about="PIPNet with ResNet-18, a grid of scores and offsets (Jin et al., IJCV 2021)")
+@register(
+    "pipnet_r18",
+    size=256,
+    about="PIPNet with ResNet-18, a grid of scores and offsets (Jin et al., IJCV 2021)",
+    test_options={"heads": {"neighbours": 3}},
+    test_size=64,
+)
 class PIPNet(LandmarkModel):
     """PIPNet (Jin, Liao and Shao, "Pixel-in-Pixel Net: Towards Efficient Facial Landmark Detection in the Wild", IJCV 2021).
 

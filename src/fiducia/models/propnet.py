@@ -25,6 +25,8 @@ __all__ = ["PropNet"]
     "propnet",
     size=256,
     about="PropNet (CVPR 2020), a reconstruction: stacked hourglasses; boundaries steer attention",
+    test_options={"stacks": 2, "channels": 16, "depth": 2, "propagation": 16},
+    test_size=64,
 )
 class PropNet(LandmarkModel):
     """A reconstruction of PropNet: landmarks are propagated to the face's boundaries, which tell the next stack where to look.

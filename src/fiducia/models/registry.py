@@ -31,6 +31,8 @@ class Preset:
         options: keyword options that differ from the builder's own; nested tables for option groups.
         about: one line for ``fiducia list models``; it names the publication, or says "reconstruction".
         renamed: option names of earlier versions → where they are now, such as ``{"width": "backbone.width"}``.
+        test_options: laid over ``options``, they give a network of the same kind that the contract tests build in no time.
+        test_size: side in pixels for it. Twice that side must do too.
         fixed: options that the name itself gives, for a member of a family.
     """
 
@@ -40,6 +42,8 @@ class Preset:
     options: Mapping[str, Any] = field(default_factory=dict)
     about: str = ""
     renamed: Mapping[str, str] = field(default_factory=dict)
+    test_options: Mapping[str, Any] = field(default_factory=dict)
+    test_size: int = 0
     fixed: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -53,16 +57,21 @@ def register(
     about: str = "",
     renamed: Mapping[str, str] | None = None,
     options: Mapping[str, Any] | None = None,
+    test_options: Mapping[str, Any] | None = None,
+    test_size: int | None = None,
 ) -> Callable[[B], B]:
     """Return a decorator that registers a network class, or a function that builds one.
 
     Args:
-        name: for recipes and cards. A name that ends in ":" registers a family: what a recipe writes behind the colon becomes
-            the builder's first option (:func:`find_preset`).
+        name: for recipes and model cards. A name that ends in ":" registers a family: what a recipe writes after the colon
+            becomes the builder's first option (:func:`find_preset`).
         size: side of its usual input in pixels.
         about: one line; the first line of the target's docstring where empty.
         renamed: option names of earlier versions.
         options: what differs from the target's own defaults: several presets of one class are several decorators.
+        test_options: laid over ``options``, they make the network small: few channels and few layers, but each kind of layer at
+            least once. ``tests/contracts`` builds every registered network so, and each of its tests should take about a second.
+        test_size: side in pixels of that small network, which must work at twice that side too; None = ``size``.
 
     Example:
         >>> @register("toy_doc", size=64, about="an example")  # doctest: +SKIP
@@ -71,7 +80,19 @@ def register(
 
     def keep(target: B) -> B:
         line = about or (target.__doc__ or "").strip().partition("\n")[0]
-        models.add(name, Preset(name, target, size, dict(options or {}), line, dict(renamed or {})))
+        models.add(
+            name,
+            Preset(
+                name=name,
+                build=target,
+                size=size,
+                options=dict(options or {}),
+                about=line,
+                renamed=dict(renamed or {}),
+                test_options=dict(test_options or {}),
+                test_size=test_size or size,
+            ),
+        )
         return target
 
     return keep

@@ -22,6 +22,8 @@ __all__ = ["SHFAN"]
     size=256,
     about="SH-FAN, a reconstruction: no code was published (Bulat et al., BMVC 2021)",
     options={"trunk": {"stacks": 2}},
+    test_options={"trunk": {"depth": 2, "channels": 32}},
+    test_size=64,
 )
 class SHFAN(LandmarkModel):
     """SH-FAN (Bulat, Sanchez and Tzimiropoulos, "Subpixel Heatmap Regression for Facial Landmark Localization", BMVC 2021).

@@ -39,8 +39,21 @@ class SlptOptions(Options):
     mean_face: tuple[tuple[float, float], ...] = ()
 
 
-@register("slpt", size=256, about="SLPT with 6 layers (Xia et al., CVPR 2022)")
-@register("slpt12", size=256, about="SLPT with 12 layers", options={"patches": {"layers": 12}})
+@register(
+    "slpt",
+    size=256,
+    about="SLPT with 6 layers (Xia et al., CVPR 2022)",
+    test_options={"patches": {"layers": 1}},
+    test_size=64,
+)
+@register(
+    "slpt12",
+    size=256,
+    about="SLPT with 12 layers",
+    options={"patches": {"layers": 12}},
+    test_options={"patches": {"layers": 2}},
+    test_size=64,
+)
 class SLPT(LandmarkModel):
     """SLPT (Xia et al., "Sparse Local Patch Transformer for Robust Face Alignment and Landmarks Inherent Relation", CVPR 2022).
 

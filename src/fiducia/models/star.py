@@ -16,7 +16,13 @@ from .registry import register
 __all__ = ["STAR"]
 
 
-@register("star", size=256, about="STAR, ADNet's network with the STAR loss (Zhou et al., CVPR 2023)")
+@register(
+    "star",
+    size=256,
+    about="STAR, ADNet's network with the STAR loss (Zhou et al., CVPR 2023)",
+    test_options={"stacks": 2, "channels": 16},
+    test_size=64,
+)
 class STAR(LandmarkModel):
     """STAR (Zhou, Li, Liu, Wang, Yu, Ji, "STAR Loss: Reducing Semantic Ambiguity in Facial Landmark Detection", CVPR 2023).
 
@@ -60,7 +66,8 @@ class STAR(LandmarkModel):
 
     def forward(self, images: Tensor) -> ModelOutput:
         """Crops ``(B, 3, S, S)`` → points and maps of all stacks."""
-        return self.network(images)
+        output: ModelOutput = self.network(images)
+        return output
 
     def decode(self, output: ModelOutput, method: str | None = None) -> Prediction:
         """Return the last stack's points; see :meth:`.parts.edge_point.EdgePointNetwork.decode`."""

@@ -16,7 +16,13 @@ from .registry import register
 __all__ = ["VanillaViT"]
 
 
-@register("vit_base", size=512, about="the same ViT without hourglasses: Table 3's first row")
+@register(
+    "vit_base",
+    size=512,
+    about="the same ViT without hourglasses: Table 3's first row",
+    test_options={"width": 32, "depth": 2, "heads": 2, "channels": 16},
+    test_size=64,
+)
 class VanillaViT(LandmarkModel):
     """A ViT, two transposed convolutions (x4), a residual block and a 1x1 head, of FiFANet's width C.
 

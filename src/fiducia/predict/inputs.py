@@ -3,49 +3,55 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
-from dataclasses import dataclass
+import stat
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from ..errors import FiduciaError
-from ..images.pixels import read_image
+from ..errors import FiduciaError, UsageError
+from ..images import MAX_PIXELS, Photo, read_photo
+from ..images.colour import to_rgb
+from ..images.formats.base import as_array
 
-__all__ = ["SUFFIXES", "Photo", "expand", "open_photo"]
+__all__ = ["SUFFIXES", "Photo", "expand", "identity", "open_photo"]
 
 SUFFIXES = frozenset(
-    {".jpg", ".jpeg", ".jpe", ".png", ".bmp", ".tif", ".tiff", ".webp", ".gif", ".pgm", ".ppm", ".pnm"}
+    {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".tif", ".tiff", ".webp", ".gif", ".pbm", ".pgm", ".ppm", ".pnm"}
+    | {".heic", ".heif", ".avif"}
 )
 """What counts as a photograph inside a folder; a file that is named itself is tried whatever its suffix."""
 
+_KINDS = (
+    (stat.S_ISFIFO, "a pipe"),
+    (stat.S_ISSOCK, "a socket"),
+    (stat.S_ISCHR, "a device"),
+    (stat.S_ISBLK, "a device"),
+)
 
-@dataclass(frozen=True, eq=False)
-class Photo:
-    """A photograph: what to call it in errors and results, and uint8 ``(H, W, 3)`` RGB."""
 
-    name: str
-    image: npt.NDArray[np.uint8]
-
-
-def open_photo(source: Any) -> Photo:
+def open_photo(source: Any, *, max_pixels: int = MAX_PIXELS) -> Photo:
     """Read a photograph.
 
     Args:
-        source: a path; a file's bytes; a uint8 RGB array ``(H, W, 3)`` (or RGBA, whose alpha is dropped, or grey
-            ``(H, W)``); or a PIL image. EXIF orientation is applied to files and bytes; arrays and PIL images are taken as
-            their pixels stand, so that results fit the object in the caller's hands.
+        source: a path; a file's bytes; a uint8 array ``(H, W, 3)`` RGB, ``(H, W, 4)`` RGBA or ``(H, W)`` grey; or a PIL
+            image. What is transparent is laid over white. EXIF orientation is applied to files and bytes; arrays and PIL
+            images are taken as their pixels stand, so that results fit the object in the caller's hands.
+        max_pixels: larger files are refused (see :func:`fiducia.images.read_photo`).
 
     Raises:
         FiduciaError: it cannot be read, or is none of these.
     """
-    if isinstance(source, (str, os.PathLike)):
-        path = os.fspath(source)
-        return Photo(str(path), read_image(path if isinstance(path, str) else os.fsdecode(path)))
-    if isinstance(source, (bytes, bytearray, memoryview)):
-        return Photo("image bytes", read_image(bytes(source)))
+    try:
+        if isinstance(source, (str, os.PathLike)):
+            return read_photo(os.fsdecode(source), max_pixels=max_pixels)
+        if isinstance(source, (bytes, bytearray, memoryview)):
+            return read_photo(bytes(source), max_pixels=max_pixels)
+    except UsageError as error:
+        # A package is missing for this one photograph; in a folder the others are still read.
+        raise FiduciaError(str(error)) from None
     if isinstance(source, np.ndarray):
         return Photo("array", _from_array(source, "array"))
     if hasattr(source, "convert") and hasattr(source, "mode"):
@@ -69,8 +75,7 @@ def _from_array(array: npt.NDArray[Any], name: str) -> npt.NDArray[np.uint8]:
     if array.ndim != 3 or array.shape[2] not in (1, 3, 4):
         cure = "; transpose it: array.transpose(1, 2, 0)" if array.ndim == 3 and array.shape[0] in (1, 3, 4) else ""
         raise FiduciaError(found + cure)
-    rgb = np.repeat(array, 3, axis=2) if array.shape[2] == 1 else array[..., :3]
-    return np.ascontiguousarray(rgb)
+    return to_rgb(np.ascontiguousarray(array))
 
 
 def _from_pil(picture: Any) -> Photo:
@@ -78,45 +83,100 @@ def _from_pil(picture: Any) -> Photo:
     try:
         if picture.mode.startswith("I"):
             deep = np.asarray(picture).astype(np.int64)
-            image = np.repeat(np.clip((deep + 128) // 257, 0, 255).astype(np.uint8)[..., None], 3, axis=2)
+            pixels = np.clip((deep + 128) // 257, 0, 255).astype(np.uint8)
         elif picture.mode == "F":
             raise FiduciaError(
                 f"{name}: a PIL image of floats (mode F); expected 8 or 16 bits; scale it and convert('L')"
             )
         else:
-            image = np.array(picture.convert("RGB"), dtype=np.uint8)
+            pixels = as_array(picture)
     except (OSError, ValueError) as error:
         raise FiduciaError(f"{name}: Pillow cannot decode it ({error}); export it again as PNG or JPEG") from error
-    return Photo(name, _from_array(image, name))
+    if pixels.size == 0:
+        raise FiduciaError(f"{name}: a PIL image of size {picture.size}; expected at least one pixel")
+    return Photo(name, to_rgb(pixels))
 
 
 def expand(inputs: Iterable[str | Path], out: Path) -> tuple[list[str], list[tuple[str, str]]]:
-    """Return the photographs that inputs stand for, each once, and (folder, complaint) for folders that hold none.
+    """Return the photographs that inputs stand for, each once, and (name, complaint) for what cannot be used.
 
-    Folders are searched to any depth, in sorted order, for :data:`SUFFIXES`; hidden files, and all that lies in the
-    folder ``out`` (results of an earlier run), are passed over.
+    Folders are searched to any depth, links to folders too, in sorted order, for :data:`SUFFIXES`; hidden files, and all
+    that lies in the folder ``out`` (results of an earlier run), are left out. Complaints tell a folder without
+    photographs, a folder that may not be read, and a pipe, a device or a broken link that is named like a photograph.
     """
-    photos: dict[Path, str] = {}
-    empty: list[tuple[str, str]] = []
-    for entry in inputs:
-        path = Path(entry)
-        if not path.is_dir():
-            photos.setdefault(path.resolve(), str(entry))
+    photos: dict[str, str] = {}
+    complaints: list[tuple[str, str]] = []
+    for given in inputs:
+        entry = os.fspath(given)
+        if not _is_folder(entry):
+            photos.setdefault(identity(entry), entry)
             continue
-        inside = [p for p in sorted(path.rglob("*")) if _is_photo(p, path, out.resolve())]
-        for p in inside:
-            photos.setdefault(p.resolve(), str(p))
-        if not inside:
-            empty.append(
-                (str(entry), f"{entry}: a folder without photographs; expected files such as .jpg or .png in it")
-            )
-    return list(photos.values()), empty
+        inside: list[Path] = []
+        before = len(complaints)
+        for path, complaint in _search(entry, os.path.realpath(out)):
+            if complaint:
+                complaints.append((path, f"{path}: {complaint}"))
+            else:
+                inside.append(Path(path))
+        for photo in sorted(inside):
+            photos.setdefault(identity(str(photo)), str(photo))
+        if not inside and len(complaints) == before:
+            text = "a folder without photographs; expected files such as .jpg or .png in it"
+            complaints.append((entry, f"{entry}: {text}"))
+    return list(photos.values()), complaints
 
 
-def _is_photo(path: Path, root: Path, out: Path) -> bool:
-    if path.suffix.lower() not in SUFFIXES or not path.is_file():
-        return False
-    if any(part.startswith(".") for part in path.relative_to(root).parts):
-        return False
+def identity(path: str) -> str:
+    """Return what all names of one file share; any text has one, even a loop of links or a name that is too long."""
+    try:
+        return os.path.realpath(path)
+    except (OSError, ValueError):
+        return path
+
+
+def _search(root: str, out: str) -> Iterator[tuple[str, str]]:
+    """Yield (photograph, nothing) and (what is none, why) below a folder; a folder is entered once, whatever links there."""
     # When the folder to search is itself the results' (or lies in it), the user asked for what is there.
-    return root.resolve().is_relative_to(out) or not path.resolve().is_relative_to(out)
+    results = None if _within(os.path.realpath(root), out) else out
+    failed: list[OSError] = []
+    seen: set[tuple[int, int]] = set()
+    for folder, folders, names in os.walk(root, followlinks=True, onerror=failed.append):
+        try:
+            found = Path(folder).stat()
+        except OSError as lost:
+            failed.append(lost)
+            folders.clear()
+            continue
+        if (found.st_dev, found.st_ino) in seen or (results and _within(os.path.realpath(folder), results)):
+            folders.clear()
+            continue
+        seen.add((found.st_dev, found.st_ino))
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        for name in names:
+            path = Path(folder, name)
+            if not name.startswith(".") and path.suffix.lower() in SUFFIXES:
+                yield str(path), _not_plain(path)
+    for error in failed:
+        yield str(error.filename or root), f"cannot be searched ({error.strerror or error}); check its permissions"
+
+
+def _within(path: str, folder: str) -> bool:
+    return path == folder or path.startswith(folder.rstrip(os.sep) + os.sep)
+
+
+def _is_folder(path: str) -> bool:
+    try:
+        return stat.S_ISDIR(Path(path).stat().st_mode)
+    except (OSError, ValueError):
+        # Whatever is wrong with it is told when it is read.
+        return False
+
+
+def _not_plain(path: Path) -> str:
+    """Return what a directory entry is when it is no plain file, or nothing."""
+    try:
+        mode = path.stat().st_mode
+    except OSError as error:
+        return f"is no photograph ({error.strerror or error})"
+    kind = next((name for test, name in _KINDS if test(mode)), "")
+    return f"is {kind}, no photograph; name it alone if it should be read" if kind else ""

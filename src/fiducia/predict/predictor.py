@@ -1,20 +1,22 @@
-"""Photograph in, faces out: detect, crop, compute, crop again round the first points, compute again."""
+"""Image in, faces out: detect, crop, predict, then a second pass on a tighter crop."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, overload
 
 import numpy as np
 import numpy.typing as npt
 
+from ..detectors.base import suppress
 from ..detectors.boxes import BoxesFile, given_boxes, inside
-from ..detectors.builtin import get_detector, suppress
+from ..detectors.registry import get_detector
 from ..device import pick_device
 from ..errors import FiduciaError, UsageError
-from ..geometry import affine_apply, affine_invert, box_to_crop, tight_box
-from ..images.pixels import crop
+from ..geometry import affine_apply, affine_invert, box_to_crop, rotation, tight_box
+from ..images import MAX_PIXELS, crop
 from ..runtimes.flip import FlipTest
 from ..runtimes.opening import open_runtime
 from ..runtimes.registry import get_runtime
@@ -31,21 +33,25 @@ Found = tuple[Photo, Sequence[Detection]]
 
 
 class Predictor:
-    """Finds faces and their landmarks. Get one from :func:`load`, or put one together from parts.
+    """Detects faces and their landmarks. :func:`load` returns one; it can also be built from parts.
 
     Args:
-        runtime: crops → points.
-        detector: finds faces; None = boxes are given in every call.
-        scale: the box's share of the crop (the training recipe's ``data.scale``).
-        passes: 1 = points of the detector's box; 2 = cropped again round the tight box of the first points, which is how
-            the network was trained to see a face; more = again.
-        batch_size: crops that are computed together.
-        min_face: faces whose box has a longer side below this, in photograph pixels, are passed over.
+        runtime: maps crops to points.
+        detector: finds faces; None = every call gives boxes.
+        scale: the box's share of the crop (``data.scale`` of the training recipe).
+        passes: 1 = crop by the detector's box; 2 = a second pass on the tight box of the first points, as in training;
+            more = further passes.
+        batch_size: crops per batch.
+        min_face: minimum face size in pixels (longer side of the box); smaller faces are skipped.
+        max_pixels: larger images are refused before memory is taken; pixels of 16 bits count double.
 
     Example:
-        >>> predictor = load()  # doctest: +SKIP
-        >>> for face in predictor("photo.jpg"):  # doctest: +SKIP
-        ...     print(face.box, face.region("left_eye"))
+        >>> from fiducia.data.synthetic.source import synthetic_face
+        >>> image, truth, _ = synthetic_face(7)
+        >>> predictor = load(detector=None, device="cpu")
+        >>> (face,) = predictor(image, boxes=[[*truth.min(0), *truth.max(0)]])
+        >>> face.region("left_eye").shape
+        (6, 2)
     """
 
     def __init__(
@@ -57,6 +63,7 @@ class Predictor:
         passes: int = 2,
         batch_size: int = 32,
         min_face: float = 0.0,
+        max_pixels: int = MAX_PIXELS,
     ) -> None:
         if passes < 1 or batch_size < 1:
             raise UsageError(f"passes = {passes}, batch_size = {batch_size}; both must be at least 1")
@@ -68,6 +75,7 @@ class Predictor:
         self.passes = passes
         self.batch_size = batch_size
         self.min_face = min_face
+        self.max_pixels = max_pixels
 
     @overload
     def __call__(self, image: list[Any] | tuple[Any, ...], boxes: Sequence[Any] | None = None) -> list[list[Face]]: ...
@@ -79,17 +87,18 @@ class Predictor:
     def __call__(self, image: Any, boxes: Any = None) -> Any: ...
 
     def __call__(self, image: Any, boxes: Any = None) -> Any:
-        """Return the faces of a photograph, or of each in a list.
+        """Return the faces of an image, or of each image in a list.
 
         Args:
-            image: a path, a file's bytes, a uint8 ``(H, W, 3)`` RGB array, a PIL image; or a list of these.
-            boxes: rows x1 y1 x2 y2 in photograph pixels, instead of the detector's; for a list, one such table each.
+            image: a path, the bytes of a file, a uint8 ``(H, W, 3)`` RGB array or a PIL image; or a list of these.
+            boxes: rows x1 y1 x2 y2 in pixels of the image, to use in place of the detector; for a list, one table per image.
 
         Returns:
-            Faces, largest box first; with given boxes one face a box, in their order. For a list, a list of such lists.
+            Faces, best first as the detector ranks them; with ``boxes`` one face per box, in their order. For a list, one list
+            per image.
 
         Raises:
-            FiduciaError: a photograph or a box cannot be used; the message names it.
+            FiduciaError: an image or a box cannot be used; the message names it.
         """
         if not isinstance(image, (list, tuple)):
             return self._predict([self.find(image, boxes)])[0]
@@ -98,7 +107,7 @@ class Predictor:
         return list(self.stream(image, boxes))
 
     def stream(self, images: Iterable[Any], boxes: Iterable[Any] | None = None) -> Iterator[list[Face]]:
-        """Yield the faces of one photograph after another, computed in full batches; few photographs are held at once."""
+        """Yield the faces of one image after another. They are computed in full batches, with few images in memory."""
         waiting: list[Found] = []
         tables = iter(boxes) if boxes is not None else None
         for image in images:
@@ -110,8 +119,8 @@ class Predictor:
         yield from self._predict(waiting)
 
     def find(self, image: Any, boxes: Any = None) -> Found:
-        """Read a photograph and find (or check) its boxes, without computing any point."""
-        photo = image if isinstance(image, Photo) else open_photo(image)
+        """Read an image and detect (or check) its face boxes, without landmarks."""
+        photo = image if isinstance(image, Photo) else open_photo(image, max_pixels=self.max_pixels)
         if boxes is not None or isinstance(self.detector, BoxesFile):
             found = (
                 given_boxes(boxes, photo.name) if boxes is not None else self.detector.lookup(photo.name)  # type: ignore[union-attr]
@@ -122,20 +131,21 @@ class Predictor:
             raise UsageError("this predictor has no detector: pass boxes=[[x1, y1, x2, y2], ...] in the call")
         given = list(self.detector(photo.image))
         origin = f"{photo.name}: detector {self.detector.name}"
-        found = given_boxes([d.box for d in given], origin, [d.score for d in given])
+        checked = given_boxes([d.box for d in given], origin, [d.score for d in given])
+        found = [replace(own, box=one.box, score=one.score) for own, one in zip(given, checked, strict=True)]
         found = [d for d in found if max(d.box[2:] - d.box[:2]) >= self.min_face]
-        return photo, sorted(suppress(found), key=lambda d: -float(np.prod(d.box[2:] - d.box[:2])))
+        return photo, suppress(found)
 
     def _predict(self, photos: Sequence[Found]) -> list[list[Face]]:
         """Compute all faces of some photographs, batch by batch."""
         owners = [i for i, (_, found) in enumerate(photos) for _ in found]
-        boxes = [d.box for _, found in photos for d in found]
+        detections = [d for _, found in photos for d in found]
         results: list[list[Face]] = [[] for _ in photos]
-        for start in range(0, len(boxes), self.batch_size):
+        for start in range(0, len(detections), self.batch_size):
             part = slice(start, start + self.batch_size)
             names = [photos[i][0].name for i in owners[part]]
             images = [photos[i][0].image for i in owners[part]]
-            xy, confidence = self._points(images, boxes[part], names)
+            xy, confidence = self._points(images, detections[part], names)
             for i, points, sure in zip(owners[part], xy, confidence, strict=True):
                 number = len(results[i])
                 detection = photos[i][1][number]
@@ -152,13 +162,18 @@ class Predictor:
         return results
 
     def _points(
-        self, images: Sequence[npt.NDArray[np.uint8]], boxes: Sequence[npt.NDArray[np.float64]], names: Sequence[str]
+        self, images: Sequence[npt.NDArray[np.uint8]], faces: Sequence[Detection], names: Sequence[str]
     ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float32]]:
-        """Return points ``(N, K, 2)`` in each face's photograph, and confidence ``(N, K)`` of the last pass."""
+        """Return points ``(N, K, 2)`` in each face's photograph, and confidence ``(N, K)`` of the last pass.
+
+        A face that leans is cropped upright. Its second crop keeps that angle, round the box of the first points.
+        """
         size = self.runtime.size
-        regions = list(boxes)
+        regions = [face.crop_box for face in faces]
         for last in range(1, self.passes + 1):
-            to_crop = np.stack([box_to_crop(region, size, self.scale) for region in regions])
+            to_crop = np.stack(
+                [box_to_crop(region, size, self.scale, face.roll) for region, face in zip(regions, faces, strict=True)]
+            )
             crops = [crop(image, affine, size) for image, affine in zip(images, to_crop, strict=True)]
             batch = np.ascontiguousarray(np.stack(crops).transpose(0, 3, 1, 2))
             xy_crop, confidence = self.runtime(batch)
@@ -167,16 +182,24 @@ class Predictor:
                 if not np.isfinite(points).all():
                     raise FiduciaError(f"{name}: the network gave points that are not finite; are its weights damaged?")
             if last < self.passes:
-                regions = [_refined(points, region) for points, region in zip(xy, regions, strict=True)]
+                regions = [
+                    _refined(points, region, face.roll) for points, region, face in zip(xy, regions, faces, strict=True)
+                ]
         return xy, confidence
 
 
-def _refined(points: npt.NDArray[np.float64], region: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """Return the tight box of the points, or the old region where they have all but fallen together.
+def _refined(points: npt.NDArray[np.float64], region: npt.NDArray[np.float64], angle: float) -> npt.NDArray[np.float64]:
+    """Return the tight box of the points in the face's own frame, or the old region where the points lie in one spot.
 
-    That happens where there is no face: 5 % of the old side would enlarge noise twenty times.
+    The points lie in one spot where there is no face: 5 % of the old side would enlarge noise twenty times.
     """
     box = tight_box(points)
+    if angle:
+        # The box is tight along the face's own axes; its centre is a place in the photograph.
+        turn = rotation(-angle)
+        own = tight_box(points @ turn.T)
+        centre, half = turn.T @ [(own[0] + own[2]) / 2, (own[1] + own[3]) / 2], (own[2:] - own[:2]) / 2
+        box = np.concatenate([centre - half, centre + half])
     return box if min(box[2:] - box[:2]) >= 0.05 * max(region[2:] - region[:2]) else region
 
 
@@ -189,33 +212,42 @@ def load(
     second_pass: bool = True,
     batch_size: int = 32,
     min_face: float = 0.0,
+    min_score: float | None = None,
+    max_pixels: int = MAX_PIXELS,
     flip: bool | None = None,
     decode: str | None = None,
 ) -> Predictor:
-    """Return a predictor with trained weights; nothing is downloaded.
+    """Return a predictor with trained weights. Nothing is downloaded.
 
     Args:
         weights: a shipped name (``fiducia list weights``), a safetensors file, a run's directory, or an
-            exported file with the runtime that reads it.
+            exported file with a runtime that reads it.
         detector: ``auto``, a name of ``fiducia list detectors``, ``yunet:FILE.onnx``, a JSON file of boxes, any object of
-            the :class:`fiducia.structures.Detector` shape, or None where every call gives boxes.
+            the :class:`fiducia.structures.Detector` shape, or None if every call gives boxes.
         device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
-        runtime: what computes the network.
-        second_pass: crop again round the first points, and look twice.
-        batch_size: crops that are computed together.
-        min_face: shortest longer side of a face's box, in photograph pixels.
-        flip: look at every crop mirrored too and average (:class:`fiducia.runtimes.flip.FlipTest`), in twice the time;
-            None = as the weights' card says.
-        decode: another decoder than the card's, for networks with heatmaps.
+        runtime: ``torch``, ``onnx``, ``openvino``, or another registered runtime.
+        second_pass: run a second pass on a tighter crop.
+        batch_size: crops per batch.
+        min_face: minimum face size in pixels (longer side of the box); smaller faces are skipped.
+        min_score: faces that the detector scores lower are skipped; None = the detector's own limit.
+        max_pixels: larger images are refused before memory is taken; pixels of 16 bits count double.
+        flip: flip test-time augmentation (about 2x slower); None = as the model card says.
+        decode: heatmap decoder; None = as the model card says.
 
     Raises:
-        UsageError: a name that does not exist here.
+        UsageError: an unknown name.
         FiduciaError: damaged weights.
+
+    Example:
+        >>> import numpy as np
+        >>> predictor = load("fifa_tiny", device="cpu")
+        >>> predictor(np.zeros((120, 160, 3), np.uint8))  # an array, bytes, a PIL image or a path; here without a face
+        []
     """
     load_saved_plugins(weights)
     get_runtime(runtime)
     pick_device(device)
-    finder = None if detector is None else get_detector(detector)
+    finder = None if detector is None else get_detector(detector, min_score=min_score)
     points, card = open_runtime(weights, runtime, device, decode=decode)
     return Predictor(
         FlipTest.of(points, card) if (card.flip if flip is None else flip) else points,
@@ -224,4 +256,5 @@ def load(
         passes=2 if second_pass else 1,
         batch_size=batch_size,
         min_face=min_face,
+        max_pixels=max_pixels,
     )

@@ -47,11 +47,11 @@ def _rows(section: BaseModel, prefix: str) -> Iterator[Row]:
         ):
             inner.append((name, value))
             continue
-        plain = section.model_dump(mode="json")[name]
+        plain = section.model_dump(mode="json", exclude_none=True).get(name)
         shown = "" if plain is None else toml_value(plain)
         yield f"{prefix}{name}", shown, _allowed(field), _words(field.description)
     for name, value in (section.model_extra or {}).items():
-        yield f"{prefix}{name}", toml_value(value), "", "an option of this kind"
+        yield f"{prefix}{name}", toml_value(value), "", "Option of this kind."
     for name, value in inner:
         if isinstance(value, BaseModel):
             yield from _rows(value, f"{prefix}{name}.")

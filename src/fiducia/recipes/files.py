@@ -68,6 +68,11 @@ def load_recipe(name: str | Path, overrides: Iterable[str] = ()) -> Recipe:
 
     Raises:
         UsageError: unreadable file, unknown key (with the nearest known one), or a value of the wrong kind.
+
+    Example:
+        >>> recipe = load_recipe("fifa_tiny", ["train.epochs=60", "loss.similarity.weight=0.01"])
+        >>> recipe.train.epochs, recipe.loss["similarity"].weight
+        (60, 0.01)
     """
     path = find_recipe(name)
     table = _read(path)
@@ -135,7 +140,7 @@ def dump_recipe(recipe: Recipe) -> str:
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"{path}: cannot be read as a recipe ({error})") from error
     except tomllib.TOMLDecodeError as error:

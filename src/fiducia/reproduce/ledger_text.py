@@ -25,7 +25,7 @@ _INTRO = """# Ledger
 All figures are in percent; every NME and failure rate is better when lower. Ours is the mean ± standard deviation over training
 seeds, of the averaged weights of the last epoch: nothing is chosen by the test faces. A difference is to the row named before it,
 negative = less error; in brackets stands its 95 % interval by the paired bootstrap over faces, each face's error averaged over the
-seeds that both rows have. It covers the choice of test faces, not the luck of training: set it beside the spread over seeds.
+seeds that both rows have. It covers the choice of test faces, not seed variance: compare it with the spread over seeds.
 Bold = the interval leaves out zero. "No model" = a network that fiducia does not have."""
 
 

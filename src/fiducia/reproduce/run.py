@@ -9,10 +9,9 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from ..data.source import find_dataset, load_records
 from ..errors import FiduciaError, UsageError
@@ -23,6 +22,8 @@ from ..recipes.files import load_recipe
 from ..recipes.sections import Recipe
 from ..training.faces import split_records
 from ..training.run import train
+from ..training.setup import completed
+from ..training.state import differences
 from .ledger import RESULT, read_run
 from .ledger_files import write_ledger
 from .rows import BUDGETS, SCALES, Row, Table, load_table, row_recipe
@@ -137,6 +138,7 @@ def plan(order: Order, table: Table, split: str) -> list[Run]:
                 raise UsageError(f"{table.name}: the row {row.name} is none of scale {order.scale}; {row.label}")
         rows = [row for row in rows if row in wanted]
     runs = []
+    whole: dict[str, Recipe] = {}  # a row's losses and size are the same for all its seeds
     for seed in order.seeds:
         for row in rows:
             for budget in order.budgets:
@@ -147,6 +149,9 @@ def plan(order: Order, table: Table, split: str) -> list[Run]:
                     table, row, scale=order.scale, source=order.source, seed=seed, budget=budget, sets=order.sets
                 )
                 if recipe is not None:
+                    if row.name not in whole:
+                        whole[row.name] = completed(recipe)
+                    recipe = recipe.model_copy(update={"data": whole[row.name].data, "loss": whole[row.name].loss})
                     name = f"seed{seed}" if budget == "epochs" else f"seed{seed}-views"
                     folder = order.out / table.name / row.name / name
                     state = _state(folder, recipe, split)
@@ -179,23 +184,13 @@ def _state(folder: Path, recipe: Recipe, split: str) -> str:
 
 def _other(there: Recipe, wanted: Recipe) -> str:
     """Return the first setting in which two recipes differ, in words; empty where they are the same run."""
-    a, b = (dict(_flat(recipe.model_dump(mode="json"), "")) for recipe in (there, wanted))
-    for key in {**a, **b}:
-        x, y = a.get(key), b.get(key)
+    for key, (x, y) in differences(there, wanted).items():
         if key == "data.source" and not str(x).startswith("synthetic:"):
             # The same files lie elsewhere on another machine; drawn faces are known by their root.
             x, y = str(x).partition(":")[0], str(y).partition(":")[0]
         if key not in _IMMATERIAL and x != y:
             return f"{key} = {x!r} instead of {y!r}"
     return ""
-
-
-def _flat(table: dict[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:
-    for key, value in table.items():
-        if isinstance(value, dict):
-            yield from _flat(value, f"{prefix}{key}.")
-        else:
-            yield prefix + key, value
 
 
 def _immaterial(value: str) -> bool:

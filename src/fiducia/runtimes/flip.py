@@ -15,9 +15,9 @@ __all__ = ["FlipTest"]
 class FlipTest:
     """A runtime round another one, at twice its time.
 
-    Points are averaged and not heatmaps (HRNet averages those), so that any runtime will do, an exported graph too. With the
-    expectation decode it comes to the same: 3.469 against 3.471 % NME for an earlier ``fifa_tiny`` (run 4 of docs/weights.md) on
-    its 157 held-out faces of 300-W.
+    Points are averaged and not heatmaps (HRNet averages those), so that it works with any runtime, an exported graph too. With
+    the expectation decoder the result is the same: 3.469 against 3.471 % NME for an earlier ``fifa_tiny`` on its 157 validation
+    faces of 300-W (run 4 of docs/experiments/weights-diary.md).
 
     Args:
         runtime: what computes the network.
@@ -34,7 +34,8 @@ class FlipTest:
         return cls(runtime, card.mirror_bias * card.scale)
 
     def __init__(self, runtime: Runtime, bias: float = 0.0) -> None:
-        if runtime.scheme.num_points > 1 and list(runtime.scheme.mirror) == list(range(runtime.scheme.num_points)):
+        still = list(runtime.scheme.mirror) == list(range(runtime.scheme.num_points))
+        if not runtime.scheme.mirrors or (runtime.scheme.num_points > 1 and still):
             raise UsageError(
                 f"--flip: the landmark set {runtime.scheme.name} of these weights does not say which points a mirror swaps"
             )

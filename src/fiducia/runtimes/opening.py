@@ -7,8 +7,9 @@ from pathlib import Path
 from ..errors import UsageError
 from ..exporting.sealed import is_export, read_sealed
 from ..structures import Runtime
+from ..weights import store
 from ..weights.card import WeightCard, card_scheme
-from ..weights.store import load_weights, read_weights
+from ..weights.store import load_weights
 from .registry import get_runtime, runtimes
 
 __all__ = ["open_runtime", "read_card"]
@@ -21,7 +22,7 @@ def read_card(weights: str | Path) -> WeightCard:
         UsageError: no such weights.
         FiduciaError: a damaged or foreign file.
     """
-    return read_sealed(_export_file(weights)).card if is_export(weights) else read_weights(weights)[1]
+    return read_sealed(_export_file(weights)).card if is_export(weights) else store.read_card(weights)
 
 
 def open_runtime(

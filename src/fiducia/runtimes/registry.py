@@ -74,7 +74,7 @@ def get_runtime(name: str) -> RuntimeKind:
     Raises:
         UsageError: no such runtime, or what it needs is not installed.
     """
-    kind = runtimes.get(name, f"--runtime {name}: ")
+    kind = runtimes.get(name, "--runtime: ")
     if not kind.installed:
         raise UsageError(f"--runtime {name}: {kind.package} is not installed: pip install 'fiducia[export]'")
     return kind

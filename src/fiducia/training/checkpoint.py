@@ -57,7 +57,7 @@ def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
             raise
     except (OSError, RuntimeError) as error:
         # torch wraps a full disk in a RuntimeError.
-        reason = getattr(error, "strerror", None) or str(error).splitlines()[0]
+        reason = (error.strerror if isinstance(error, OSError) else None) or str(error).splitlines()[0]
         raise FiduciaError(
             f"{path}: the checkpoint cannot be written ({reason}); the one before is still whole"
         ) from None

@@ -2,27 +2,50 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from ..data.source import carve, exclude, keep, load_records
+from ..data.usable import usable
 from ..errors import FiduciaError
 from ..recipes.sections import DataConfig
 from ..schemes.sets import Scheme, get_scheme
 from ..structures import Record
 
-__all__ = ["split_records"]
+__all__ = ["RunFaces", "split_records"]
 
 
-def split_records(data: DataConfig) -> tuple[list[Record], list[Record], Scheme]:
-    """Return training faces, validation faces (drawn by image), and their landmark set.
+@dataclass(frozen=True, kw_only=True)
+class RunFaces:
+    """The faces of a run.
+
+    Attributes:
+        training: faces to train on.
+        validation: faces held out, drawn by image.
+        scheme: their landmark set.
+        remarks: lines for the user: what the reader assumed, and how many faces were skipped and why.
+    """
+
+    training: list[Record]
+    validation: list[Record]
+    scheme: Scheme
+    remarks: list[str]
+
+
+def split_records(data: DataConfig) -> RunFaces:
+    """Read a recipe's faces, skip those that cannot be cropped, and draw the validation faces by image.
 
     Raises:
         FiduciaError: no face is left, or the faces are of several landmark sets.
     """
     found = load_records(data.source, data.split, data.scheme)
-    records = exclude(found, data.exclude)
-    if found and not records:
+    remaining = exclude(found, data.exclude)
+    if found and not remaining:
         raise FiduciaError(f"{data.source}: data.exclude leaves none of {len(found):,} faces; take a pattern out of it")
-    if not records:
+    if not remaining:
         raise FiduciaError(f"{data.source}: no face in split {data.split!r}; run: fiducia data check {data.source}")
+    records, skipped = usable(remaining, data.box_source)
+    if not records:
+        raise FiduciaError(f"{data.source}: no face can be cropped: {skipped[0]}")
     names = sorted({record.scheme for record in records})
     if len(names) > 1:
         raise FiduciaError(
@@ -35,4 +58,5 @@ def split_records(data: DataConfig) -> tuple[list[Record], list[Record], Scheme]
             raise FiduciaError(f"{data.source}: data.only matches none of {len(records):,} faces; mend a pattern")
     if data.limit is not None:
         training, validation = training[: data.limit], validation[: data.limit]
-    return training, validation, get_scheme(names[0])
+    scheme = get_scheme(names[0])
+    return RunFaces(training=training, validation=validation, scheme=scheme, remarks=[*found.remarks, *skipped])

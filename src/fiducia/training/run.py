@@ -1,4 +1,4 @@
-"""One training run: a recipe and a directory in, everything that explains the result left in that directory."""
+"""One training run: a recipe in, a run directory out."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ __all__ = ["RunResult", "train"]
 
 @dataclass(frozen=True)
 class RunResult:
-    """What a finished run gives back: its directory and its metrics, one row an epoch."""
+    """A finished run: its directory and its metrics, one row per epoch."""
 
     directory: Path
     history: list[dict[str, float]]
@@ -44,26 +44,30 @@ class RunResult:
 def train(
     recipe: Recipe, out: str | Path, *, resume: bool = False, init: str | None = None, stop: Stop | None = None
 ) -> RunResult:
-    """Train a network and leave everything that explains it in ``out``.
+    """Train a network. The run directory gets weights, checkpoints and run metadata.
 
     Args:
-        recipe: the whole run.
-        out: the run's directory: ``recipe.toml``, ``versions.json``, ``metrics.csv``, ``tensorboard/``,
+        recipe: the settings of the run.
+        out: the run directory: ``recipe.toml``, ``versions.json``, ``metrics.csv``, ``tensorboard/``,
             ``checkpoints/last.ckpt``, ``weights/{last,ema,best}.safetensors``, ``plugins/``, ``faces.png``.
-        resume: go on from ``checkpoints/last.ckpt``; the result is the one of a run that was never stopped. More epochs
-            than before are fine; their schedule counts from the start.
-        init: weights to start from, by name or file; of another landmark count, all but the head is taken.
-        stop: looked at after every step; a signal saves the state and raises Interrupted.
+        resume: resume from ``checkpoints/last.ckpt``. The result equals that of a run that was never stopped. The recipe may
+            have more epochs; the schedule then counts from the start of the run.
+        init: weights to start from: a name, file or run directory. With another number of landmarks the head is new.
+        stop: checked after every step; a signal saves the state and raises Interrupted.
 
     Raises:
-        UsageError: ``out`` cannot be written or holds a run already, the resumed recipe is another one, or a value of the
+        UsageError: ``out`` cannot be written or holds a run already, the resumed run has another recipe, or a value of the
             recipe cannot be used.
-        FiduciaError: unreadable faces; or a loss that is no longer finite, with the step where it happened.
-        Interrupted: ``stop`` was asked.
+        FiduciaError: unreadable faces; or a loss that is not finite, with the step where it happened.
+        Interrupted: a signal stopped the run.
 
     Example:
-        >>> import fiducia  # doctest: +SKIP
-        >>> fiducia.train(fiducia.load_recipe("smoke"), "runs/smoke")  # doctest: +SKIP
+        >>> import tempfile, fiducia
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     tiny = [f"data.source=synthetic:4@{folder}", "data.size=64", "data.val_fraction=0.25", "train.epochs=1"]
+        ...     done = fiducia.train(fiducia.load_recipe("smoke", tiny), f"{folder}/run")
+        >>> len(done.history), "val_nme" in done.history[0]
+        (1, True)
     """
     out = Path(out)
     recipe = completed(recipe)
@@ -78,14 +82,15 @@ def _train(recipe: Recipe, out: Path, saved: dict[str, object] | None, init: str
     cfg = recipe.train
     fabric = launch(cfg)
     rank0 = fabric.global_rank == 0
-    training, validation, scheme = split_records(recipe.data)
+    faces = split_records(recipe.data)
+    training, validation, scheme = faces.training, faces.validation, faces.scheme
     torch.manual_seed(cfg.seed)
     model = build_network(recipe, scheme)
     if recipe.model.backbone_weights is not None:
         load_backbone(model, recipe.model.backbone_weights)
     fresh: list[str] = []
     if init is not None:
-        fresh = init_from(model, init, kind=recipe.model.name, twin=lambda k: build_network(recipe, scheme, k))
+        fresh = init_from(model, init, kind=recipe.model.name, twin=lambda other: build_network(recipe, other))
     objective = build_objective(recipe, scheme, model)
     optimizer = build_optimizer(model, objective.parameters(), recipe.optim)
     state = RunState(model=model, objective=objective, optimizer=optimizer, ema=EMA(model, recipe.optim.ema))
@@ -115,6 +120,8 @@ def _train(recipe: Recipe, out: Path, saved: dict[str, object] | None, init: str
             {**versions(), "seed": cfg.seed, "init": init or "", "faces": len(training), "validation": len(validation)},
         )
     text = dump_recipe(recipe)
+    for line in faces.remarks:
+        log.console.print(line, soft_wrap=True, markup=False)
     if fresh:
         log.console.print(f"started from {init}; new: {', '.join(dict.fromkeys(k.partition('.')[0] for k in fresh))}")
     log.console.print(f"{len(training)} training faces, {len(validation)} validation faces; {fabric.device}")

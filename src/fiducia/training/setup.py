@@ -15,6 +15,7 @@ from ..losses.objective import Objective
 from ..losses.registry import losses
 from ..losses.targets import HeatmapTargets
 from ..models.base import LandmarkModel
+from ..models.bounded import without_memory
 from ..models.build import build_model
 from ..models.registry import find_preset
 from ..recipes.sections import LossConfig, Recipe
@@ -36,19 +37,18 @@ def resolve(recipe: Recipe) -> Recipe:
     return recipe.model_copy(update={"data": recipe.data.model_copy(update={"size": size})})
 
 
-def build_network(recipe: Recipe, scheme: Scheme, num_points: int | None = None) -> LandmarkModel:
+def build_network(recipe: Recipe, scheme: Scheme) -> LandmarkModel:
     """Build the recipe's network.
 
     Args:
         recipe: the run.
         scheme: the landmark set.
-        num_points: K; None = the landmark set's.
 
     Raises:
         UsageError: an unknown network or option, sizes that do not divide, or a decoder that the network lacks.
     """
     cfg = recipe.model
-    model = build_model(cfg.name, num_points or scheme.num_points, recipe.data.size, options=cfg.options, scheme=scheme)
+    model = build_model(cfg.name, scheme.num_points, recipe.data.size, options=cfg.options, scheme=scheme)
     try:
         model.check_method(recipe.heatmap.decode)
     except UsageError as error:
@@ -119,7 +119,7 @@ def completed(recipe: Recipe) -> Recipe:
         raise UsageError(f"data.scheme: {error}") from error
     schedules.get(recipe.optim.schedule, "optim.schedule: ")
     extras(recipe.augment.extra)
-    with torch.device("meta"):
+    with without_memory():
         model = build_network(recipe, scheme)
         objective = build_objective(recipe, scheme, model)
     build_optimizer(model, objective.parameters(), recipe.optim)

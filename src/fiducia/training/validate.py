@@ -16,7 +16,7 @@ from torch.utils.data import DataLoader
 
 from ..data.dataset import FaceDataset, collate
 from ..draw.pictures import contact_sheet, draw_points
-from ..images.pixels import write_image
+from ..images import write_image
 from ..metrics.errors import nme, normalizer, point_errors
 from ..models.base import LandmarkModel
 from ..recipes.sections import Recipe

@@ -5,11 +5,10 @@ from __future__ import annotations
 import pickle
 import re
 import warnings
+import zipfile
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from safetensors.torch import save as to_bytes
 from torch import Tensor
 
@@ -17,6 +16,9 @@ from ..errors import FiduciaError, UsageError
 from ..files import write_atomic
 from ..models.base import LandmarkModel
 from ..models.parts.vit import ViT, resize_position
+from ..words import one_line
+from .header import read_header
+from .tensors import read_tensors
 
 __all__ = ["convert_backbone", "load_backbone", "read_state", "to_timm_names"]
 
@@ -40,42 +42,73 @@ def read_state(path: Path) -> dict[str, Tensor]:
     """Read a state dict; ``.pth`` files are unpickled as tensors and plain containers only.
 
     Raises:
-        FiduciaError: absent, damaged, or holding anything that would have to be executed.
+        FiduciaError: absent, damaged, or holding anything that would have to be executed; or a tensor that is not finite.
     """
     if not path.is_file():
         raise FiduciaError(f"{path}: no such file; backbone weights are read from local files only")
+    if path.suffix == ".safetensors":
+        return read_tensors(read_header(path))
     try:
-        if path.suffix == ".safetensors":
-            return load_file(path)
         with warnings.catch_warnings():
             # torch remarks on pickle protocols that it then reads or refuses all the same.
             warnings.simplefilter("ignore", UserWarning)
-            found = torch.load(path, map_location="cpu", weights_only=True)
-    except (SafetensorError, RuntimeError, EOFError, OSError, ValueError, KeyError, pickle.UnpicklingError) as error:
+            found = torch.load(_stored(path), map_location="cpu", weights_only=True)
+    except Exception as error:  # the file is a stranger's, and torch's reader has many kinds of errors
         # torch's own message on pickles is a page on how to trust them.
         pickled = isinstance(error, pickle.UnpicklingError)
-        reason = "a pickle of more than tensors" if pickled else " ".join(str(error).split())[:120]
-        reason = reason or type(error).__name__
+        reason = "a pickle of more than tensors" if pickled else one_line(error, 120) or type(error).__name__
         raise FiduciaError(
             f"{path}: not a readable state dict ({reason}); expected safetensors, or a .pth of nothing but tensors"
         ) from error
     for key in ("state_dict", "model", "module"):
         if isinstance(found, dict) and isinstance(found.get(key), dict):
             found = found[key]
-    tensors = {k: v for k, v in found.items() if isinstance(v, Tensor)} if isinstance(found, dict) else {}
+    tensors = {str(k): v for k, v in found.items() if isinstance(v, Tensor)} if isinstance(found, dict) else {}
     if not tensors and isinstance(found, dict):
         # A file of several networks, such as PFLD's: the key of each goes before the names of its tensors.
         parts = {part: inner for part, inner in found.items() if isinstance(inner, dict)}
         tensors = {f"{p}.{k}": v for p, inner in parts.items() for k, v in inner.items() if isinstance(v, Tensor)}
     if not tensors:
         raise FiduciaError(f"{path}: no tensors in it; expected a state dict")
+    for name, tensor in tensors.items():
+        problem = _problem(tensor)
+        if problem:
+            raise FiduciaError(f"{path}: tensor {one_line(name, 80)} {problem}; expected plain numbers")
     return tensors
+
+
+def _stored(path: Path) -> Path:
+    """Return a file that torch may read: an archive's parts are stored as they are, so that none can swell when read.
+
+    Raises:
+        ValueError: a compressed archive.
+    """
+    if zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as archive:
+            if any(part.compress_type != zipfile.ZIP_STORED for part in archive.infolist()):
+                raise ValueError("a compressed archive, which torch does not write")
+    return path
+
+
+def _problem(tensor: Tensor) -> str:
+    """Return what is wrong with a tensor of a stranger's file; empty where nothing is."""
+    if tensor.layout != torch.strided or tensor.is_quantized or tensor.device.type != "cpu" or tensor.is_complex():
+        return "is sparse, quantised, complex or without numbers"
+    if tensor.numel() * tensor.element_size() > tensor.untyped_storage().nbytes():
+        # One number may be spread over any shape without taking memory, until it is copied.
+        return f"has the shape {tuple(tensor.shape)} and fewer numbers than that"
+    if tensor.is_floating_point() and not bool(torch.isfinite(tensor.float()).all()):
+        return "is not finite"
+    return ""
 
 
 def to_timm_names(state: dict[str, Tensor]) -> dict[str, Tensor]:
     """Rename a CLIP or FaRL visual tower to timm's parameter names; timm's own pass through; the rest is dropped.
 
     CLIP keeps class and position embedding without a batch axis; timm has one.
+
+    Raises:
+        FiduciaError: an embedding without numbers.
     """
     if any(k.startswith("visual.") for k in state):
         state = {k.removeprefix("visual."): v for k, v in state.items() if k.startswith("visual.")}
@@ -85,6 +118,8 @@ def to_timm_names(state: dict[str, Tensor]) -> dict[str, Tensor]:
         for pattern, target in _RENAMES:
             name = re.sub(pattern, target, name)
         if name in ("cls_token", "pos_embed"):
+            if tensor.ndim == 0 or tensor.numel() == 0:
+                raise FiduciaError(f"{one_line(key, 80)} has the shape {tuple(tensor.shape)}; expected embeddings")
             tensor = tensor.reshape(1, -1, tensor.shape[-1])
         if name.startswith(_WANTED):
             renamed[name] = tensor.float()
@@ -112,9 +147,13 @@ def load_backbone(model: LandmarkModel, path: Path) -> int:
         )
     state = read_state(path)
     if isinstance(encoder, ViT):
-        state, names = to_timm_names(state), "a ViT with timm's, CLIP's or FaRL's parameter names"
-        if "pos_embed" in state:
-            state["pos_embed"] = resize_position(state["pos_embed"], encoder.grid, encoder.prefix)
+        names = "a ViT with timm's, CLIP's or FaRL's parameter names"
+        try:
+            state = to_timm_names(state)
+            if "pos_embed" in state:
+                state["pos_embed"] = resize_position(state["pos_embed"], encoder.grid, encoder.prefix)
+        except (FiduciaError, ValueError, TypeError, RuntimeError) as error:
+            raise FiduciaError(f"{path}: {one_line(error, 200)}; expected {names}") from error
     else:
         state = {name.removeprefix("module."): tensor for name, tensor in state.items()}
         names = "the encoder's own parameter names, as torchvision or timm writes them"
@@ -136,7 +175,10 @@ def convert_backbone(source: Path, out: Path) -> int:
     Raises:
         FiduciaError: unreadable, or no ViT in it.
     """
-    state = to_timm_names(read_state(source))
+    try:
+        state = to_timm_names(read_state(source))
+    except FiduciaError as error:
+        raise FiduciaError(f"{source}: {str(error).removeprefix(f'{source}: ')}") from error
     if not any(k.startswith("blocks.") for k in state):
         raise FiduciaError(f"{source}: no transformer blocks under CLIP's, FaRL's or timm's names")
     write_atomic(out, to_bytes({k: v.contiguous() for k, v in state.items()}))

@@ -2,24 +2,40 @@
 
 from __future__ import annotations
 
+import json
+import math
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from ..errors import FiduciaError
-from ..models.build import upgrade_options
 from ..models.registry import find_preset
 from ..schemes.sets import Scheme, SchemeError, get_scheme, scheme_from_table, scheme_names
+from ..words import one_line
 
-__all__ = ["FORMAT", "WeightCard", "card_scheme"]
+__all__ = ["FORMAT", "WeightCard", "card_scheme", "parse_card"]
 
 FORMAT = 2
 """What this version writes. Format 1 had flat network options."""
 
-Finite = Annotated[float, Field(allow_inf_nan=False)]
 _FORMER = {"committee": "ensemble"}
 _LARGEST = 100_000
 """No option of a network is larger: a card that asks for more is damaged or hostile."""
+_LONGEST = 1_000_000
+"""Characters of a card's longest text."""
+_DEEPEST = 20
+"""Tables in tables, at most."""
+
+
+def _plain(text: str) -> str:
+    if not text.isprintable():
+        raise ValueError("holds a character that does not print")
+    return text
+
+
+Finite = Annotated[float, Field(allow_inf_nan=False)]
+Word = Annotated[str, Field(max_length=200), AfterValidator(_plain)]
+"""A name that stands in messages: one printable line."""
 
 
 class WeightCard(BaseModel):
@@ -28,12 +44,12 @@ class WeightCard(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore", protected_namespaces=(), strict=False)
 
     format: int = Field(default=FORMAT, ge=1, le=FORMAT, strict=True)
-    name: str
-    model: str
+    name: Word
+    model: Word
     """The registered network."""
     options: dict[str, Any] = Field(default_factory=dict)
     """All that the network was built with, the preset's own too, so that a later preset cannot break old weights."""
-    scheme: str
+    scheme: Word
     scheme_table: dict[str, Any] = Field(default_factory=dict)
     """The landmark set itself (names, mirror, edges, normaliser), so that own sets need no second file."""
     num_points: int = Field(ge=1, le=10_000, strict=True)
@@ -42,23 +58,23 @@ class WeightCard(BaseModel):
     scale: Finite = Field(default=0.8, ge=0.05, le=4.0)
     """The face box's share of the crop's side."""
     box_source: str = Field(default="landmarks", pattern="^(landmarks|dataset)$")
-    decode: str | None = None
+    decode: Word | None = None
     """The decoder to use; None = the network's own first one."""
     flip: bool = False
     """Whether the weights are meant to be run with flip test-time augmentation."""
     mirror_bias: Finite = Field(default=0.0, gt=-0.1, lt=0.1)
     """How far to the right the weights put their points, as their labels did, in sides of the box (``augment.mirror_bias``)."""
-    which: str = "ema"
+    which: Word = "ema"
     """``ema``, ``last`` or ``best`` of the run, ``average`` of several runs, ``ensemble`` of them, or ``converted``."""
     licence: str = "research use only: see the training data"
     training: dict[str, Any] = Field(default_factory=dict)
     """Data, split, exclusions, epochs, seed."""
     numbers: list[dict[str, Any]] = Field(default_factory=list)
     """Rows of data, split, faces, metric, value and the command that measured it."""
-    plugins: list[str] = Field(default_factory=list)
+    plugins: list[Word] = Field(default_factory=list)
     """Names of the plugin files that register the network."""
     command: str = ""
-    date: str = ""
+    date: Word = ""
     notes: str = ""
     params: int = Field(default=0, ge=0)
     sha256: str = ""
@@ -67,7 +83,8 @@ class WeightCard(BaseModel):
     @model_validator(mode="after")
     def _consistent(self) -> WeightCard:
         """The landmark set's table agrees with its name and with the number of points, and no option is absurd."""
-        _check_numbers(self.options, "options")
+        _check_values(self.options, "options", numbers=True)
+        _check_values([self.training, self.numbers, self.licence, self.notes, self.command], "its metadata")
         if self.scheme_table:
             try:
                 scheme = scheme_from_table(self.scheme_table)
@@ -95,6 +112,8 @@ class WeightCard(BaseModel):
 
     def upgraded(self) -> WeightCard:
         """Return the card in this version's form: network options of format 1 become groups, a committee an ensemble."""
+        from ..models.build import upgrade_options  # imports torch, which a card alone does not need
+
         name = self.network
         options = upgrade_options(find_preset(name, f"{self.name}: "), self.options)
         members = options.get("members")
@@ -104,20 +123,66 @@ class WeightCard(BaseModel):
 
 
 def _upgraded_member(member: dict[str, Any]) -> dict[str, Any]:
+    from ..models.build import upgrade_options
+
     entry = find_preset(str(member.get("model", "")), "a member of an ensemble: ")
     head: dict[str, Any] = {key: member[key] for key in ("model", "size") if key in member}
     return {**head, **upgrade_options(entry, {k: v for k, v in member.items() if k not in head})}
 
 
-def _check_numbers(value: Any, where: str) -> None:
+def _check_values(value: Any, where: str, *, numbers: bool = False, depth: int = 0) -> None:
+    """Refuse texts that are too long, tables in tables without end, and with ``numbers`` those that no network is made of."""
+    if depth > _DEEPEST:
+        raise ValueError(f"{where} has more than {_DEEPEST} tables in one another")
     if isinstance(value, dict):
         for key, inner in value.items():
-            _check_numbers(inner, f"{where}.{key}")
+            _check_values(inner, f"{where}.{one_line(key, 40)}"[:200], numbers=numbers, depth=depth + 1)
     elif isinstance(value, list):
         for inner in value:
-            _check_numbers(inner, where)
-    elif isinstance(value, int | float) and not -_LARGEST <= value <= _LARGEST:
-        raise ValueError(f"{where} is {value}; nothing that a network is made of is so large")
+            _check_values(inner, where, numbers=numbers, depth=depth + 1)
+    elif isinstance(value, str) and len(value) > _LONGEST:
+        raise ValueError(f"{where} is a text of {len(value):,} characters")
+    elif numbers and isinstance(value, int | float) and not -_LARGEST <= value <= _LARGEST:
+        raise ValueError(f"{where} is {one_line(value, 30)}; nothing that a network is made of is so large")
+
+
+def parse_card(text: str, origin: str) -> WeightCard:
+    """Read a card from JSON, and check all of it.
+
+    Args:
+        text: as it stands in a file's header.
+        origin: the file, for messages.
+
+    Raises:
+        FiduciaError: no JSON, a key twice, or a card that cannot be right; one line with the place in it.
+    """
+    try:
+        table = json.loads(text, object_pairs_hook=_once, parse_float=_finite, parse_constant=_finite)
+    except (ValueError, RecursionError) as error:
+        reason = one_line(error, 120) or type(error).__name__
+        raise FiduciaError(f"{origin}: its model card is not JSON ({reason}); get the file again") from error
+    try:
+        return WeightCard.model_validate(table)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(one_line(part, 40) for part in first["loc"])
+        message = one_line(first["msg"].removeprefix("Value error, "), 300)
+        raise FiduciaError(
+            f"{origin}: its model card cannot be used: {where + ': ' if where else ''}{message}; get the file again"
+        ) from error
+
+
+def _finite(word: str) -> float:
+    if not math.isfinite(float(word)):
+        raise ValueError(f"{one_line(word, 30)} is no number to compute with")
+    return float(word)
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    table = dict(pairs)
+    if len(table) < len(pairs):
+        raise ValueError("a key stands twice in it")
+    return table
 
 
 def card_scheme(card: WeightCard) -> Scheme:

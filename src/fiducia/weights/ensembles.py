@@ -9,9 +9,9 @@ from typing import Any
 import torch
 
 from ..errors import UsageError
-from ..models.build import build_model
-from .card import WeightCard, card_scheme
-from .store import load_weights, read_weights, save_weights
+from ..words import one_line
+from .card import WeightCard
+from .store import described, read_card, read_weights, save_weights
 
 __all__ = ["join_weights"]
 
@@ -32,7 +32,7 @@ def join_weights(sources: Sequence[str | Path], out: Path) -> WeightCard:
     """
     if len(sources) < 2:
         raise UsageError("an ensemble takes two weights or more")
-    cards = sorted(((read_weights(source)[1], source) for source in sources), key=lambda pair: -pair[0].size)
+    cards = sorted(((read_card(source), source) for source in sources), key=lambda pair: -pair[0].size)
     card = cards[0][0]
     first = card.model_dump()
     for other, source in cards[1:]:
@@ -40,7 +40,7 @@ def join_weights(sources: Sequence[str | Path], out: Path) -> WeightCard:
         for key in _ALIKE:
             if theirs[key] != first[key]:
                 raise UsageError(
-                    f"{source}: {key} is {theirs[key]!r}, that of {card.name} {first[key]!r}; "
+                    f"{source}: {key} is {one_line(theirs[key], 120)!r}, that of {card.name} {one_line(first[key], 120)!r}; "
                     "members of an ensemble look at one crop for one landmark set"
                 )
         if card.size % other.size:
@@ -52,7 +52,6 @@ def join_weights(sources: Sequence[str | Path], out: Path) -> WeightCard:
     methods = {c.decode for c, _ in cards}
     state: dict[str, torch.Tensor] = {}
     for i, (_, source) in enumerate(cards):
-        load_weights(source)  # a member whose tensors do not fit its card is refused here
         tensors, _ = read_weights(source)
         state |= {f"members.{i}.{key}": t.float() if t.is_floating_point() else t for key, t in tensors.items()}
     update: dict[str, Any] = {
@@ -69,9 +68,6 @@ def join_weights(sources: Sequence[str | Path], out: Path) -> WeightCard:
         "command": "; ".join(dict.fromkeys(c.command for c, _ in cards if c.command)),
     }
     joined = card.model_copy(update=update)
-    with torch.device("meta"):  # what could not be read again is refused before it is written
-        build_model(
-            "ensemble", card.num_points, card.size, options=joined.options, scheme=card_scheme(card), preset=False
-        )
+    described(joined, str(out))  # what could not be read again is refused before it is written
     save_weights(out, state, joined)
-    return read_weights(out)[1]
+    return read_card(out)

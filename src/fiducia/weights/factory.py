@@ -1,4 +1,4 @@
-"""Networks by name for other people's code, in timm's manner."""
+"""Networks by name, as in timm."""
 
 from __future__ import annotations
 
@@ -34,15 +34,15 @@ def create_model(
     weights: str | Path | None = None,
     **options: Any,
 ) -> LandmarkModel:
-    """Build a network, with random weights or started from trained ones.
+    """Build a network with random or trained weights.
 
     Args:
         name: a registered network.
-        num_points: K; the landmark set's where ``scheme`` is given.
-        size: side of the crops in pixels; None = the network's usual one.
-        scheme: the landmark set, for networks that draw its edges.
-        weights: a shipped name, a weight file or a run's directory to start from; the head is new where K differs.
-        **options: the network's own options, tables for its groups.
+        num_points: K; ignored if ``scheme`` is given.
+        size: side of the crops in pixels; None = the network's default.
+        scheme: the landmark scheme: a name, or a Scheme.
+        weights: a shipped name, a weight file or a run directory; the head is new if K differs.
+        **options: the network's options; groups are tables.
 
     Raises:
         UsageError: an unknown name or option, or weights that do not fit.
@@ -55,10 +55,10 @@ def create_model(
     landmarks = get_scheme(scheme) if isinstance(scheme, str) else scheme
     points = landmarks.num_points if landmarks is not None else num_points
 
-    def build(count: int) -> LandmarkModel:
-        return build_model(name, count, size, options=options, scheme=landmarks)
+    def twin(other: Scheme) -> LandmarkModel:
+        return build_model(name, other.num_points, size, options=options, scheme=other)
 
-    model = build(points)
+    model = build_model(name, points, size, options=options, scheme=landmarks)
     if weights is not None:
-        init_from(model, weights, kind=name, twin=build)
+        init_from(model, weights, kind=name, twin=twin)
     return model

@@ -2,29 +2,34 @@
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 from typing import Any
 
 import torch
-from pydantic import ValidationError
-from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as to_bytes
 from torch import Tensor
 
 from ..errors import FiduciaError, UsageError
 from ..files import write_atomic
 from ..models.base import LandmarkModel
+from ..models.bounded import MOST_PARTS, without_memory
 from ..models.build import build_model
 from ..models.registry import is_registered, models
 from ..registry import did_you_mean
-from .card import WeightCard, card_scheme
+from ..words import one_line
+from .card import WeightCard, card_scheme, parse_card
+from .header import Header, digest, read_header
 from .places import SHIPPED, find_weights, load_saved_plugins, shipped_names
+from .tensors import read_tensors
 
 __all__ = [
+    "card_in",
+    "described",
+    "described_network",
     "describe_weights",
     "load_card",
     "load_weights",
+    "read_card",
     "read_weights",
     "save_weights",
 ]
@@ -47,7 +52,7 @@ def save_weights(path: Path, state: dict[str, Tensor], card: WeightCard, *, half
 
 
 def load_card(name: str | Path) -> WeightCard:
-    """Read the card of weights, as it stands in the file; the network need not be registered here.
+    """Read the card of weights, as it stands in the file; no tensor is read, and the network need not be registered here.
 
     Args:
         name: as in :func:`fiducia.weights.places.find_weights`.
@@ -56,7 +61,8 @@ def load_card(name: str | Path) -> WeightCard:
         UsageError: no such weights.
         FiduciaError: the file is damaged, is not safetensors, has no card, or one that contradicts itself.
     """
-    return _read(find_weights(name))[1]
+    header = read_header(find_weights(name))
+    return card_in(header).model_copy(update={"sha256": digest(header)})
 
 
 def load_weights(
@@ -71,26 +77,40 @@ def load_weights(
         FiduciaError: a damaged file, or tensors that do not fit the network that its card names.
     """
     state, card = read_weights(name)
-    path = find_weights(name)
-    scheme = card_scheme(card)
-
-    def build() -> LandmarkModel:
-        return build_model(card.model, card.num_points, card.size, options=card.options, scheme=scheme, preset=False)
-
-    # Shapes first, on a device that takes no memory: an absurd card never reaches an allocator.
-    with torch.device("meta"):
-        shapes = {k: v.shape for k, v in build().state_dict().items()}
-    wrong = next((k for k, v in shapes.items() if k not in state or state[k].shape != v), None)
-    wrong = wrong or next((k for k in state if k not in shapes), None)
-    if wrong is not None:
-        found = tuple(state[wrong].shape) if wrong in state else "absent"
-        expected = tuple(shapes[wrong]) if wrong in shapes else "none of that name"
-        raise FiduciaError(
-            f"{path}: does not fit the network {card.model} that its card names: tensor {wrong} is {found}, expected {expected}"
-        )
-    model = build()
+    model = build_model(
+        card.model, card.num_points, card.size, options=card.options, scheme=card_scheme(card), preset=False
+    )
     model.load_state_dict({k: v.float() if v.is_floating_point() else v for k, v in state.items()})
     return model.to(device).eval(), card
+
+
+def described(card: WeightCard, origin: str, *, most_parts: int = MOST_PARTS) -> dict[str, Tensor]:
+    """Return the names and shapes of the tensors of a card's network, on a device that takes no memory.
+
+    Args:
+        card: upgraded.
+        origin: the file, for messages.
+        most_parts: more parameters, buffers and modules than this are refused.
+
+    Raises:
+        FiduciaError: options that no network can be built from, or of absurd size.
+    """
+    return described_network(card, origin, most_parts=most_parts).state_dict()
+
+
+def described_network(card: WeightCard, origin: str, *, most_parts: int = MOST_PARTS) -> LandmarkModel:
+    """Return a card's network without its numbers, as :func:`described` does."""
+    scheme = card_scheme(card)
+    try:
+        with without_memory(most_parts):
+            return build_model(
+                card.model, card.num_points, card.size, options=card.options, scheme=scheme, preset=False
+            )
+    except Exception as error:
+        # The options are a stranger's, and builders, also those of plugins, are not written for them.
+        raise FiduciaError(
+            f"{origin}: its network {card.model} cannot be built as its card says: {one_line(error, 300)}"
+        ) from error
 
 
 def describe_weights() -> list[dict[str, Any]]:
@@ -114,14 +134,43 @@ def describe_weights() -> list[dict[str, Any]]:
 
 
 def read_weights(name: str | Path) -> tuple[dict[str, Tensor], WeightCard]:
-    """Return a file's tensors and card. Pickles, archives and torn files are refused before anything is done with them.
+    """Return a file's tensors, which fit the network that its card names, and the card.
+
+    Pickles, archives and torn files are refused before anything is done with them. Names, types and shapes are compared by
+    the header, with a network that takes no memory: an absurd card never reaches an allocator.
 
     Raises:
         UsageError: no such weights, or a network that is not registered here.
-        FiduciaError: see :func:`load_card`.
+        FiduciaError: a damaged file, or tensors that do not fit the network that its card names.
     """
-    path = find_weights(name)
-    state, card = _read(path)
+    header, card = _look(name)
+    _check_fit(header, card, described(card, str(header.path), most_parts=10 * len(header.tensors) + 1_000))
+    return read_tensors(header), card
+
+
+def read_card(name: str | Path) -> WeightCard:
+    """Return the card of :func:`read_weights` alone; no tensor is read."""
+    return _look(name)[1]
+
+
+def card_in(header: Header) -> WeightCard:
+    """Return the card in a file's header, as it stands there, without the tensors' digest.
+
+    Raises:
+        FiduciaError: it has none, or one that contradicts itself.
+    """
+    if "fiducia" not in header.metadata:
+        raise FiduciaError(
+            f"{header.path}: safetensors without a model card, so its network and landmarks are unknown; "
+            "a bare backbone goes into a recipe's model.backbone_weights"
+        )
+    return parse_card(header.metadata["fiducia"], str(header.path))
+
+
+def _look(name: str | Path) -> tuple[Header, WeightCard]:
+    """Return a file's header, and its card in this version's form, once its network is known here."""
+    header = read_header(find_weights(name))
+    card = card_in(header)
     load_saved_plugins(name)
     for network in card.networks:
         if not is_registered(network):
@@ -129,44 +178,29 @@ def read_weights(name: str | Path) -> tuple[dict[str, Tensor], WeightCard]:
                 f"; it comes from the plugin {', '.join(card.plugins)}: give --plugin FILE.py" if card.plugins else ""
             )
             known = cure or did_you_mean(network, list(models))
-            raise UsageError(f"{path}: its network {network!r} is not registered here{known}")
-    return state, card.upgraded()
-
-
-def _read(path: Path) -> tuple[dict[str, Tensor], WeightCard]:
+            raise UsageError(f"{header.path}: its network {one_line(network, 60)!r} is not registered here{known}")
     try:
-        with safe_open(str(path), framework="pt") as file:
-            metadata = file.metadata() or {}
-            state = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
-    except (SafetensorError, OSError, ValueError) as error:
-        raise FiduciaError(
-            f"{path}: not a readable safetensors file ({' '.join(str(error).split())}); "
-            "get it again, or convert a published checkpoint with: fiducia weights convert"
-        ) from error
-    if "fiducia" not in metadata:
-        raise FiduciaError(
-            f"{path}: safetensors without a model card, so its network and landmarks are unknown; "
-            "a bare backbone goes into a recipe's model.backbone_weights"
-        )
-    try:
-        card = WeightCard.model_validate_json(metadata["fiducia"])
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        message = first["msg"].removeprefix("Value error, ")
-        raise FiduciaError(
-            f"{path}: its model card cannot be used: {where + ': ' if where else ''}{message}; get the file again"
-        ) from error
-    bad = next((k for k, v in state.items() if v.is_floating_point() and not bool(torch.isfinite(v).all())), None)
-    if bad is not None:
-        raise FiduciaError(f"{path}: tensor {bad} is not finite; the file is damaged or its training diverged")
-    return state, card.model_copy(update={"sha256": _digest(state)})
+        card = card.upgraded()
+    except FiduciaError as error:
+        raise FiduciaError(f"{header.path}: {error}") from error
+    return header, card.model_copy(update={"sha256": digest(header)})
 
 
-def _digest(state: dict[str, Tensor]) -> str:
-    """Return the SHA-256 of names and tensors; the card is left out, so that writing a number into it changes nothing."""
-    digest = hashlib.sha256()
-    for key in sorted(state):
-        digest.update(key.encode())
-        digest.update(state[key].contiguous().view(-1).view(torch.uint8).numpy().tobytes())
-    return digest.hexdigest()
+def _check_fit(header: Header, card: WeightCard, network: dict[str, Tensor]) -> None:
+    """Compare a file's tensors with its network's, by the header alone.
+
+    Raises:
+        FiduciaError: one that is missing, too many, of another shape or of another kind of numbers.
+    """
+    for name in (*network, *header.tensors):
+        there, want = header.tensors.get(name), network.get(name)
+        found = (there.shape, there.floating) if there is not None else None
+        expected = (tuple(want.shape), want.is_floating_point()) if want is not None else None
+        if found != expected:
+            words = [
+                "absent" if one is None else f"{one[0]} {'real' if one[1] else 'whole'}" for one in (found, expected)
+            ]
+            raise FiduciaError(
+                f"{header.path}: does not fit the network {card.model} that its card names: tensor {one_line(name, 80)} is "
+                f"{words[0]}, expected {words[1]}"
+            )

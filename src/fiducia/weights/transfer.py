@@ -11,27 +11,30 @@ import torch
 
 from ..errors import FiduciaError, UsageError
 from ..models.base import LandmarkModel
+from ..models.bounded import without_memory
 from ..models.ensemble import member_state
-from .card import WeightCard
-from .store import read_weights, save_weights
+from ..schemes.sets import Scheme
+from ..words import one_line
+from .card import WeightCard, card_scheme
+from .store import read_card, read_weights, save_weights
 
 __all__ = ["average_weights", "init_from", "pack_weights"]
 
 
 def init_from(
-    model: LandmarkModel, name: str | Path, *, kind: str = "", twin: Callable[[int], LandmarkModel] | None = None
+    model: LandmarkModel, name: str | Path, *, kind: str = "", twin: Callable[[Scheme], LandmarkModel] | None = None
 ) -> list[str]:
     """Start a network from trained weights.
 
     Tensors of equal name and shape are taken over, after the network has fitted those of a relative to itself
-    (:meth:`fiducia.models.base.LandmarkModel.adapted`). What depends on the number of landmarks stays new where that number
-    differs. Of an ensemble's weights a single network takes those of the member of its name.
+    (:meth:`fiducia.models.base.LandmarkModel.adapted`). What depends on the landmark set, such as a head with a map for each
+    landmark or edge, stays new where it differs. Of an ensemble's weights a single network takes those of the member of its name.
 
     Args:
         model: the new network.
         name: weights, named as in :func:`fiducia.weights.store.find_weights`.
         kind: the network's registered name.
-        twin: builds the same network for another number of landmarks; it tells which tensors depend on it.
+        twin: builds the same network for another landmark set; it tells which tensors depend on that.
 
     Returns:
         names of the tensors that were not taken over.
@@ -48,15 +51,16 @@ def init_from(
     fits = {k: v.to(own[k].dtype) for k, v in state.items() if k in own and own[k].shape == v.shape}
     new = sorted(set(own) - set(fits))
     heads: set[str] = set()
-    if twin is not None and card.num_points != model.num_points:
-        with torch.device("meta"):
-            other = twin(card.num_points).state_dict()
+    if twin is not None and new:
+        with without_memory():
+            other = twin(card_scheme(card)).state_dict()
         heads = {k for k in own if k not in other or other[k].shape != own[k].shape}
     strange = [k for k in new if k not in heads and not k.startswith(model.fresh or ("\0",))]
     if strange:
+        options = one_line(json.dumps(card.options), 200)
         raise UsageError(
-            f"{name}: holds a {card.model} at {card.size} pixels with options {json.dumps(card.options)}, which this recipe's "
-            f"network does not match ({strange[0]} and {len(strange) - 1} more); take the same width, channels and maps"
+            f"{name}: holds a {card.model} at {card.size} pixels with options {options}, which this recipe's network does not "
+            f"match ({strange[0]} and {len(strange) - 1} more); take the same width, channels and maps"
         )
     model.load_state_dict(fits, strict=False)
     return new
@@ -92,7 +96,7 @@ def pack_weights(
     if numbers:
         update["numbers"] = numbers
     save_weights(out, state, card.model_copy(update=update), half=True)
-    return read_weights(out)[1]
+    return read_card(out)
 
 
 def average_weights(sources: Sequence[str | Path], out: Path) -> WeightCard:
@@ -117,7 +121,7 @@ def average_weights(sources: Sequence[str | Path], out: Path) -> WeightCard:
         for key in _ALIKE:
             if theirs[key] != first[key]:
                 raise UsageError(
-                    f"{source}: {key} is {theirs[key]!r}, that of {sources[0]} {first[key]!r}; "
+                    f"{source}: {key} is {one_line(theirs[key], 120)!r}, that of {sources[0]} {one_line(first[key], 120)!r}; "
                     "only weights of one network can be averaged"
                 )
         if {k: v.shape for k, v in tensors.items()} != {k: v.shape for k, v in state.items()}:
@@ -129,7 +133,7 @@ def average_weights(sources: Sequence[str | Path], out: Path) -> WeightCard:
     training = {**card.training, "averaged_with": [other.training for _, other in others]}
     card = card.model_copy(update={"training": training, "numbers": [], "which": "average"})
     save_weights(out, state, card)
-    return read_weights(out)[1]
+    return read_card(out)
 
 
 _ALIKE = (

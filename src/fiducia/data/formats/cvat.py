@@ -2,8 +2,9 @@
 
 A face is a ``<skeleton>`` of ``<points label="NAME" points="x,y" occluded="0" outside="0"/>`` in the landmark set's names
 (``outside`` = not labelled), or one ``<points points="x,y;x,y;…"/>`` with all points in their order. A ``<box>`` with the
-same ``group_id`` is its box. Coordinates are taken as they stand. Attributes ``tags`` (JSON) and ``scheme`` of a face are our
-own and keep what the format cannot say.
+same ``group_id`` is its box. ``width`` and ``height`` of an image are compared with the photograph. Attributes ``tags``
+(JSON), ``scheme`` and ``weights`` of a face are our own and keep what the format cannot say; ``source`` is ``auto`` where a
+machine made the labels.
 """
 
 from __future__ import annotations
@@ -18,19 +19,24 @@ import numpy as np
 
 from ...errors import FiduciaError
 from ...files import write_atomic
-from ...images.pixels import read_image
-from ...schemes.sets import SchemeError, get_scheme
+from ...schemes.sets import get_scheme
 from ...structures import Record
-from ..readers.official import Array, box_fault
-from ..source import DatasetSpec, Fault, datasets, existing_root
-from .own import Placed, choose_scheme, choose_split, face_tags, relative_image, scan_list, whole_list
+from ...text import decode_text, read_bytes
+from ..kinds import LabelError
+from ..naming import Meaning, find_declared, meaning
+from ..places import face_tags, photo_path, relative_image
+from ..readers.official import Array
+from ..sizes import Size, photo_size
+from ..source import DatasetSpec, Faces, Fault, datasets, label_writers
+from ..values import as_table, as_text, as_word_number, parse_json, short
+from .own import Notes, Placed, at_real_size, encoded, marks, one_scheme, read_all, scan_all
 
 __all__ = ["read_cvat", "scan_cvat", "write_cvat"]
 
 _WHAT = "an annotation file exported as 'CVAT for images 1.1'"
 
 
-def read_cvat(root: str, split: str = "all", scheme: str | None = None) -> list[Record]:
+def read_cvat(root: str, split: str = "all", scheme: str | None = None) -> Faces:
     """Read the faces of a CVAT file, in its order.
 
     Args:
@@ -42,49 +48,90 @@ def read_cvat(root: str, split: str = "all", scheme: str | None = None) -> list[
         FiduciaError: no such XML, no face, or a shape that cannot be read (named by photograph and face).
         UsageError: an unknown landmark set or split.
     """
-    path = existing_root("cvat", root, _WHAT)
-    return choose_split(str(path), whole_list(_faces(path, scheme)), split)
+    return read_all("cvat", root, _WHAT, _faces, split, scheme)
 
 
 def scan_cvat(root: str, split: str = "all", scheme: str | None = None) -> Iterator[Record | Fault]:
     """Yield the faces of a CVAT file, and a fault for each shape that gives none."""
-    path = existing_root("cvat", root, _WHAT)
-    yield from scan_list(str(path), _faces(path, scheme))
+    return scan_all("cvat", root, _WHAT, _faces, scheme)
 
 
-def _faces(path: Path, scheme: str | None) -> Iterator[Placed]:
-    faces = list(_shapes(path, _parse(path)))
-    if not faces:
-        raise FiduciaError(f"{path}: no skeleton or points found in any image; expected {_WHAT}")
-    names, tags = [], []
+def _faces(path: Path, scheme: str | None, notes: Notes) -> Iterator[Placed]:
+    names: list[str] = []
+    given: list[dict[str, Any]] = []
+    shapes: list[tuple[str, ET.Element, Size | None, ET.Element | None]] = []
     faults: dict[str, FiduciaError] = {}
-    for image, number, shape, _ in faces:
-        place = f"image {image.get('name')!r}, face {number}"
-        given: dict[str, Any] = {"split": image.get("subset")} if image.get("subset") else {}
+    faulty = False
+    for number, image in enumerate(_parse(path).iter("image")):
+        place = f"image {short(image.get('name') or image.get('id') or str(number))!r}"
         try:
-            given |= json.loads(_own(shape, "tags") or "{}")
-        except (TypeError, ValueError) as error:
-            faults[place] = FiduciaError(f"{path}: {place}: the attribute tags is no JSON object ({error}); correct it")
-        names.append(str(image.get("name")))
-        tags.append(given)
-    for (image, number, shape, boxes), name, tag in zip(faces, names, face_tags(names, tags), strict=True):
-        place = f"image {image.get('name')!r}, face {number}"
+            name = as_text(image.get("name"), f"{path}: image {image.get('id', number)}: name")
+            place = f"image {short(name)!r}"
+            size = _size(f"{path}: {place}", image)
+        except FiduciaError as error:
+            faulty = True
+            yield place, error
+            continue
+        boxes = {box.get("group_id") or "": box for box in image.findall("box")}
+        for face, shape in enumerate((s for s in image if s.tag in ("skeleton", "points")), start=1):
+            place = f"image {short(name)!r}, face {face}"
+            tags: dict[str, Any] = {"split": image.get("subset")} if image.get("subset") else {}
+            tags |= marks({"source": shape.get("source"), "weights_sha256": _own(shape, "weights")})
+            try:
+                tags |= _tags(f"{path}: {place}", shape)
+            except FiduciaError as error:
+                faults[place] = error
+            group = shape.get("group_id")
+            names.append(name)
+            given.append(tags)
+            shapes.append((place, shape, size, boxes.get(group) if group not in (None, "", "0") else None))
+    if not shapes and not faulty:
+        raise LabelError("file", f"{path}: no skeleton or points found in any image; expected {_WHAT}")
+    for (place, shape, size, box), name, tags in zip(shapes, names, face_tags(names, given), strict=True):
         where = f"{path}: {place}"
         if place in faults:
             yield place, faults[place]
             continue
         try:
-            xy, visible, own = _points(where, shape, scheme, _own(shape, "scheme") or None)
-            box = _box(where, boxes.get(shape.get("group_id") or ""))
+            declared = _own(shape, "scheme")
+            known = find_declared(declared, path.parent) if declared else None
+            xy, visible, chosen = _points(where, shape, scheme, known)
+            notes.meaning(str(path), chosen)
+            corners = _box(where, box, notes)
+            record = Record(
+                image=photo_path(path.parent, name),
+                xy=xy,
+                visible=visible,
+                scheme=chosen.scheme,
+                box=corners,
+                tags=tags,
+            )
+            yield place, at_real_size(where, record, size, notes)
         except FiduciaError as error:
             yield place, error
-            continue
-        yield place, Record(image=_image(path, name), xy=xy, visible=visible, scheme=own, box=box, tags=tag)
 
 
 def _own(shape: ET.Element, name: str) -> str:
     """Return the text of a shape's attribute of ours, empty where it has none."""
     return next((a.text or "" for a in shape.findall("attribute") if a.get("name") == name), "")
+
+
+def _tags(where: str, shape: ET.Element) -> dict[str, Any]:
+    text = _own(shape, "tags")
+    if not text:
+        return {}
+    try:
+        return as_table(parse_json(text, where, "a JSON object"), where)
+    except FiduciaError as error:
+        raise LabelError("form", f"{where}: the attribute tags is no JSON object ({error}); correct it") from error
+
+
+def _size(where: str, image: ET.Element) -> Size | None:
+    sides = [image.get(key) or "" for key in ("width", "height")]
+    if not all(side.strip() for side in sides):
+        return None
+    width, height = (as_word_number(side, f"{where}: width and height") for side in sides)
+    return int(width), int(height)
 
 
 def write_cvat(path: str | Path, records: Sequence[Record]) -> None:
@@ -94,26 +141,37 @@ def write_cvat(path: str | Path, records: Sequence[Record]) -> None:
         FiduciaError: no face, faces of several landmark sets, or a photograph that cannot be read for its size.
     """
     path = Path(path)
-    names = sorted({record.scheme for record in records})
-    if len(names) != 1:
-        raise FiduciaError(f"{path}: a CVAT file holds one landmark set; found {', '.join(names) or 'no face'}")
-    labels = get_scheme(names[0]).names
+    scheme = one_scheme(path, records, "CVAT file")
+    declared = relative_image(Path(scheme).expanduser(), path.parent) if scheme.endswith(".toml") else scheme
+    labels = get_scheme(scheme).names
     top = ET.Element("annotations")
     ET.SubElement(top, "version").text = "1.1"
     images: dict[Path, ET.Element] = {}
     for number, record in enumerate(records, start=1):
         if record.image not in images:
-            height, width = read_image(record.image).shape[:2]
-            size = {"width": str(width), "height": str(height)}
-            name = relative_image(record.image, path.parent)
-            images[record.image] = ET.SubElement(top, "image", {"id": str(len(images)), "name": name, **size})
-        _write_face(images[record.image], record, labels, number)
+            size = photo_size(record.image)
+            if size is None:
+                raise FiduciaError(f"{record.image}: no image that can be read; expected the photograph of {record.id}")
+            name = _xml(path, relative_image(record.image, path.parent))
+            width, height = map(str, size.shown)
+            facts = {"id": str(len(images)), "name": name, "width": width, "height": height}
+            images[record.image] = ET.SubElement(top, "image", facts)
+        _write_face(images[record.image], record, labels, declared, number)
     ET.indent(top, " ")
-    write_atomic(path, ET.tostring(top, encoding="utf-8", xml_declaration=True) + b"\n")
+    text = '<?xml version="1.0" encoding="utf-8"?>\n' + ET.tostring(top, encoding="unicode") + "\n"
+    write_atomic(path, encoded(path, text))
 
 
-def _write_face(image: ET.Element, record: Record, labels: Sequence[str], number: int) -> None:
-    shared = {"label": "face", "source": "manual", "z_order": "0", "group_id": str(number)}
+def _xml(path: Path, name: str) -> str:
+    """Refuse a name that XML cannot hold."""
+    if any(ord(c) < 32 or c in "\ufffe\uffff" for c in name):
+        raise FiduciaError(f"{path}: XML cannot hold the name {name!a}; rename the photograph, or write COCO")
+    return name
+
+
+def _write_face(image: ET.Element, record: Record, labels: Sequence[str], scheme: str, number: int) -> None:
+    made = marks(record.tags)
+    shared = {"label": "face", "source": made.get("source", "manual"), "z_order": "0", "group_id": str(number)}
     if record.box is not None:
         corners = zip(("xtl", "ytl", "xbr", "ybr"), record.box.tolist(), strict=True)
         ET.SubElement(image, "box", {**shared, "occluded": "0", **{key: repr(v) for key, v in corners}})
@@ -130,98 +188,70 @@ def _write_face(image: ET.Element, record: Record, labels: Sequence[str], number
                 "points": f"{x!r},{y!r}" if known else "0.0,0.0",
             },
         )
-    ET.SubElement(face, "attribute", {"name": "scheme"}).text = record.scheme
+    ET.SubElement(face, "attribute", {"name": "scheme"}).text = scheme
+    if made.get("weights_sha256"):
+        ET.SubElement(face, "attribute", {"name": "weights"}).text = made["weights_sha256"]
     ET.SubElement(face, "attribute", {"name": "tags"}).text = json.dumps(dict(record.tags), default=str)
 
 
 def _parse(path: Path) -> ET.Element:
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise FiduciaError(f"{path}: cannot be read ({error.strerror or error}); expected {_WHAT}") from error
+    data = read_bytes(path, _WHAT)
+    # Refused by name here: UTF-16 and NUL bytes. Other encodings are the XML declaration's business.
+    if data[:2] in (b"\xff\xfe", b"\xfe\xff") or b"\0" in data:
+        decode_text(data, str(path), _WHAT)
     if b"<!DOCTYPE" in data or b"<!ENTITY" in data:
         # CVAT writes none, and entities could be made to fill the memory.
-        raise FiduciaError(f"{path}: declares a DOCTYPE or entities, which CVAT does not; export it again")
+        raise LabelError("file", f"{path}: declares a DOCTYPE or entities, which CVAT does not; export it again")
     try:
         top = ET.fromstring(data)
     except (ET.ParseError, ValueError, LookupError) as error:
-        raise FiduciaError(f"{path}: is no XML ({error}); expected {_WHAT}") from error
+        raise LabelError("file", f"{path}: is no XML ({error}); expected {_WHAT}") from error
     if top.tag != "annotations":
-        raise FiduciaError(f"{path}: its first element is <{top.tag}>, expected <annotations>: {_WHAT}")
+        raise LabelError("file", f"{path}: its first element is <{top.tag[:40]}>, expected <annotations>: {_WHAT}")
     if top.find("track") is not None:
-        raise FiduciaError(f"{path}: is 'CVAT for video'; export the job as 'CVAT for images 1.1'")
+        raise LabelError("file", f"{path}: is 'CVAT for video'; export the job as 'CVAT for images 1.1'")
     return top
 
 
-def _shapes(path: Path, top: ET.Element) -> Iterator[tuple[ET.Element, int, ET.Element, dict[str, ET.Element]]]:
-    """Yield image, number of the face in it, its shape, and the image's boxes by group."""
-    for image in top.iter("image"):
-        if not image.get("name"):
-            raise FiduciaError(f"{path}: image {image.get('id', '?')} has no name; expected {_WHAT}")
-        boxes = {
-            box.get("group_id") or "": box for box in image.findall("box") if box.get("group_id") not in (None, "0")
-        }
-        for number, shape in enumerate((s for s in image if s.tag in ("skeleton", "points")), start=1):
-            yield image, number, shape, boxes
-
-
-def _points(where: str, shape: ET.Element, wanted: str | None, declared: str | None) -> tuple[Array, Any, str]:
+def _points(where: str, shape: ET.Element, wanted: str | None, declared: str | None) -> tuple[Array, Any, Meaning]:
+    """Return points and visibility in the landmark set's order, and what told the set."""
     if shape.tag == "points":
         pairs = [pair for pair in (shape.get("points") or "").split(";") if pair.strip()]
         xy = np.array([_pair(where, i, pair) for i, pair in enumerate(pairs)]).reshape(-1, 2)
-        code = 1 if shape.get("occluded") == "1" else 2
-        return xy, np.full(len(xy), code, dtype=np.int8), choose_scheme(where, len(xy), wanted, declared)
+        visible = np.full(len(xy), 1 if shape.get("occluded") == "1" else 2, dtype=np.int8)
+        chosen = meaning(where, len(xy), None, wanted, declared)
+        return xy[list(chosen.order)], visible, chosen
     parts = shape.findall("points")
-    name = choose_scheme(where, len(parts), wanted, declared)
-    try:
-        labels = get_scheme(name).names
-    except SchemeError as error:
-        raise FiduciaError(f"{where}: {error}") from error
-    found = [str(part.get("label")) for part in parts]
-    if len(set(found)) != len(found):
-        twice = next(label for label in found if found.count(label) > 1)
-        raise FiduciaError(f"{where}: the point {twice!r} stands twice; each of the {len(labels)} stands once")
-    if set(found) == set(labels):
-        order = [found.index(label) for label in labels]
-    elif all(label.isdigit() for label in found):
-        # CVAT's own name of an unnamed point is its number.
-        order = sorted(range(len(found)), key=lambda i: int(found[i]))
-    else:
-        odd = next(label for label in found if label not in labels)
-        raise FiduciaError(f"{where}: no point of {name} is called {odd!r}; use its names, or numbers from 1")
-    xy = np.array([_pair(where, parts[i].get("label"), parts[i].get("points") or "") for i in order])
-    absent = np.array([parts[i].get("outside") == "1" for i in order])
-    hidden = np.array([parts[i].get("occluded") == "1" for i in order])
+    chosen = meaning(where, len(parts), [str(part.get("label")) for part in parts], wanted, declared)
+    parts = [parts[i] for i in chosen.order]
+    absent = np.array([part.get("outside") == "1" for part in parts])
+    hidden = np.array([part.get("occluded") == "1" for part in parts])
+    xy = np.array([_pair(where, part.get("label"), part.get("points") or "") for part in parts])
     xy[absent] = np.nan
-    return xy, np.where(absent, 0, np.where(hidden, 1, 2)).astype(np.int8), name
+    return xy, np.where(absent, 0, np.where(hidden, 1, 2)).astype(np.int8), chosen
 
 
 def _pair(where: str, point: object, text: str) -> list[float]:
-    try:
-        values = [float(word) for word in text.split(",")]
-    except ValueError:
-        values = []
-    if len(values) != 2 or not np.isfinite(values).all():
-        raise FiduciaError(f"{where}: point {point} is {text[:40]!r}; expected two finite numbers 'x,y'")
-    return values
+    words = text.split(",")
+    if len(words) != 2:
+        cure = "; is it written with decimal commas?" if len(words) == 4 else ""
+        raise LabelError("form", f"{where}: point {point} is {text[:40]!r}; expected two finite numbers 'x,y'{cure}")
+    return [as_word_number(word, f"{where}: point {point}, {axis}") for word, axis in zip(words, "xy", strict=True)]
 
 
-def _box(where: str, box: ET.Element | None) -> Array | None:
+def _box(where: str, box: ET.Element | None, notes: Notes) -> Array | None:
+    """Return a face's box, or None where it has none or one without area."""
     if box is None:
         return None
-    try:
-        corners = np.array([float(box.get(key) or "nan") for key in ("xtl", "ytl", "xbr", "ybr")])
-    except ValueError:
-        corners = np.full(4, np.nan)
-    fault = box_fault(corners)
-    if fault is not None:
-        raise FiduciaError(f"{where}: {fault}; correct it in CVAT")
+    corners = np.array([as_word_number(box.get(key) or "", f"{where}: {key}") for key in ("xtl", "ytl", "xbr", "ybr")])
+    side = corners[2:] - corners[:2]
+    shown = " ".join(f"{v:g}" for v in corners.tolist())
+    if (side < 0).any():
+        raise LabelError("box", f"{where}: the box {shown} (xtl ytl xbr ybr) has no area; correct it in CVAT")
+    if (side == 0).any():
+        notes.say("empty-box", f"{where}: the box {shown} has no area; it is not used")
+        return None
     return corners
-
-
-def _image(path: Path, name: str) -> Path:
-    below = path.parent / "images" / name
-    return below if below.is_file() and not (path.parent / name).is_file() else path.parent / name
 
 
 datasets.register("cvat")(
@@ -235,3 +265,4 @@ datasets.register("cvat")(
         fetch="your own file",
     )
 )
+label_writers.register("cvat")(write_cvat)

@@ -7,7 +7,7 @@ Numbers are shifted as decimals, not as binary floats, so that writing and readi
 from __future__ import annotations
 
 import re
-from decimal import Context, Decimal, InvalidOperation
+from decimal import Context, Decimal
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +15,9 @@ import numpy.typing as npt
 
 from ...errors import FiduciaError
 from ...files import write_atomic
+from ...text import read_text
+from ..kinds import LabelError
+from ..values import as_word_number
 
 __all__ = ["parse_pts", "pts_text", "read_pts", "write_pts"]
 
@@ -38,14 +41,7 @@ def read_pts(path: str | Path, expected: int | None = None) -> npt.NDArray[np.fl
         FiduciaError: missing, empty or unreadable file; a word, nan or infinity where a number should be; or another
             count than the file's own ``n_points`` or ``expected``.
     """
-    path = Path(path)
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except FileNotFoundError as error:
-        raise FiduciaError(f"{path}: no such file; expected a .pts landmark file") from error
-    except (OSError, UnicodeDecodeError) as error:
-        raise FiduciaError(f"{path}: cannot be read as text ({error}); expected a .pts landmark file") from error
-    return parse_pts(text, str(path), expected)
+    return parse_pts(read_text(path, "a .pts landmark file"), str(path), expected)
 
 
 def parse_pts(text: str, origin: str = "pts", expected: int | None = None) -> npt.NDArray[np.float64]:
@@ -58,8 +54,10 @@ def parse_pts(text: str, origin: str = "pts", expected: int | None = None) -> np
         if header is not None:
             if header[1].lower() == "n_points":
                 count = header[2].rstrip("{")
-                if not count.isdigit():
-                    raise FiduciaError(f"{origin}: line {number} says {line!r}; expected n_points: and a whole number")
+                if not (count.isascii() and count.isdigit() and len(count) < 8):
+                    raise LabelError(
+                        "form", f"{origin}: line {number} says {line[:60]!r}; expected n_points: and a whole number"
+                    )
                 announced = int(count)
             continue
         line = line.strip("{} \t")
@@ -68,14 +66,16 @@ def parse_pts(text: str, origin: str = "pts", expected: int | None = None) -> np
     wanted = announced if announced is not None else expected
     if not points:
         what = f"{wanted} lines 'x y'" if wanted is not None else "lines 'x y'"
-        raise FiduciaError(f"{origin}: holds no points; expected {what}; restore the file from its data set")
+        raise LabelError("form", f"{origin}: holds no points; expected {what}; restore the file from its data set")
     if announced is not None and len(points) != announced:
-        raise FiduciaError(
-            f"{origin}: n_points says {announced}, but {len(points)} were found; restore the file or leave it out"
+        raise LabelError(
+            "form",
+            f"{origin}: n_points says {announced}, but {len(points)} were found; restore the file or leave it out",
         )
     if expected is not None and len(points) != expected:
-        raise FiduciaError(
-            f"{origin}: {len(points)} points found, {expected} expected; is it of another landmark set? name that one"
+        raise LabelError(
+            "form",
+            f"{origin}: {len(points)} points found, {expected} expected; is it of another landmark set? name that one",
         )
     return np.array(points, dtype=np.float64)
 
@@ -106,13 +106,16 @@ def write_pts(path: str | Path, xy: npt.ArrayLike) -> None:
 
 
 def _point(line: str, origin: str, number: int) -> tuple[float, float]:
+    where = f"{origin}: line {number}"
     words = line.replace(",", " ").split()
     if len(words) != 2:
-        raise FiduciaError(f"{origin}: line {number} is {line[:60]!r}; expected two numbers 'x y'")
+        cure = " (are these decimal commas? write points)" if len(words) == 4 and line.count(",") == 2 else ""
+        raise LabelError("form", f"{where} is {line[:60]!r}; expected two numbers 'x y'{cure}")
     try:
+        for word in words:
+            as_word_number(word, where)
         x, y = (float(_EXACT.subtract(Decimal(word), _ONE)) for word in words)
-    except InvalidOperation:
-        x = y = float("nan")
-    if not (np.isfinite(x) and np.isfinite(y)):
-        raise FiduciaError(f"{origin}: line {number} is {line[:60]!r}; expected two finite numbers 'x y'")
+    except (LabelError, ArithmeticError) as error:
+        kind = error.kind if isinstance(error, LabelError) else "number"
+        raise LabelError(kind, f"{where} is {line[:60]!r}; expected two finite numbers 'x y'") from None
     return x, y

@@ -20,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ...errors import FiduciaError, UsageError
-from ...images.pixels import write_image
+from ...images import write_image
 from ...structures import Record
 from ..source import DatasetSpec, Fault, datasets, existing_root
 from .official import Array, box_fault, boxes_outside, collect, load_mat, need, points_far_from_box, shaped

@@ -8,18 +8,20 @@ The 300-W tables are refused: their coordinates are shifted by two pixels agains
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 
-from ...errors import FiduciaError
-from ...schemes.sets import get_scheme
+from ...errors import FiduciaError, UsageError
 from ...structures import Record
-from ..formats.own import choose_scheme, choose_split, face_tags
-from ..source import DatasetSpec, Fault, datasets, existing_root
+from ..formats.own import Notes, choose_split, kind_of
+from ..kinds import LabelError
+from ..naming import meaning
+from ..places import face_tags, is_file, slashed
+from ..source import DatasetSpec, Faces, Fault, datasets, existing_root
+from ..tables import read_table
+from ..values import as_text, as_word_number, short
 from .official import box_fault, boxes_outside, collect, duplicates
 
 __all__ = ["read_hrnet", "scan_hrnet"]
@@ -29,7 +31,7 @@ _PLACES = (".", "images", "WFLW_images", "data/flickr")
 _WHAT = "a CSV table with image_name, scale, center_w, center_h and the points"
 
 
-def read_hrnet(root: str, split: str = "all", scheme: str | None = None) -> list[Record]:
+def read_hrnet(root: str, split: str = "all", scheme: str | None = None) -> Faces:
     """Read the faces of one table, in its order.
 
     Args:
@@ -43,83 +45,83 @@ def read_hrnet(root: str, split: str = "all", scheme: str | None = None) -> list
         UsageError: an unknown landmark set or split.
     """
     path = existing_root("hrnet", root, _WHAT)
-    return choose_split(str(path), collect(_faces(path, scheme), f"{path}: holds no face; expected {_WHAT}"), split)
+    notes = Notes()
+    records = collect(_faces(path, scheme, notes), f"{path}: holds no face; expected {_WHAT}")
+    remarks = [remark.message for remark in notes.all(str(path), records)]
+    return Faces(choose_split(str(path), records, split), remarks, notes.assumed)
 
 
 def scan_hrnet(root: str, split: str = "all", scheme: str | None = None) -> Iterator[Record | Fault]:
     """Yield the faces of one table, and a fault for each line that gives none."""
     path = existing_root("hrnet", root, _WHAT)
+    notes = Notes()
     places: dict[str, Record] = {}
     try:
-        for found in boxes_outside(_faces(path, scheme)):
+        for found in boxes_outside(_faces(path, scheme, notes)):
             if isinstance(found, Record):
                 places[f"line {found.tags['line']}"] = found
             yield found
     except FiduciaError as error:
-        yield Fault(str(error), broken=True)
+        yield Fault(str(error), broken=True, kind="scheme" if isinstance(error, UsageError) else kind_of(error, "file"))
     yield from duplicates(places, str(path))
+    yield from notes.all(str(path), list(places.values()))
 
 
-def _faces(path: Path, scheme: str | None) -> Iterator[Record | Fault]:
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise FiduciaError(f"{path}: cannot be read as text ({error}); expected {_WHAT}") from error
-    reader = csv.reader(io.StringIO(text))
-    header = [name.strip() for name in next(reader, [])]
+def _faces(path: Path, scheme: str | None, notes: Notes) -> Iterator[Record | Fault]:
+    table = read_table(path, _WHAT)
+    header = list(table.header)
     sized = "box_size" in header
     first = (*_FIRST[:2], *(("box_size",) if sized else ()), *_FIRST[2:])
     if tuple(header[: len(first)]) != first:
-        raise FiduciaError(
-            f"{path}: begins with {', '.join(header[:5]) or 'nothing'}; expected {', '.join(first)}, points"
+        raise LabelError(
+            "file",
+            f"{path}: begins with {short(', '.join(header[:5])) or 'nothing'}; expected {', '.join(first)}, points",
         )
     points, odd = divmod(len(header) - len(first), 2)
     if odd or points == 0:
-        raise FiduciaError(
-            f"{path}: {len(header) - len(first)} columns of points; expected an even number, x and y of each"
+        raise LabelError(
+            "form", f"{path}: {len(header) - len(first)} columns of points; expected an even number, x and y of each"
         )
     if points == 68:
-        raise FiduciaError(
+        raise LabelError(
+            "file",
             f"{path}: 68 points, so it is a table of 300-W, whose coordinates are two pixels off; "
-            "read the original .pts files with 300w:FOLDER"
+            "read the original .pts files with 300w:FOLDER",
         )
-    own = choose_scheme(str(path), points, scheme)
-    k = get_scheme(own).num_points
-    rows = [(reader.line_num, [cell.strip() for cell in row]) for row in reader if any(cell.strip() for cell in row)]
-    tags = face_tags([row[0] for _, row in rows], [{} for _ in rows])
-    for (line, row), tag in zip(rows, tags, strict=True):
-        where = f"{path}: line {line}"
-        if len(row) != len(header):
-            yield Fault(
-                f"{where}: {len(row)} cells found, {len(header)} expected as in the header; restore it", broken=True
-            )
-            continue
+    chosen = meaning(str(path), points, None, scheme)
+    notes.meaning(str(path), chosen)
+    names = [slashed(row.cells[0]) for row in table.rows]
+    for row, name, tags in zip(table.rows, names, face_tags(names, [{} for _ in names]), strict=True):
+        where = f"{path}: line {row.line}"
         try:
-            values = np.array([float(cell) for cell in row[1:]])
-        except ValueError as error:
-            yield Fault(f"{where}: {error}; expected numbers after image_name", broken=True)
-            continue
-        if not np.isfinite(values).all():
-            column = header[1 + int(np.flatnonzero(~np.isfinite(values))[0])]
-            yield Fault(f"{where}: {column} is not finite; expected a number", broken=True)
-            continue
-        image = next((p for place in _PLACES if (p := path.parent / place / row[0]).is_file()), None)
-        if image is None:
-            yield Fault(f"{where}: no photograph {row[0]} beside the file or in images/; put it there", broken=True)
+            cells = [cell for cell in row.cells if cell.strip()]
+            if len(cells) != len(header):
+                raise LabelError(
+                    "form", f"{where}: {len(cells)} cells found, {len(header)} expected as in the header; restore it"
+                )
+            as_text(name, f"{where}: image_name")
+            values = np.array(
+                [as_word_number(word, f"{where}: {column}") for column, word in zip(header[1:], cells[1:], strict=True)]
+            )
+            image = next((p for place in _PLACES if is_file(p := path.parent / place / name)), None)
+            if image is None:
+                raise LabelError("photo", f"{where}: no photograph {name} beside the file or in images/; put it there")
+        except FiduciaError as error:
+            yield Fault(str(error), broken=True, kind=kind_of(error))
             continue
         side = values[1] if sized else 200.0 * values[0]
         centre = values[2:4] if sized else values[1:3]
         box = np.concatenate([centre - side / 2, centre + side / 2])
         fault = box_fault(box)
         if fault is not None:
-            yield Fault(f"{where}: {fault}; correct scale and centre; it is not used", broken=False)
+            yield Fault(f"{where}: {fault}; correct scale and centre; it is not used", broken=False, kind="empty-box")
         yield Record(
             image=image,
-            xy=values[-2 * k :].reshape(k, 2).copy(),
-            visible=np.full(k, 2, dtype=np.int8),
-            scheme=own,
+            xy=values[-2 * points :].reshape(points, 2).copy(),
+            visible=np.full(points, 2, dtype=np.int8),
+            scheme=chosen.scheme,
             box=box if fault is None else None,
-            tags={**tag, "line": line},
+            tags={**tags, "line": row.line},
         )
 
 

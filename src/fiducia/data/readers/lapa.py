@@ -15,7 +15,10 @@ import numpy.typing as npt
 
 from ...errors import FiduciaError
 from ...structures import Record
+from ...text import read_text
+from ..kinds import LabelError
 from ..source import DatasetSpec, Fault, datasets, existing_root
+from ..values import as_word_number
 from .official import collect
 
 __all__ = ["read_lapa", "read_points", "scan_lapa"]
@@ -72,10 +75,8 @@ def read_points(path: Path) -> npt.NDArray[np.float64]:
     Raises:
         FiduciaError: unreadable, another count, or a line that is no pair of finite numbers.
     """
-    try:
-        lines = [(i, line.split()) for i, line in enumerate(path.read_text(encoding="utf-8-sig").splitlines(), 1)]
-    except (OSError, UnicodeDecodeError) as error:
-        raise FiduciaError(f"{path}: cannot be read as text ({error}); expected 106 and as many lines 'x y'") from error
+    text = read_text(path, "106 and as many lines 'x y'")
+    lines = [(i, line.split()) for i, line in enumerate(text.splitlines(), 1)]
     rows = [(i, words) for i, words in lines if words]
     if not rows or rows[0][1] != ["106"]:
         found = " ".join(rows[0][1])[:40] if rows else "nothing"
@@ -83,10 +84,10 @@ def read_points(path: Path) -> npt.NDArray[np.float64]:
     points = []
     for i, words in rows[1:]:
         try:
-            point = [float(word) for word in words]
-        except ValueError:
+            point = [as_word_number(word, "") for word in words]
+        except LabelError:
             point = []
-        if len(point) != 2 or not np.isfinite(point).all():
+        if len(point) != 2:
             raise FiduciaError(f"{path}: line {i} is {' '.join(words)[:60]!r}; expected two finite numbers 'x y'")
         points.append(point)
     if len(points) != 106:

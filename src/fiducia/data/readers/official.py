@@ -12,8 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 from ...errors import FiduciaError, UsageError
-from ...images.headers import HeaderError, read_header
 from ...structures import Record
+from ..sizes import photo_size
 from ..source import Fault
 
 __all__ = ["box_fault", "boxes_outside", "collect", "duplicates", "load_mat", "need", "points_far_from_box", "shaped"]
@@ -134,7 +134,8 @@ def boxes_outside(found: Iterable[Record | Fault]) -> Iterator[Record | Fault]:
         if not isinstance(item, Record) or item.box is None:
             continue
         if item.image not in sizes:
-            sizes[item.image] = _size(item.image)
+            size_there = photo_size(item.image)
+            sizes[item.image] = None if size_there is None else size_there.shown
         size = sizes[item.image]
         if size is not None:
             x1, y1, x2, y2 = item.box.tolist()
@@ -143,6 +144,7 @@ def boxes_outside(found: Iterable[Record | Fault]) -> Iterator[Record | Fault]:
                     f"{item.image}: the box {_numbers(item.box)} of {item.id} lies outside of the "
                     f"{size[0]} x {size[1]} photograph; correct it, or take the crop from the landmarks",
                     broken=False,
+                    kind="far-box",
                 )
 
 
@@ -158,16 +160,8 @@ def duplicates(places: Mapping[str, Record], where: str) -> Iterator[Fault]:
         seen[record.image.as_posix(), record.xy.tobytes()].append(place)
     for (image, _), twice in seen.items():
         if len(twice) > 1:
-            yield Fault(f"{where}: {' and '.join(twice)} are the same face of {image}; leave one out", broken=False)
-
-
-def _size(path: Path) -> tuple[int, int] | None:
-    try:
-        header = read_header(path.read_bytes())
-    except (OSError, HeaderError):
-        # Told by the check itself, which decodes every photograph.
-        return None
-    return header.width, header.height
+            message = f"{where}: {' and '.join(twice)} are the same face of {image}; leave one out"
+            yield Fault(message, broken=False, kind="twin")
 
 
 def _numbers(values: Array) -> str:

@@ -16,7 +16,11 @@ import numpy as np
 
 from ...errors import FiduciaError
 from ...structures import Record
+from ...text import read_text
+from ..kinds import LabelError
+from ..places import is_file, slashed
 from ..source import DatasetSpec, Fault, datasets, existing_root
+from ..values import as_word_number
 from .official import box_fault, boxes_outside, collect, duplicates, points_far_from_box
 
 __all__ = ["ATTRIBUTES", "read_wflw", "scan_wflw"]
@@ -96,9 +100,9 @@ def _faces(base: Path, part: str) -> Iterator[Record | Fault]:
     path = _list(base, part)
     images = base / "WFLW_images"
     try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        yield Fault(f"{path}: cannot be read as text ({error}); download it again", broken=True)
+        lines = read_text(path, "a list of WFLW").splitlines()
+    except FiduciaError as error:
+        yield Fault(str(error), broken=True, kind="file")
         return
     if not images.is_dir():
         yield Fault(f"{images}: no such folder; expected the photographs of WFLW_images.tar.gz; {FETCH}", broken=True)
@@ -113,25 +117,23 @@ def _faces(base: Path, part: str) -> Iterator[Record | Fault]:
         if len(words) != _COLUMNS:
             yield Fault(f"{where}: {len(words)} columns found, {_COLUMNS} expected{_cure(len(words))}", broken=True)
             continue
-        name = words[-1]
+        name = slashed(words[-1])
         faces[name] += 1
         try:
-            values = np.array([float(word) for word in words[:-1]])
-        except ValueError as error:
-            yield Fault(f"{where}: {error}; expected 206 numbers and the photograph's path", broken=True)
+            values = np.array(
+                [as_word_number(word, f"{where}: column {c}") for c, word in enumerate(words[:-1], start=1)]
+            )
+        except LabelError as error:
+            yield Fault(str(error), broken=True, kind=error.kind)
             continue
         xy, box, flags = values[:196].reshape(98, 2), values[196:200], values[200:]
-        if not np.isfinite(xy).all():
-            bad = int(np.flatnonzero(~np.isfinite(xy).all(axis=1))[0])
-            yield Fault(f"{where}: point {bad} is {xy[bad].tolist()}; expected finite numbers", broken=True)
-            continue
         if not np.isin(flags, (0, 1)).all():
             yield Fault(
                 f"{where}: the attributes are {' '.join(words[200:206])}; expected six times 0 or 1", broken=True
             )
             continue
         if name not in there:
-            there[name] = (images / name).is_file()
+            there[name] = is_file(images / name)
         if not there[name]:
             yield Fault(f"{where}: no photograph {images / name}; extract WFLW_images.tar.gz again", broken=True)
             continue

@@ -21,13 +21,14 @@ import numpy.typing as npt
 
 from ...errors import FiduciaError, UsageError
 from ...files import write_atomic
-from ...images.pixels import write_image
+from ...images import write_image
 from ...registry import did_you_mean
 from ...structures import Record
 from ..source import DatasetSpec, datasets
 from .brush import Image, Placing
 from .paint import paint
-from .shape import DENSE, SELECTIONS, Array, Head, build_head, sample_shape
+from .person import sample_shape
+from .shape import DENSE, SELECTIONS, Array, Head, build_head
 
 __all__ = ["read_synthetic", "synthetic_face"]
 
@@ -180,7 +181,7 @@ def _cache() -> Path:
 def _digest() -> str:
     """Return 12 hex digits that change with the drawing code and the libraries that it draws with."""
     total = hashlib.sha256(f"{cv2.__version__} {np.__version__}".encode())
-    for path in sorted(Path(__file__).parent.glob("synthetic*.py")):
+    for path in sorted(Path(__file__).parent.glob("*.py")):
         total.update(path.read_bytes())
     return total.hexdigest()[:12]
 

@@ -6,7 +6,7 @@ import csv
 import json
 import zipfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -79,7 +79,7 @@ class Compared:
         """Return the comparison for JSON."""
         keys = ("difference", "low", "high", "level", "p", "better", "faces", "left_out")
         rows = {
-            name: {"ours": row.mean_b, "theirs": row.mean_a, **{key: getattr(row, key) for key in keys}}
+            name: {"ours": row.mean_b, "theirs": row.mean_a, **{key: asdict(row)[key] for key in keys}}
             for name, row in self.rows.items()
         }
         stamp = self.other.result["protocol"]

@@ -125,7 +125,7 @@ def _versus(done: Evaluation, one: Compared, number_: int, galleries: Mapping[st
         f"<h2>Against {theirs}</h2><p>{_e(verdict(done, one))}</p>{_table(versus_rows(done, one))}"
         f'<p class="soft">NME ({WORDS[one.kind]}) in %, over faces that both found; a negative difference says that {ours} '
         "has less error. The interval is a paired bootstrap over faces, p a paired sign-flip permutation. Both cover the "
-        "choice of faces, not the luck of training: that takes several seeds.</p>"
+        "choice of faces, not seed variance: train several seeds for that.</p>"
     )
     if one.other.xy is None:
         return text + '<p class="soft">Its points were not kept, so its faces cannot be drawn.</p>'

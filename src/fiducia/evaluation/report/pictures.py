@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from ...draw.pictures import GREEN, RED, contact_sheet, draw_errors, draw_points
 from ...geometry import affine_apply, box_to_crop, tight_box
-from ...images.pixels import crop, read_image
+from ...images import crop, read_image
 from ..evaluate import Evaluation
 from .others import Compared
 

@@ -105,9 +105,13 @@ def _own_crops(done: Evaluation, one: Compared) -> str:
     ours = done.protocol
     if (theirs.get("crop_scale"), theirs.get("size")) == (ours.crop_scale, ours.size):
         return ""
+    # A written result of an earlier version may not say.
+    size, scale = (
+        theirs.get(key, "an unknown number of" if key == "size" else "unknown") for key in ("size", "crop_scale")
+    )
     return (
-        f" Each was measured by its own crop: {ours.weights} at {ours.size} px with the box filling {ours.crop_scale:g}, "
-        f"{one.other.name} at {theirs.get('size')} px with {theirs.get('crop_scale'):g}."
+        f" Each was measured by its own crop: {ours.weights} at {ours.size} px with the box filling {ours.crop_scale}, "
+        f"{one.other.name} at {size} px with {scale}."
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -134,7 +135,8 @@ class Normalize(nn.Module):
 
     def __init__(self, scaling: Scaling = CLIP) -> None:
         super().__init__()
-        mean, std = (torch.tensor(values) * 255 for values in scaling)
+        # Products of single precision, made outside torch: on the device "meta" they would import its compiler.
+        mean, std = (torch.tensor((np.asarray(values, np.float32) * np.float32(255)).tolist()) for values in scaling)
         self.register_buffer("mean", mean.view(1, 3, 1, 1), persistent=False)
         self.register_buffer("std", std.view(1, 3, 1, 1), persistent=False)
 

@@ -29,7 +29,7 @@ def with_coordinates(x: Tensor, mask: Tensor | None = None) -> Tensor:
     columns = torch.linspace(-1.0, 1.0, w, device=x.device) if w > 1 else torch.zeros(1, device=x.device)
     down, across = rows[:, None].expand(h, w), columns[None, :].expand(h, w)
     radius = torch.sqrt(down**2 + across**2)
-    grid = torch.stack([down, across, radius / radius.amax().clamp(min=1e-6)]).to(x.dtype)
+    grid = torch.stack([down, across, radius / radius.amax((-2, -1)).clamp(min=1e-6)]).to(x.dtype)
     grid = grid.expand(x.shape[0], -1, -1, -1)
     if mask is None:
         return torch.cat([x, grid], dim=1)

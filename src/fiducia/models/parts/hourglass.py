@@ -31,9 +31,10 @@ class BlurPool(nn.Module):
         super().__init__()
         if taps not in (2, 4):
             raise ValueError(f"BlurPool takes 2 or 4 taps: odd filters shift the map by half a cell; found {taps}")
-        row = torch.tensor([comb(taps - 1, i) for i in range(taps)], dtype=torch.float32)
+        row = [comb(taps - 1, i) for i in range(taps)]
         self.taps = taps
-        self.register_buffer("kernel", (torch.outer(row, row) / row.sum() ** 2)[None, None], persistent=False)
+        kernel = torch.tensor([[[[a * b / sum(row) ** 2 for b in row] for a in row]]])
+        self.register_buffer("kernel", kernel, persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
         """``(B, C, h, w)`` → ``(B, C, h / 2, w / 2)``; h and w even."""

@@ -47,7 +47,7 @@ def read_moments(maps: Tensor, points: Tensor, size: int, *, published: bool = F
         the mass.
     """
     maps, points = maps.detach().float(), points.float()
-    h, w = maps.shape[-2:]
+    w = maps.shape[-1]
     centre = (2 * points.detach() + 1) / size - 1
     x = (_grid(maps[0, 0, 0], published) - centre[..., :1]).abs() <= 2 * REACH
     y = (_grid(maps[0, 0, :, 0], published) - centre[..., 1:]).abs() <= 2 * REACH

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -14,10 +15,10 @@ __all__ = ["FFParser", "resize_spectrum"]
 
 def _dft_tables(n: int) -> tuple[Tensor, Tensor]:
     """Return cos and sin of ``2 pi j k / n``, scaled by ``1 / sqrt(n)``, float32 ``(n, n)``."""
-    j = torch.arange(n, dtype=torch.float64)
-    angle = torch.remainder(j[:, None] * j[None, :], n) * (2 * math.pi / n)
-    scale = 1 / math.sqrt(n)
-    return (angle.cos() * scale).float(), (angle.sin() * scale).float()
+    j = np.arange(n)
+    angle = np.outer(j, j) % n * (2 * math.pi / n)
+    cos, sin = (table(angle) / math.sqrt(n) for table in (np.cos, np.sin))
+    return torch.tensor(cos.astype(np.float32)), torch.tensor(sin.astype(np.float32))
 
 
 class FFParser(nn.Module):
@@ -51,7 +52,7 @@ class FFParser(nn.Module):
         self.form = check_choice("ffp_form", form, ("fft", "matmul"))
         weight = torch.zeros(channels, height, width // 2 + 1, 2)
         if check_choice("ffp_init", init, ("identity", "paper")) == "identity":
-            weight[..., 0] = 1.0
+            weight[..., 0].fill_(1.0)
         else:
             weight.normal_(std=0.02)
         self.weight = nn.Parameter(weight)
@@ -59,10 +60,8 @@ class FFParser(nn.Module):
         cos_h, sin_h = _dft_tables(height)
         cos_w, sin_w = _dft_tables(width)
         # A real signal's spectrum is symmetric: every column but the first and the Nyquist one stands for two.
-        fold = torch.full((half, 1), 2.0)
-        fold[0] = 1.0
-        if width % 2 == 0:
-            fold[-1] = 1.0
+        alone = {0, half - 1} if width % 2 == 0 else {0}
+        fold = torch.tensor([[1.0 if column in alone else 2.0] for column in range(half)])
         for name, table in (("cos_h", cos_h), ("sin_h", sin_h), ("cos_w", cos_w[:half]), ("sin_w", sin_w[:half])):
             self.register_buffer(name, table, persistent=False)
         self.register_buffer("fold", fold, persistent=False)

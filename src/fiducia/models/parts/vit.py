@@ -151,11 +151,11 @@ class ViT(nn.Module):
         self.prefix = 0 if stem is not None else 1
         self.patch_embed: nn.Module = stem if stem is not None else PatchStem(patch, width)
         if self.prefix:
-            self.cls_token = nn.Parameter(torch.randn(1, 1, width) * 0.02)
+            self.cls_token = nn.Parameter(nn.init.normal_(torch.empty(1, 1, width), std=0.02))
             self.norm_pre: nn.Module = nn.LayerNorm(width, eps=1e-5)
         else:
             self.norm_pre = nn.Identity()
-        self.pos_embed = nn.Parameter(torch.randn(1, grid * grid + self.prefix, width) * 0.02)
+        self.pos_embed = nn.Parameter(nn.init.normal_(torch.empty(1, grid * grid + self.prefix, width), std=0.02))
         self.blocks = nn.ModuleList([Block(width, heads, mlp_ratio, act) for _ in range(depth)])
 
     def embed(self, images: Tensor) -> tuple[Tensor, dict[int, Tensor]]:

@@ -13,8 +13,9 @@ from ...schemes.sets import get_scheme
 from ..converters import Converted, converters, rename
 from ..published import SCHEMES, Rule, drop_unused_shortcuts, require, rewrite
 
-__all__ = ["convert_adnet", "published_state", "published_scheme"]
+__all__ = ["convert_adnet", "published_scheme", "published_state"]
 
+_MAPS = {"feature": "features", "heatmap": "heatmaps", "edgemap": "edges", "pointmap": "points"}
 _SIDES = {"up1": "skip", "low1": "before", "low3": "after"}
 
 _RULES: tuple[Rule, ...] = (
@@ -33,7 +34,6 @@ _RULES: tuple[Rule, ...] = (
     (r"\.(conv\d)\.conv\.", r".\1."),
     (r"\.skip_layer\.conv\.", ".skip."),
 )
-_MAPS = {"feature": "features", "heatmap": "heatmaps", "edgemap": "edges", "pointmap": "points"}
 
 
 @converters.register("adnet")

@@ -1,0 +1,133 @@
+"""What ``fiducia detect --format json`` writes, read as labels: ``json:FOLDER`` or ``json:FILE.json``.
+
+One file holds the faces of one photograph: ``image``, ``width``, ``height``, and for each face ``points``, ``box``,
+``scheme``, ``id``. ``source``, ``weights`` and ``weights_sha256`` say what made them, and become tags.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ...errors import FiduciaError
+from ...structures import Record
+from ..kinds import LabelError
+from ..naming import Meaning, find_declared, meaning
+from ..places import face_tags, photo_path
+from ..sizes import Size
+from ..source import DatasetSpec, Faces, Fault, datasets
+from ..values import as_list, as_number, as_numbers, as_table, as_text, read_json
+from .folder import SIDECAR
+from .own import Notes, Placed, at_real_size, marks, read_all, scan_all
+
+__all__ = ["read_results", "scan_results"]
+
+_WHAT = "a result of fiducia detect, or a folder of them"
+
+
+def read_results(root: str, split: str = "all", scheme: str | None = None) -> Faces:
+    """Read the faces of results, by the files' names.
+
+    Args:
+        root: a folder, searched to any depth, or one file.
+        split: ``all`` or ``train``.
+        scheme: the landmark set, by name or TOML file.
+
+    Raises:
+        FiduciaError: no face, no JSON, or a value of a wrong type; the line gives its place.
+        UsageError: an unknown landmark set or split.
+    """
+    return read_all("json", root, _WHAT, _faces, split, scheme)
+
+
+def scan_results(root: str, split: str = "all", scheme: str | None = None) -> Iterator[Record | Fault]:
+    """Yield the faces of results, and a fault for each file or face that gives none."""
+    return scan_all("json", root, _WHAT, _faces, scheme)
+
+
+def _faces(path: Path, scheme: str | None, notes: Notes) -> Iterator[Placed]:
+    files = sorted(path.rglob("*.json")) if path.is_dir() else [path]
+    found: list[tuple[Path, str, dict[str, Any], dict[str, Any], Size | None]] = []
+    faulty = False
+    for file in files:
+        try:
+            table = as_table(read_json(file, _WHAT), f"{file}: the top level")
+            if path.is_dir() and not {"image", "faces"} <= set(table):
+                # Results of other formats may lie in the same folder.
+                if "annotations" not in table and file.name != SIDECAR:
+                    notes.say("unused", f"{file}: holds no image and faces; it is not used")
+                continue
+            name = as_text(table.get("image"), f"{file}: image")
+            size = _size(file, table)
+            for i, value in enumerate(as_list(table.get("faces"), f"{file}: faces")):
+                found.append((file, name, table, as_table(value, f"{file}: faces[{i}]"), size))
+        except FiduciaError as error:
+            faulty = True
+            yield str(file), error
+    if not found and not faulty:
+        raise LabelError("file", f"{path}: no face found; expected {_WHAT}")
+    # A photograph is named from its result's folder; results of two folders may name two photographs alike.
+    names = [photo_path(file.parent, name).as_posix() for file, name, *_ in found]
+    below = [Path(name).relative_to(path).as_posix() if Path(name).is_relative_to(path) else name for name in names]
+    given = [
+        {**({"id": str(face["id"])} if isinstance(face.get("id"), int) else {}), **marks({**table, **face})}
+        for _, _, table, face, _ in found
+    ]
+    chosen: dict[tuple[int, str], Meaning] = {}
+    numbers: dict[Path, int] = {}
+    for (file, name, _, face, size), tags in zip(found, face_tags(below, given), strict=True):
+        numbers[file] = numbers.get(file, -1) + 1
+        place = f"{file}: faces[{numbers[file]}]"
+        try:
+            points = as_list(face.get("points"), f"{place}.points")
+            xy = np.array([as_numbers(point, f"{place}.points[{k}]", 2) for k, point in enumerate(points)])
+            said = as_text(face["scheme"], f"{place}.scheme") if face.get("scheme") else ""
+            key = (len(xy), said)
+            if key not in chosen:
+                declared = find_declared(said, file.parent) if said else None
+                chosen[key] = meaning(place, len(xy), None, scheme, declared)
+                notes.meaning(str(path), chosen[key])
+            record = Record(
+                image=photo_path(file.parent, name),
+                xy=xy,
+                visible=np.full(len(xy), 2, dtype=np.int8),
+                scheme=chosen[key].scheme,
+                box=_box(place, face, notes),
+                tags=tags,
+            )
+            yield place, at_real_size(place, record, size, notes)
+        except FiduciaError as error:
+            yield place, error
+
+
+def _size(file: Path, table: dict[str, Any]) -> Size | None:
+    sides = [as_number(table[key], f"{file}: {key}") for key in ("width", "height") if table.get(key) is not None]
+    return (int(sides[0]), int(sides[1])) if len(sides) == 2 else None
+
+
+def _box(place: str, face: dict[str, Any], notes: Notes) -> Any:
+    if face.get("box") is None:
+        return None
+    box = as_numbers(face["box"], f"{place}.box", 4)
+    if (box[2:] < box[:2]).any():
+        raise LabelError("box", f"{place}.box is {face['box']}; expected x1 y1 x2 y2 with a positive size")
+    if (box[2:] == box[:2]).any():
+        notes.say("empty-box", f"{place}.box is {face['box']}, which has no area; it is not used")
+        return None
+    return box
+
+
+datasets.register("json")(
+    DatasetSpec(
+        name="json",
+        summary="results of fiducia detect: a folder of STEM.json, or one such file",
+        splits=(),
+        read=read_results,
+        scan=scan_results,
+        parts=("all",),
+        fetch="your own results: fiducia detect --format json",
+    )
+)

@@ -1,0 +1,65 @@
+"""Which faces can be cropped at all: training and evaluation skip the others, and say how many."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+
+from ..structures import Record
+
+__all__ = ["fault_of", "usable"]
+
+_LISTED = 3
+_CURE = "fiducia data check lists them"
+
+
+def fault_of(record: Record, box_source: str = "landmarks") -> str | None:
+    """Return why a face cannot be cropped, or None where it can.
+
+    Args:
+        record: a face.
+        box_source: where its crop comes from: ``landmarks`` (the tight box of its points) or ``dataset`` (its own box).
+    """
+    known = record.xy[np.isfinite(record.xy).all(axis=1)]
+    if len(known) < 2:
+        return "no labelled point" if len(known) == 0 else "a single labelled point"
+    if box_source == "dataset":
+        if record.box is None:
+            return "no box"
+        if not np.isfinite(record.box).all() or (record.box[2:] <= record.box[:2]).any():
+            return "a box without area"
+        return None
+    width, height = np.ptp(known, axis=0).tolist()
+    if width == 0 and height == 0:
+        return "all points in one place"
+    if width == 0 or height == 0:
+        return "all points on one horizontal or vertical line"
+    return None
+
+
+def usable(records: Iterable[Record], box_source: str = "landmarks") -> tuple[list[Record], list[str]]:
+    """Part faces into those that can be cropped and the rest.
+
+    Args:
+        records: faces of any landmark set.
+        box_source: as in :func:`fault_of`; a recipe's ``data.box_source``.
+
+    Returns:
+        the faces that can be cropped, in their order, and a line for each reason why others are left out: how many, and
+        the first three of them.
+    """
+    kept: list[Record] = []
+    dropped: dict[str, list[str]] = {}
+    for record in records:
+        fault = fault_of(record, box_source)
+        if fault is None:
+            kept.append(record)
+        else:
+            dropped.setdefault(fault, []).append(record.id)
+    lines = []
+    for fault, ids in dropped.items():
+        more = ", …" if len(ids) > _LISTED else ""
+        faces = "1 face is" if len(ids) == 1 else f"{len(ids):,} faces are"
+        lines.append(f"{faces} skipped: {fault} ({', '.join(ids[:_LISTED])}{more}); {_CURE}")
+    return kept, lines

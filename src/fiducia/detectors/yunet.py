@@ -1,0 +1,153 @@
+"""YuNet (Wu, Peng and Yu 2023, "YuNet: A Tiny Millisecond-level Face Detector"), run by OpenCV's ``FaceDetectorYN``.
+
+The two networks in ``files/`` are shipped; ``files/README.md`` is their model card.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from ..structures import Detection
+from .base import MIN_SCORE, Array, Image, check_image
+from .candidates import Candidates
+from .landmark_step import landmark_boxes
+from .pool import Pool
+from .registry import detectors, no_file
+from .views import Pyramid, View
+from .yunet_file import YuNetFile, own_file, shipped_file
+
+__all__ = ["YuNet", "YuNetDetector"]
+
+_LEAST = 0.1
+"""Network scores below this are not told; it is far below any probability that matters."""
+_EDGE = 10.0
+"""A box this near to the edge of a tile, in pixels, may be of a face that the edge cuts."""
+
+
+class YuNet:
+    """The network: a view in, faces out. Safe to call from many threads, and after a fork.
+
+    OpenCV's object keeps its input size between calls, so two threads must not share one: each call borrows one from a
+    pool. One costs 3 ms to make and about 10 MB (90 MB once it has seen a view of 1,280 pixels).
+
+    Args:
+        file: the network's file and the constants that were fitted to it.
+    """
+
+    def __init__(self, file: YuNetFile) -> None:
+        self.file = file
+        self._pool: Pool[Any] = Pool(self._make)
+        with self._pool.lend():  # A file that OpenCV cannot read is told now.
+            pass
+
+    def __call__(self, view: View) -> Candidates:
+        """Return the faces in a view, in photograph pixels; one that an edge of a tile cuts is left to the next tile.
+
+        Raises:
+            UsageError: OpenCV cannot run the file as YuNet's network.
+        """
+        rows = self.rows(view)
+        return landmark_boxes(rows[~_cut(rows, view)], self.file.step).mapped(view.to_photo)
+
+    def rows(self, view: View) -> Array:
+        """Return what the network says ``(N, 15)``: x, y, width, height, five points x y, score; in the view's pixels.
+
+        The order of the points is that of the scheme ``five``. Coordinates count from the first pixel's corner.
+
+        Raises:
+            UsageError: as for a call.
+        """
+        height, width = view.bgr.shape[:2]
+        with self._pool.lend() as network:
+            try:
+                network.setInputSize((width, height))
+                _, found = network.detect(view.bgr)
+            except cv2.error as error:
+                raise self.file.error("OpenCV cannot run it as YuNet") from error
+        if found is None:
+            return np.zeros((0, 15))
+        rows = found.astype(np.float64)
+        return rows[np.isfinite(rows).all(axis=1) & (rows[:, 2:4] > 0).all(axis=1)]
+
+    def _make(self) -> Any:
+        data = np.frombuffer(self.file.data, np.uint8)
+        try:
+            return cv2.FaceDetectorYN.create("onnx", data, np.empty(0, np.uint8), (320, 320), _LEAST, 0.3, 5000)
+        except (cv2.error, SystemError) as error:
+            raise self.file.error("OpenCV cannot read it") from error
+
+
+def _cut(rows: Array, view: View) -> npt.NDArray[np.bool_]:
+    """Return which boxes reach an edge beyond which the photograph goes on."""
+    height, width = view.bgr.shape[:2]
+    x, y, w, h = rows[:, :4].T
+    ends = np.stack([x, y, width - x - w, height - y - h], axis=1)
+    return ((ends < _EDGE) & np.array(view.cut)).any(axis=1)
+
+
+class YuNetDetector:
+    """One look at the whole photograph, at one size: a known, short time for any photograph.
+
+    It finds faces from about 12 pixels of what it is shown. Use :class:`fiducia.detectors.auto.AutoDetector` for smaller
+    ones, and for faces that lie on their side.
+
+    Args:
+        file: the network; None = the shipped ``yunet_n``.
+        name: what the detector is called.
+        longest: pixels of the longest side that it is shown; smaller photographs are shown as they are, but those below
+            ``smallest`` are enlarged to it, by up to four times.
+        smallest: see there.
+        min_score: least probability that the box holds a face.
+
+    Raises:
+        UsageError: OpenCV cannot read the file.
+    """
+
+    def __init__(
+        self,
+        file: YuNetFile | None = None,
+        name: str = "yunet",
+        longest: int = 640,
+        smallest: int = 320,
+        min_score: float = MIN_SCORE,
+    ) -> None:
+        self.name = name
+        self.longest = longest
+        self.smallest = smallest
+        self.min_score = min_score
+        self._network = YuNet(file or shipped_file("yunet_n"))
+
+    def __call__(self, image: Image) -> list[Detection]:
+        """Return the faces of an RGB uint8 ``(H, W, 3)`` photograph, best first.
+
+        Raises:
+            FiduciaError: another kind of array.
+        """
+        return self.candidates(image).detections(*self._network.file.calibration, self.min_score)
+
+    def candidates(self, image: Image) -> Candidates:
+        """Return all faces, the unlikely ones too, with the network's own scores; the calibration is fitted to these."""
+        pyramid = Pyramid(check_image(image))
+        side = pyramid.longest
+        shown = min(side, pyramid.side_for(self.longest))
+        shown = max(shown, min(pyramid.side_for(self.smallest), 4 * side))
+        found = self._network(pyramid.whole(shown))
+        height, width = image.shape[:2]
+        return found.inside(width, height)
+
+
+@detectors.register("yunet")
+def _yunet(file: str) -> YuNetDetector:
+    """YuNet, one look at a longest side of 640 pixels; yunet:FILE.onnx reads a file of yours."""
+    return YuNetDetector(own_file(file)) if file else YuNetDetector()
+
+
+@detectors.register("yunet_s")
+def _yunet_s(file: str) -> YuNetDetector:
+    """YuNet's smaller network, which is also the one of OpenCV's model zoo."""
+    no_file("yunet_s", file)
+    return YuNetDetector(shipped_file("yunet_s"), name="yunet_s")

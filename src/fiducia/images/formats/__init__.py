@@ -1,0 +1,1 @@
+"""One file a format of photographs: what its header says, and how its pixels are decoded."""

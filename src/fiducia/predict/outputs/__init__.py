@@ -1,0 +1,7 @@
+"""Results on disk: one file a format, each registered in :data:`writers` under the word that ``--format`` takes."""
+
+from __future__ import annotations
+
+from .base import Origin, Result, Writer, check_formats, face_table, result_table, writers
+
+__all__ = ["Origin", "Result", "Writer", "check_formats", "face_table", "result_table", "writers"]

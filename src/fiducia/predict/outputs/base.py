@@ -1,0 +1,153 @@
+"""What every output format gets and gives: the results of one photograph, and a writer of them."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from ...errors import UsageError
+from ...registry import Registry
+from ...schemes.sets import Scheme
+from ...structures import Face
+
+__all__ = [
+    "Origin",
+    "Result",
+    "Table",
+    "Writer",
+    "check_formats",
+    "face_table",
+    "in_folder",
+    "json_bytes",
+    "result_table",
+    "writers",
+]
+
+Table = Mapping[str, Any]
+"""The results of one photograph as plain values, as :func:`result_table` gives them."""
+
+
+@dataclass(frozen=True)
+class Origin:
+    """What made the points: the weights' name and the SHA-256 of their tensors; empty = not known."""
+
+    weights: str = ""
+    sha256: str = ""
+
+    def marks(self) -> dict[str, str]:
+        """Return the keys that mark machine-made labels in every format; readers keep them as tags."""
+        return {"source": "auto", "weights": self.weights, "weights_sha256": self.sha256}
+
+
+@dataclass(frozen=True, eq=False)
+class Result:
+    """The faces of one photograph.
+
+    Attributes:
+        source: what the user called the photograph.
+        stem: its results' file name without ending; no two photographs of a run share it.
+        image: uint8 ``(H, W, 3)`` RGB.
+        faces: largest first.
+        folder: where results are written.
+        origin: what made the points.
+    """
+
+    source: str
+    stem: str
+    image: npt.NDArray[np.uint8]
+    folder: Path
+    faces: Sequence[Face] = ()
+    origin: Origin = field(default_factory=Origin)
+
+
+class Writer(Protocol):
+    """One output format. Any part may do nothing."""
+
+    def reserved(self) -> Sequence[str]:
+        """Return the names of files in the folder that hold the results of all photographs."""
+        ...
+
+    def files(self, result: Result, stems: frozenset[str]) -> dict[Path, bytes]:
+        """Return the files of one photograph, with their content; nothing is written yet.
+
+        Args:
+            result: the photograph.
+            stems: those of all photographs of the run.
+        """
+        ...
+
+    def close(self, folder: Path, scheme: Scheme, origin: Origin, tables: Callable[[], Iterator[Table]]) -> None:
+        """Write the files that hold the results of all photographs.
+
+        Args:
+            folder: where results are written.
+            scheme: the landmark set of every face.
+            origin: what made the points.
+            tables: gives the results of each photograph in their order, as often as it is called; they come from disk,
+                so that the memory does not grow with their number.
+        """
+        ...
+
+
+writers: Registry[Writer] = Registry("output format", "fiducia.predict.outputs")
+"""Output formats by name; ``fiducia detect --format``."""
+
+
+def check_formats(formats: Sequence[str]) -> tuple[str, ...]:
+    """Return the formats, empty words left out and each once.
+
+    Raises:
+        UsageError: an unknown format, or none.
+    """
+    wanted = tuple(dict.fromkeys(f for f in formats if f))
+    for name in wanted:
+        writers.get(name, f"--format {name}: ")
+    if not wanted:
+        raise UsageError(f"--format is empty; expected any of {','.join(writers)}")
+    return wanted
+
+
+def face_table(face: Face) -> dict[str, Any]:
+    """Return a face as plain values: box, score, points and confidence, in photograph pixels to 1/1000."""
+    return {
+        "box": [round(float(v), 3) for v in face.box],
+        "score": round(float(face.score), 4),
+        "points": [[round(float(x), 3), round(float(y), 3)] for x, y in face.xy],
+        "confidence": [round(float(c), 4) for c in face.confidence],
+        "scheme": face.scheme.name,
+        "id": int(face.id),
+    }
+
+
+def result_table(result: Result) -> dict[str, Any]:
+    """Return the faces of a photograph as plain values: image, width, height, faces, and the marks of its origin."""
+    height, width = result.image.shape[:2]
+    faces = [face_table(face) for face in result.faces]
+    name = in_folder(result.source, result.folder)
+    return {"image": name, "width": width, "height": height, "faces": faces, **result.origin.marks()}
+
+
+def in_folder(source: str, folder: Path) -> str:
+    """Return a photograph's path as results in ``folder`` name it, so that they are read from any working directory.
+
+    An absolute path stays as it is; a relative one is made relative to ``folder``, with forward slashes.
+    """
+    if Path(source).is_absolute():
+        return source
+    try:
+        return Path(os.path.relpath(Path(source).absolute(), folder.absolute())).as_posix()
+    except ValueError:
+        # Another drive on Windows: there is no relative path.
+        return Path(source).absolute().as_posix()
+
+
+def json_bytes(value: Any) -> bytes:
+    """Return a value as one line of JSON."""
+    return (json.dumps(value, allow_nan=False) + "\n").encode()

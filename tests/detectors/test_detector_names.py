@@ -1,0 +1,66 @@
+"""``--detector NAME``: what there is, and what is said of what there is not."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from fiducia.detectors.registry import DEFAULT, describe_detectors, detectors, get_detector, no_file
+from fiducia.detectors.whole import WholeImage
+from fiducia.errors import UsageError
+
+
+@pytest.mark.parametrize(
+    ("wrong", "says"),
+    [
+        ("dlip", "did you mean 'dlib'"),
+        ("dlib:x", "dlib takes no file; use --detector dlib"),
+        ("auto:x", "auto takes no file"),
+        ("haar", "cascades were removed; use --detector yunet"),
+        ("haar_alt2", "cascades were removed; use --detector yunet"),
+        ("yunet:none.onnx", "none.onnx: no such file"),
+        ("model.onnx", "use --detector yunet:model.onnx"),
+        ("boxes.json", "cannot be read"),
+        ("", "no such detector"),
+    ],
+)
+def test_a_wrong_name_is_one_line(wrong: str, says: str) -> None:
+    with pytest.raises(UsageError, match=says) as caught:
+        get_detector(wrong)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_detector_comes_back_as_it_is() -> None:
+    own = WholeImage()
+    assert get_detector(own) is own
+    assert get_detector(own, min_score=0.9) is own  # it has no scores to filter by
+
+
+def test_the_list_says_what_each_is() -> None:
+    rows = describe_detectors()
+    assert [r["name"] for r in rows] == list(detectors)
+    assert [r["name"] for r in rows if r["default"]] == [DEFAULT]
+    assert all(r["what"] and "\n" not in r["what"] for r in rows)
+
+
+def test_the_least_score_reaches_the_detector() -> None:
+    assert get_detector("yunet", min_score=0.25).min_score == 0.25  # type: ignore[union-attr]
+    for wrong in (-0.1, 1.1, float("nan")):
+        with pytest.raises(UsageError, match="expected a probability from 0 to 1"):
+            get_detector("yunet", min_score=wrong)
+
+
+def test_no_file_lets_an_empty_text_pass() -> None:
+    no_file("mine", "")
+
+
+def test_detectors_import_no_torch() -> None:
+    code = (
+        "import sys; from fiducia.detectors.registry import detectors; names = list(detectors); "
+        "detectors['auto'](''); assert len(names) > 3; sys.exit('torch' in sys.modules)"
+    )
+    source = Path(__file__).parents[2] / "src"
+    subprocess.run([sys.executable, "-c", code], check=True, env={"PYTHONPATH": str(source), "FIDUCIA_PLUGINS": "off"})

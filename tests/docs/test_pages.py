@@ -1,0 +1,119 @@
+"""What the pages say is there: commands, options, recipe keys, links, public names."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import tomllib
+from collections.abc import Iterator
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+import fiducia
+from fiducia.errors import UsageError
+from fiducia.recipes.files import load_recipe, parse_recipe, recipe_names
+
+from .pages import DOCS, HISTORY, ROOT, generated, written
+
+FENCE = re.compile(r"^( *)```(\w*)[^\n]*\n(.*?)^\1```", re.MULTILINE | re.DOTALL)
+LINK = re.compile(r"\]\((?!https?:|#)([^)#]+)(?:#[^)]*)?\)")
+
+
+def shell_lines() -> Iterator[tuple[str, str]]:
+    """Yield page and command for every command of fiducia in the pages, continued lines joined."""
+    for page in written():
+        if HISTORY in page.parents:
+            continue
+        for _, language, body in FENCE.findall(page.read_text(encoding="utf-8")):
+            if language != "sh":
+                continue
+            for line in body.replace("\\\n", " ").splitlines():
+                if line.strip().startswith("fiducia "):
+                    yield str(page.relative_to(ROOT)), line.strip()
+
+
+COMMANDS = sorted(set(shell_lines()))
+
+
+def words_of(line: str) -> list[str]:
+    """Return the words of a command, its comment left out, and the ellipses and brackets of a synopsis too."""
+    return [word.strip("[]").removesuffix("...") for word in shlex.split(line, comments=True) if word != "…"]
+
+
+@pytest.mark.parametrize(("page", "line"), COMMANDS)
+def test_a_command_of_the_pages_exists_with_its_options(page: str, line: str) -> None:
+    from cli_page import commands, option_names
+
+    words = words_of(line)
+    if words[1:] in (["--version"], ["COMMAND", "--help"]):
+        return
+    known = dict(commands())
+    name = next((c for c in known if words[: len(c.split())] == c.split()), None)
+    assert name is not None, f"{page}: {line}"
+    options = option_names(known[name])
+    for word in words:
+        if word.startswith("--"):
+            assert word.partition("=")[0] in options, f"{page}: {word} in: {line}"
+
+
+@pytest.mark.parametrize(("page", "line"), [(p, li) for p, li in COMMANDS if "--set" in li])
+def test_what_a_command_sets_is_a_key_with_a_fitting_value(page: str, line: str) -> None:
+    words = words_of(line)
+    values = [after for word, after in pairwise(words) if word == "--set" and not after.startswith("KEY=")]
+    recipe = words[2] if words[1] == "train" and words[2] in recipe_names() else "fifa_tiny"
+    try:
+        load_recipe(recipe, values)
+    except UsageError as error:
+        pytest.fail(f"{page}: {line}: {error}")
+
+
+def test_there_are_commands_to_check() -> None:
+    assert len(COMMANDS) > 60
+
+
+def test_every_table_of_a_recipe_in_the_pages_is_valid() -> None:
+    checked = 0
+    for page in (DOCS / "recipes.md", DOCS / "augmentation.md"):
+        for _, language, body in FENCE.findall(page.read_text(encoding="utf-8")):
+            if language == "toml":
+                table = tomllib.loads(body)
+                table.pop("extends", None)
+                parse_recipe(table, origin=page.name)
+                checked += 1
+    assert checked > 6
+
+
+@pytest.mark.parametrize("page", written(), ids=lambda page: str(page.relative_to(ROOT)))
+def test_a_link_leads_to_a_file(page: Path) -> None:
+    made = {(DOCS / "reference" / name).resolve() for name in generated()}
+    for target in LINK.findall(FENCE.sub("", page.read_text(encoding="utf-8"))):
+        file = (page.parent / target).resolve()
+        assert file.exists() or file in made, f"{page.name}: {target}"
+
+
+def test_every_public_name_is_on_one_page_of_the_api() -> None:
+    from api_pages import TOPICS
+
+    shown = [name for topic in TOPICS.values() for name in topic.public]
+    assert sorted(shown) == sorted(set(fiducia.__all__) - {"__version__"})
+
+
+def test_every_recipe_key_is_explained() -> None:
+    from recipe_page import recipe_rows
+
+    rows = recipe_rows()
+    assert len(rows) > 80
+    for _, (key, _, allowed, what) in rows:
+        assert what.endswith("."), key
+        assert allowed, key
+
+
+def test_every_command_and_option_is_explained() -> None:
+    from cli_page import commands
+
+    for words, command in commands():
+        assert command.help, words
+        for parameter in command.params:
+            assert parameter.help, f"{words} {parameter.name}"

@@ -1,0 +1,30 @@
+"""Pages of the site that are generated from the code: command line, recipe keys, registries, Python API.
+
+``mkdocs.yml`` names this file under ``hooks``. The pages exist only while the site is built.
+"""
+
+from __future__ import annotations
+
+from api_pages import api_pages
+from cli_page import cli_page
+from mkdocs.config.defaults import MkDocsConfig
+from mkdocs.structure.files import File, Files
+from recipe_page import recipe_page
+from registry_page import registry_page
+
+
+def generated_pages() -> dict[str, str]:
+    """Return path below docs/ → Markdown of every generated page."""
+    return {
+        "reference/cli.md": cli_page(),
+        "reference/recipe.md": recipe_page(),
+        "reference/registries.md": registry_page(),
+        **api_pages(),
+    }
+
+
+def on_files(files: Files, config: MkDocsConfig) -> Files:
+    """Add the generated pages to those of the docs folder."""
+    for path, text in generated_pages().items():
+        files.append(File.generated(config, path, content=text))
+    return files
