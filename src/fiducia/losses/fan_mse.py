@@ -1,4 +1,4 @@
-"""FAN's heatmap loss: squared error against the wide Gaussians that its published code draws."""
+"""Squared error of heatmaps against the wide Gaussians that FAN's published code draws."""
 
 from __future__ import annotations
 
@@ -43,8 +43,8 @@ def fan_mse(
 ) -> Tensor:
     """Mean squared error of heatmaps against FAN's published targets, Gaussians in a square round the nearest cell.
 
-    FAN's training code was never published; its repository holds the function that draws the targets, and the paper names the
-    loss.
+    FAN's training code was never published, so it is not known whether it was trained with them: they are what its repository
+    has to draw Gaussians with.
 
     Args:
         output: with maps ``(N, K, h, w)`` of any side, one stage or several; logits pass a sigmoid first.

@@ -100,9 +100,9 @@ class SLPT(LandmarkModel):
         self.token = nn.Linear(width * _SAMPLES**2, width, bias=False)
         self.relations = InherentRelations(num_points, width, patches.layers, dropout=patches.dropout)
         self.head = nn.Linear(width, 2)
-        for layer in (self.token, self.head):
-            nn.init.xavier_uniform_(layer.weight)
-        # The middle of a patch, so that a new network starts near the mean face. (Published: torch's default, near a corner.)
+        nn.init.xavier_uniform_(self.token.weight)
+        # A new network answers with the middle of its patches, the mean face. (Published: Xavier, answers all over the crop.)
+        nn.init.normal_(self.head.weight, std=0.02)
         nn.init.constant_(self.head.bias, 0.5)
         self.register_buffer("mean_face", mean_face(num_points, scheme, patches.mean_face))
 

@@ -66,7 +66,7 @@ def _neutral(scheme: Scheme | None, num_points: int) -> npt.NDArray[np.float64]:
     if chosen is not None and len(chosen) == num_points:
         head = build_head(FaceShape())
         return head.view(head.points[list(chosen)])
-    # A sunflower's seeds: no two points coincide, and no two distances are equal.
+    # Like a sunflower's seeds, which lie evenly.
     order = np.arange(num_points)
     angle = order * np.pi * (3 - np.sqrt(5))
     return np.sqrt((order + 0.5) / num_points)[:, None] * np.stack([np.cos(angle), np.sin(angle)], axis=1)

@@ -35,9 +35,13 @@ class InherentRelations(nn.Module):
         self.query = nn.Parameter(torch.empty(1, num_points, width))
         self.layers = nn.ModuleList(_RelationLayer(width, heads, hidden, dropout) for _ in range(layers))
         self.norm = nn.LayerNorm(width)
-        for parameter in self.parameters():
+        for parameter in self.layers.parameters():
             if parameter.ndim > 1:
                 nn.init.xavier_uniform_(parameter)
+        # Published: Xavier, which is 0.01 here. All landmarks then ask the same question for thousands of steps, since what
+        # tells them apart is lost beside the layers' norms.
+        nn.init.normal_(self.structure)
+        nn.init.normal_(self.query)
 
     def forward(self, tokens: Tensor) -> list[Tensor]:
         """Patch tokens ``(B, K, d)`` → the normalised answer ``(B, K, d)`` of every layer."""
