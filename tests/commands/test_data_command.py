@@ -10,7 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from fiducia.commands.data import app
-from fiducia.data.formats.pts.pts import write_pts
+from fiducia.data.formats.pts import write_pts
 from fiducia.images.pixels import read_image
 from fiducia.data.source import load_records
 from fiducia.errors import UsageError
