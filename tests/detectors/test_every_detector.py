@@ -46,7 +46,7 @@ def test_a_portrait(detector: Detector) -> None:
         assert -np.pi <= face.roll <= np.pi
     if isinstance(detector, Scored):
         assert overlap(found[:1], FACE) > 0.6
-        assert found[0].score > 0.9
+        assert found[0].score > 0.75
         assert all(d.score >= detector.min_score for d in found)
     assert same(found, list(detector(image)))
 

@@ -85,7 +85,7 @@ def test_a_run_leaves_what_explains_it(finished: Path) -> None:
     assert not list(finished.rglob(".*"))
 
 
-def test_killed_in_its_third_epoch_and_resumed_it_ends_with_the_same_weights(finished: Path, tmp_path: Path) -> None:
+def test_killed_in_the_middle_of_an_epoch_and_resumed_it_ends_with_the_same_weights(finished: Path, tmp_path: Path) -> None:
     out = tmp_path / "killed"
     sets = ("train.epochs=4", "train.checkpoint_every=0.001")
     process = subprocess.Popen(
@@ -97,13 +97,13 @@ def test_killed_in_its_third_epoch_and_resumed_it_ends_with_the_same_weights(fin
             state = load_checkpoint(out / "checkpoints" / "last.ckpt")
         except FiduciaError:
             state = {"epoch": 0, "skip": 0}
-        if state["epoch"] == 3 and state["skip"] >= 1:
+        if state["epoch"] >= 2 and state["skip"] >= 1:
             break
         time.sleep(0.005)
     process.send_signal(signal.SIGKILL)
     assert process.wait() == -signal.SIGKILL, "the run ended before it could be killed"
     state = load_checkpoint(out / "checkpoints" / "last.ckpt")
-    assert state["epoch"] >= 3
+    assert state["epoch"] >= 2
     subprocess.run(
         command(out, *sets, resume=True), check=True, env={**os.environ, "OMP_NUM_THREADS": "1"}, capture_output=True
     )

@@ -165,7 +165,7 @@ def augmentations(as_json: JsonOption = False, plugin: PluginOption = None) -> N
 @app.command()
 def decoders(as_json: JsonOption = False, plugin: PluginOption = None) -> None:
     """List heatmap decoders for heatmap.decode and --decode."""
-    from ..heatmaps.decode import decoders as registry
+    from .. import decoders as registry
 
     _show([{"name": name, "what": _first_line(registry[name].read)} for name in registry], as_json)
 
