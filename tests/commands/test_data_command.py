@@ -11,10 +11,6 @@ from typer.testing import CliRunner
 
 from fiducia.commands.data import app
 from fiducia.data.formats.pts import write_pts
-<<<<<<< HEAD
-=======
-from fiducia.images.pixels import read_image
->>>>>>> wt-labels
 from fiducia.data.source import load_records
 from fiducia.errors import UsageError
 from fiducia.images import read_image

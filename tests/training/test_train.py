@@ -85,7 +85,9 @@ def test_a_run_leaves_what_explains_it(finished: Path) -> None:
     assert not list(finished.rglob(".*"))
 
 
-def test_killed_in_the_middle_of_an_epoch_and_resumed_it_ends_with_the_same_weights(finished: Path, tmp_path: Path) -> None:
+def test_killed_in_the_middle_of_an_epoch_and_resumed_it_ends_with_the_same_weights(
+    finished: Path, tmp_path: Path
+) -> None:
     out = tmp_path / "killed"
     sets = ("train.epochs=4", "train.checkpoint_every=0.001")
     process = subprocess.Popen(
