@@ -165,9 +165,9 @@ def augmentations(as_json: JsonOption = False, plugin: PluginOption = None) -> N
 @app.command()
 def decoders(as_json: JsonOption = False, plugin: PluginOption = None) -> None:
     """List heatmap decoders for heatmap.decode and --decode."""
-    from .. import decoders as registry
+    from ..models.decoding import describe_decoders
 
-    _show([{"name": name, "what": _first_line(registry[name].read)} for name in registry], as_json)
+    _show(describe_decoders(), as_json)
 
 
 @app.command()
