@@ -6,7 +6,7 @@ The coordinate convention is in :mod:`fiducia.geometry`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
@@ -181,14 +181,14 @@ class ModelOutput:
         return frozenset(found)
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
 class Prediction:
     """The landmarks of ``B`` crops. The rest of the package reads a network's output only in this form.
 
     Attributes:
         points: float32 ``(B, K, 2)`` crop pixels.
         confidence: float32 ``(B, K)`` in [0, 1]; 1 for networks without a confidence.
-        spread: float32 ``(B, K, 2, 2)`` covariance of each point in squared crop pixels, or None.
+        spread: float32 ``(B, K, 2, 2)`` covariance of each point in squared crop pixels, or None. It may be given as a
+            function, which is called when the spread is first read: few who decode need it.
 
     Example:
         >>> import torch, fiducia
@@ -199,9 +199,23 @@ class Prediction:
         (torch.Size([2, 5, 2]), torch.Size([2, 5]))
     """
 
-    points: Tensor
-    confidence: Tensor
-    spread: Tensor | None = None
+    def __init__(
+        self, *, points: Tensor, confidence: Tensor, spread: Tensor | Callable[[], Tensor] | None = None
+    ) -> None:
+        self.points = points
+        self.confidence = confidence
+        self._spread = spread
+
+    @property
+    def spread(self) -> Tensor | None:
+        """The covariance of each point, or None where the network has no maps."""
+        if callable(self._spread):
+            self._spread = self._spread()
+        return self._spread
+
+    def with_points(self, points: Tensor) -> Prediction:
+        """Return the prediction with other points."""
+        return Prediction(points=points, confidence=self.confidence, spread=self._spread)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -98,7 +98,7 @@ def decode_maps(maps: Tensor, method: str, *, size: int, linear: bool = False, s
         method: a registered decoder.
         size: side of the crop in pixels.
         linear: the maps are values in [0, 1] as they stand (up to the network's error), and not logits.
-        spread: also return the covariance of each map's mass, which costs about as much as one more decoder.
+        spread: also give the covariance of each map's mass; it is computed when it is first read.
 
     Returns:
         Points in crop pixels; confidence: the largest value of each map, near 1 where the network draws the full peak that it
@@ -110,13 +110,15 @@ def decode_maps(maps: Tensor, method: str, *, size: int, linear: bool = False, s
     values = maps if linear else torch.sigmoid(maps)
     decoder = decoders[method]
     cells, confidence = decoder(maps if decoder.takes == "raw" else values), values.flatten(2).amax(-1)
-    weights = None
-    if spread:
-        weights = maps.flatten(2).softmax(-1).view_as(maps) if decoder.takes == "raw" else values.clamp(min=0.0)
+
+    def covariance() -> Tensor:
+        mass = maps.flatten(2).softmax(-1).view_as(maps) if decoder.takes == "raw" else values.clamp(min=0.0)
+        return map_spread(mass, size)
+
     return Prediction(
         points=to_crop_pixels(cells, maps.shape[-1], size),
         confidence=confidence.clamp(0.0, 1.0),
-        spread=None if weights is None else map_spread(weights, size),
+        spread=covariance if spread else None,
     )
 
 

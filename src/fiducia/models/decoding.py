@@ -9,6 +9,4 @@ __all__ = ["describe_decoders"]
 
 def describe_decoders() -> list[dict[str, str]]:
     """Return one row for each registered decoder: ``name`` and ``what``, the first line of its description."""
-    return [
-        {"name": name, "what": (decoders[name].read.__doc__ or "").strip().partition("\n")[0]} for name in decoders
-    ]
+    return [{"name": name, "what": (decoders[name].read.__doc__ or "").strip().partition("\n")[0]} for name in decoders]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import torch
@@ -83,7 +82,7 @@ class HRNet(LandmarkModel):
         maps = output.heatmaps[-1].detach().float()
         beside = torch.full_like(prediction.points, -0.5 * self.size / maps.shape[-1] - 0.5)
         found = maps.flatten(2).amax(-1, keepdim=True) > 0
-        return replace(prediction, points=torch.where(found, prediction.points, beside))
+        return prediction.with_points(torch.where(found, prediction.points, beside))
 
     def default_loss(self) -> dict[str, dict[str, Any]]:
         """Mean squared error of all cells."""
