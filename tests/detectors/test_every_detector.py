@@ -68,6 +68,13 @@ def test_a_blank_picture_holds_no_face(detector: Detector, shape: tuple[int, int
     assert found == [] or not isinstance(detector, Scored)
 
 
+def test_a_picture_of_one_colour_holds_no_face(detector: Detector) -> None:
+    if isinstance(detector, Scored):
+        for colour in np.random.default_rng(0).integers(0, 256, (40, 3)):
+            for shape in ((1, 1), (30, 30), (1, 70)):
+                assert list(detector(np.broadcast_to(colour.astype(np.uint8), (*shape, 3)).copy())) == []
+
+
 def test_noise_holds_no_face(detector: Detector) -> None:
     if isinstance(detector, Scored):
         noise = np.random.default_rng(0).integers(0, 256, (150, 200, 3), np.uint8)

@@ -112,10 +112,11 @@ def test_a_face_that_a_tile_cuts_is_left_to_the_next_tile() -> None:
     assert (network(View(bgr, same_place, (True, False, False, False))).score > 0.6).sum() == 0
 
 
-def test_rows_that_are_not_finite_or_empty_are_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_rows_that_are_not_finite_or_too_small_are_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
     good = np.arange(1.0, 16.0, dtype=np.float32)[None]
-    rows = np.repeat(good, 4, axis=0)
-    rows[1, 0], rows[2, 9], rows[3, 2] = np.inf, np.nan, 0.0
+    good[0, 2:4] = 4.0
+    rows = np.repeat(good, 6, axis=0)
+    rows[1, 0], rows[2, 9], rows[3, 2], rows[4, 2], rows[5, 3] = np.inf, np.nan, 0.0, 1e-15, 3.9
 
     class Network:
         def setInputSize(self, size: tuple[int, int]) -> None:
@@ -126,7 +127,10 @@ def test_rows_that_are_not_finite_or_empty_are_dropped(monkeypatch: pytest.Monke
 
     monkeypatch.setattr(YuNet, "_make", lambda self: Network())
     network = YuNet(shipped_file("yunet_n"))
-    assert network.rows(View(np.zeros((30, 40, 3), np.uint8), np.eye(2, 3))).tolist() == good.tolist()
+    picture = np.zeros((30, 40, 3), np.uint8)
+    picture[:, 20:] = 200
+    assert network.rows(View(picture, np.eye(2, 3))).tolist() == good.tolist()
+    assert len(network.rows(View(np.full((30, 40, 3), 127, np.uint8), np.eye(2, 3)))) == 0
 
 
 def test_a_pool_lends_each_object_once_and_forgets_one_that_failed() -> None:

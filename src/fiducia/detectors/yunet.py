@@ -24,6 +24,11 @@ __all__ = ["YuNet", "YuNetDetector"]
 
 _LEAST = 0.1
 """Network scores below this are not told; it is far below any probability that matters."""
+_LEAST_SIDE = 4.0
+"""A box with a side below this, in pixels of the view, is no face: the network needs about ten, and on flat pictures it
+now and then gives boxes without area."""
+_FLAT = 1.0
+"""A view whose colours deviate by less than this from their mean, in grey levels, holds no face, whatever is said."""
 _EDGE = 10.0
 """A box this near to the edge of a tile, in pixels, may be of a face that the edge cuts."""
 
@@ -62,6 +67,8 @@ class YuNet:
             UsageError: as for a call.
         """
         height, width = view.bgr.shape[:2]
+        if cv2.meanStdDev(view.bgr)[1].max() < _FLAT:
+            return np.zeros((0, 15))
         with self._pool.lend() as network:
             try:
                 network.setInputSize((width, height))
@@ -71,7 +78,7 @@ class YuNet:
         if found is None:
             return np.zeros((0, 15))
         rows = found.astype(np.float64)
-        return rows[np.isfinite(rows).all(axis=1) & (rows[:, 2:4] > 0).all(axis=1)]
+        return rows[np.isfinite(rows).all(axis=1) & (rows[:, 2:4] >= _LEAST_SIDE).all(axis=1)]
 
     def _make(self) -> Any:
         data = np.frombuffer(self.file.data, np.uint8)
