@@ -13,7 +13,7 @@ __all__ = ["reproduce"]
 
 
 def reproduce(
-    table: Annotated[str, typer.Argument(help="table1 to table7.")],
+    table: Annotated[str, typer.Argument(help="table1 to table7, or comparison: networks at equal budget.")],
     data: Annotated[
         str | None, typer.Option(metavar="NAME:ROOT", help="Data set to train and test on, e.g. cofw:/data/cofw.")
     ] = None,

@@ -19,7 +19,7 @@ import numpy.typing as npt
 from ..errors import FiduciaError
 from ..metrics.compare import Comparison, paired_bootstrap
 from ..metrics.protocol import Protocol, comparable
-from ..metrics.published import Column, Figure, published_table
+from ..metrics.published import Column, Figure
 from .rows import BUDGETS, Row, Table, load_table
 
 __all__ = ["RESULT", "Cell", "Line", "Measured", "TableLedger", "read_run", "read_runs", "table_ledger"]
@@ -184,7 +184,7 @@ def read_run(path: Path) -> Measured:
 
 def _lines(table: Table, row: Row, runs: list[Measured]) -> list[Line]:
     """Return a row's lines, one a column: of those that the data has a part in, where there are several."""
-    published = published_table(table.name)
+    published = table.published
     key = row.published or row.name
     mine = [run for run in runs if run.entry["row"] == row.name]
     single = len(published.columns) == 1
@@ -271,7 +271,9 @@ def _differences(table: Table, row: Row, against: str, runs: Sequence[Measured])
 
 
 def _published_value(table: Table, row: Row) -> float | None:
-    published = published_table(table.name)
+    published = table.published
+    if not published.columns:
+        return None
     figure = published.figures.get((row.published or row.name, published.columns[0].key))
     return figure.value if figure else None
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from ..latex import booktabs
 from ..metrics.compare import Comparison
-from ..metrics.published import Mark, paper, published_table
+from ..metrics.published import Mark, paper
 from .ledger import Cell, Line, TableLedger
 from .rows import BUDGETS
 
@@ -50,7 +50,7 @@ def latex(ledger: TableLedger) -> str:
 def _rows(ledger: TableLedger, footnotes: list[str]) -> list[list[str]]:
     """Return the head and the lines of a table as text; notes that its numbers refer to are added to ``footnotes``."""
     table = ledger.table
-    published = published_table(table.name)
+    published = table.published
     single = len(published.columns) == 1
     mixed = table.mixed
     heads = ["row", "", *([] if single else ["figure"]), "published", f"ours{', equal epochs' if mixed else ''}"]
@@ -81,7 +81,7 @@ def _section(ledger: TableLedger) -> str:
     table = ledger.table
     footnotes: list[str] = []
     heads, *body = _rows(ledger, footnotes)
-    text = [f"\n## Table {table.name.removeprefix('table')}: {table.title}\n"]
+    text = [f"\n## {table.heading}\n"]
     text += [_what(ledger), ""]
     text += [f"| {' | '.join(heads)} |", f"|{'---|' * len(heads)}"]
     text += [f"| {' | '.join(row)} |" for row in body]
@@ -100,7 +100,9 @@ def _section(ledger: TableLedger) -> str:
 
 def _what(ledger: TableLedger) -> str:
     """Say what stands on the two sides of a table, and whether they may be held against each other."""
-    published = published_table(ledger.table.name)
+    published = ledger.table.published
+    if not published.columns:
+        return f"Scale `{ledger.scale}`, {ledger.measured or 'nothing measured yet'}."
     column = published.columns[0]
     facts = paper()
     theirs = f"Published: {facts['source']}; {facts['runs']}; {facts['selection']}; {facts['crop']}"

@@ -11,7 +11,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict
 
 from ..errors import UsageError
-from ..metrics.published import system
+from ..metrics.published import PublishedTable, published_table, system
 from ..models.registry import models
 from ..recipes.files import load_recipe, table_file
 from ..recipes.sections import Recipe
@@ -19,7 +19,9 @@ from ..registry import did_you_mean
 
 __all__ = ["BUDGETS", "SCALES", "TABLES", "Row", "Table", "load_table", "row_recipe"]
 
-TABLES = tuple(f"table{n}" for n in range(1, 8))
+_PAPER = tuple(f"table{n}" for n in range(1, 8))
+TABLES = (*_PAPER, "comparison")
+"""The paper's seven tables, and the comparison of networks that the field lacks."""
 SCALES = ("smoke", "small", "paper")
 BUDGETS = ("epochs", "views")
 """Rows are compared after equal epochs, and after as many image views as the rows with two views have seen."""
@@ -62,7 +64,7 @@ class Row(_Part):
 
 
 class Table(_Part):
-    """One of the paper's tables, with the rows that fiducia adds."""
+    """One of the paper's tables with the rows that fiducia adds, or a table of fiducia's own."""
 
     name: str
     title: str
@@ -78,6 +80,18 @@ class Table(_Part):
             if row.name == name:
                 return row
         raise UsageError(f"{self.name}: no row is called {name!r}{did_you_mean(name, [row.name for row in self.rows])}")
+
+    @property
+    def heading(self) -> str:
+        """Its title, after its number in the paper where it has one."""
+        return f"Table {self.name.removeprefix('table')}: {self.title}" if self.name in _PAPER else self.title
+
+    @property
+    def published(self) -> PublishedTable:
+        """What the paper printed; a table of fiducia's own has no columns, rows or figures."""
+        if self.name in _PAPER:
+            return published_table(self.name)
+        return PublishedTable(name=self.name, title=self.title, columns=(), rows=(), figures={})
 
     @property
     def views(self) -> int:
