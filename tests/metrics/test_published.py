@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 from fiducia.data.source import datasets
 from fiducia.metrics.figures import FIGURES
 from fiducia.metrics.published import Figure, attainable, paper, published_table, system
-from fiducia.reproduce.rows import TABLES, load_table
+from fiducia.reproduce.rows import load_table
 
+TABLES = [f"table{n}" for n in range(1, 8)]
 ALL = [figure for name in TABLES for figure in published_table(name).figures.values()]
 
 
