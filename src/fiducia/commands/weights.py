@@ -143,8 +143,9 @@ def calibrate(
     out: Annotated[Path, typer.Option(help="Output file, *.safetensors.")],
     data: Annotated[
         list[str] | None,
-        typer.Option(metavar="NAME:ROOT[@SPLIT]", help="Faces that the weights were not trained on [split: train]."),
+        typer.Option(metavar="NAME:ROOT", help="Faces that the weights were not trained on."),
     ] = None,
+    split: Annotated[str, typer.Option(help="Split of --data.")] = "train",
     recipe: Annotated[
         str | None, typer.Option(help="Use the validation faces of this recipe too: a file or a shipped name.")
     ] = None,
@@ -167,7 +168,7 @@ def calibrate(
 
     if not data and recipe is None:
         raise UsageError("name the faces to calibrate by: --data NAME:ROOT or --recipe NAME")
-    groups = calibration_faces(weights, data or [], recipe, set_ or [], limit)
+    groups = calibration_faces(weights, data or [], recipe, set_ or [], split=split, limit=limit)
     done = calibrate_weights(weights, out, groups, held_out=held_out, seed=seed)
     for line in check_lines(done.check):
         typer.echo(line)

@@ -17,15 +17,22 @@ __all__ = ["calibration_faces"]
 
 
 def calibration_faces(
-    weights: str | Path, data: Sequence[str], recipe: str | None, sets: Sequence[str], limit: int | None = None
+    weights: str | Path,
+    data: Sequence[str],
+    recipe: str | None = None,
+    sets: Sequence[str] = (),
+    *,
+    split: str = "train",
+    limit: int | None = None,
 ) -> dict[str, list[Record]]:
     """Return faces by the name of what they come from.
 
     Args:
         weights: their landmark set is the faces'.
-        data: ``NAME:ROOT`` or ``NAME:ROOT@SPLIT``; the split is ``train`` where none is named.
+        data: ``NAME:ROOT`` of whole data sets.
         recipe: its validation faces are used too; None = no recipe.
         sets: ``key=value`` for the recipe.
+        split: of ``data``.
         limit: so many faces of each at most, evenly spread; None = all.
 
     Raises:
@@ -39,9 +46,7 @@ def calibration_faces(
             load_recipe(recipe, list(sets)).data
         ).validation
     for source in data:
-        place, _, split = source.partition("@")
-        split = split or "train"
-        groups[f"{place.partition(':')[0]} {split}"] = usable(load_records(place, split, scheme))[0]
+        groups[f"{source.partition(':')[0]} {split}"] = usable(load_records(source, split, scheme))[0]
     for name, records in groups.items():
         if not records:
             raise UsageError(f"{name}: no face to calibrate by")
