@@ -25,7 +25,7 @@ from ...weights.store import read_card, read_weights, save_weights
 from ..locate import MATCH_IOU
 from .looks import PLAIN, draw_looks
 
-__all__ = ["Calibrated", "calibrate_weights", "check_calibration", "collect_trials"]
+__all__ = ["Calibrated", "calibrate_weights", "check_calibration", "collect_trials", "detected_faces"]
 
 Array = npt.NDArray[np.float64]
 _UNIT = 0.6
@@ -103,7 +103,7 @@ def collect_trials(
         the looks, the kind of each, and the place of its face among the records.
     """
     rows: list[tuple[Face, Array, npt.NDArray[np.int8], str, int]] = []
-    for i, (record, found) in enumerate(zip(records, _detected(predictor, records), strict=True)):
+    for i, (record, found) in enumerate(zip(records, detected_faces(predictor, records), strict=True)):
         if found is not None:
             rows.append((found, record.xy, record.visible, "detected", i))
         image = open_photo(record.image).image
@@ -156,7 +156,7 @@ def check_calibration(calibration: Calibration, trials: Trials, kinds: npt.NDArr
     return check
 
 
-def _detected(predictor: Predictor, records: Sequence[Record]) -> Iterator[Face | None]:
+def detected_faces(predictor: Predictor, records: Sequence[Record]) -> Iterator[Face | None]:
     """Yield the detected face of each record, or None where the detector does not find it."""
     for record in records:
         faces = predictor(record.image)
