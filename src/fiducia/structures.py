@@ -228,6 +228,11 @@ class Face:
         box: float32 ``(4,)`` x1 y1 x2 y2, as the detector (or the user) gave it.
         scheme: the landmark set, with names, regions and edges.
         score: the detector's own score; 1 for a box that the user gave.
+        quality: probability that the mean error of the points is at most 8 % of the inter-ocular distance (of a face of this
+            size seen from the front); None where the weights are not calibrated.
+        sigma: float32 ``(K,)`` expected distance of each point from the truth, in pixels of the image; None likewise.
+        sigma_percent: float32 ``(K,)`` the same in percent of that inter-ocular distance; None likewise.
+        visible: float32 ``(K,)`` probability that each point is visible, not covered by anything or turned away; None likewise.
         id: the face's number in the image, best face first; a track's number in a video.
 
     Example:
@@ -244,6 +249,10 @@ class Face:
     scheme: Scheme
     score: float = 1.0
     id: int = 0
+    quality: float | None = None
+    sigma: npt.NDArray[np.float32] | None = None
+    sigma_percent: npt.NDArray[np.float32] | None = None
+    visible: npt.NDArray[np.float32] | None = None
 
     def region(self, name: str) -> npt.NDArray[np.float32]:
         """Return the points ``(R, 2)`` of a named region, e.g. ``face.region("left_eye")``."""
@@ -266,6 +275,7 @@ class Detection:
             tip, right and left corner of the mouth, of the person), or None where the detector gives none.
         own_box: float64 ``(4,)`` in photograph pixels: the same box in the face's own frame. It covers the landmarks
             when it is turned by :attr:`roll` about its centre. None = no other than ``box``.
+        given: the box is the user's, not a detector's.
 
     Example:
         >>> Detection(box=np.array([10.0, 20.0, 110.0, 130.0]), score=0.9).score
@@ -276,6 +286,7 @@ class Detection:
     score: float = 1.0
     points: npt.NDArray[np.float64] | None = None
     own_box: npt.NDArray[np.float64] | None = None
+    given: bool = False
 
     @property
     def roll(self) -> float:

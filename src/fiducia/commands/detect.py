@@ -39,6 +39,9 @@ def detect(
         float | None,
         typer.Option(min=0.0, max=1.0, help="Skip faces with a lower score [default: the detector's own]."),
     ] = None,
+    min_quality: Annotated[
+        float, typer.Option(min=0.0, max=1.0, help="Skip faces whose points are less likely to be right.")
+    ] = 0.0,
     max_pixels: Annotated[
         int, typer.Option(min=1, help="Refuse larger images; pixels of 16 bits count double.")
     ] = 100_000_000,
@@ -67,6 +70,7 @@ def detect(
         flip=flip,
         min_score=min_score,
         max_pixels=max_pixels,
+        min_quality=min_quality,
     )
     card = read_card(weights)
     origin = Origin(card.name, card.sha256)

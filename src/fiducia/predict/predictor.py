@@ -10,6 +10,7 @@ from typing import Any, overload
 import numpy as np
 import numpy.typing as npt
 
+from ..calibration import Calibration, judge
 from ..detectors.base import suppress
 from ..detectors.boxes import BoxesFile, given_boxes, inside
 from ..detectors.registry import get_detector
@@ -44,6 +45,8 @@ class Predictor:
         batch_size: crops per batch.
         min_face: minimum face size in pixels (longer side of the box); smaller faces are skipped.
         max_pixels: larger images are refused before memory is taken; pixels of 16 bits count double.
+        calibration: of the weights: what turns confidence into quality and expected errors; None = faces have none.
+        min_quality: detected faces of lower quality are left out; faces in boxes of the user's are all kept.
 
     Example:
         >>> from fiducia.data.synthetic.source import synthetic_face
@@ -64,11 +67,19 @@ class Predictor:
         batch_size: int = 32,
         min_face: float = 0.0,
         max_pixels: int = MAX_PIXELS,
+        calibration: Calibration | None = None,
+        min_quality: float = 0.0,
     ) -> None:
         if passes < 1 or batch_size < 1:
             raise UsageError(f"passes = {passes}, batch_size = {batch_size}; both must be at least 1")
         if not min_face >= 0:
             raise UsageError(f"min_face = {min_face}; expected pixels, 0 or more")
+        if not 0 <= min_quality <= 1:
+            raise UsageError(f"min_quality = {min_quality}; expected a probability from 0 to 1")
+        if min_quality > 0 and calibration is None:
+            raise UsageError(
+                f"min_quality = {min_quality}: these weights have no calibration; run: fiducia weights calibrate"
+            )
         self.runtime = runtime
         self.detector = detector
         self.scale = scale
@@ -76,6 +87,8 @@ class Predictor:
         self.batch_size = batch_size
         self.min_face = min_face
         self.max_pixels = max_pixels
+        self.calibration = calibration
+        self.min_quality = min_quality
 
     @overload
     def __call__(self, image: list[Any] | tuple[Any, ...], boxes: Sequence[Any] | None = None) -> list[list[Face]]: ...
@@ -146,20 +159,40 @@ class Predictor:
             names = [photos[i][0].name for i in owners[part]]
             images = [photos[i][0].image for i in owners[part]]
             xy, confidence = self._points(images, detections[part], names)
-            for i, points, sure in zip(owners[part], xy, confidence, strict=True):
-                number = len(results[i])
-                detection = photos[i][1][number]
-                results[i].append(
-                    Face(
-                        xy=points.astype(np.float32),
-                        confidence=np.clip(sure, 0.0, 1.0).astype(np.float32),
-                        box=detection.box.astype(np.float32),
-                        scheme=self.runtime.scheme,
-                        score=detection.score,
-                        id=number,
-                    )
-                )
+            faces = self._faces(xy, np.clip(confidence, 0.0, 1.0), detections[part])
+            for i, face, detection in zip(owners[part], faces, detections[part], strict=True):
+                if face.quality is None or face.quality >= self.min_quality or detection.given:
+                    results[i].append(replace(face, id=len(results[i])))
         return results
+
+    def _faces(
+        self, xy: npt.NDArray[np.float64], confidence: npt.NDArray[np.float32], found: Sequence[Detection]
+    ) -> list[Face]:
+        """Return faces with their quality and expected errors, where the weights are calibrated."""
+        scheme = self.runtime.scheme
+        faces = [
+            Face(
+                xy=points.astype(np.float32),
+                confidence=sure.astype(np.float32),
+                box=detection.box.astype(np.float32),
+                scheme=scheme,
+                score=detection.score,
+            )
+            for points, sure, detection in zip(xy, confidence, found, strict=True)
+        ]
+        if self.calibration is None:
+            return faces
+        told = judge(self.calibration, xy, confidence, np.stack([detection.box for detection in found]))
+        return [
+            replace(
+                face,
+                quality=float(told.quality[i]),
+                sigma=told.sigma[i].astype(np.float32),
+                sigma_percent=told.relative[i].astype(np.float32),
+                visible=None if told.visible is None else told.visible[i].astype(np.float32),
+            )
+            for i, face in enumerate(faces)
+        ]
 
     def _points(
         self, images: Sequence[npt.NDArray[np.uint8]], faces: Sequence[Detection], names: Sequence[str]
@@ -216,6 +249,7 @@ def load(
     max_pixels: int = MAX_PIXELS,
     flip: bool | None = None,
     decode: str | None = None,
+    min_quality: float = 0.0,
 ) -> Predictor:
     """Return a predictor with trained weights. Nothing is downloaded.
 
@@ -233,9 +267,10 @@ def load(
         max_pixels: larger images are refused before memory is taken; pixels of 16 bits count double.
         flip: flip test-time augmentation (about 2x slower); None = as the model card says.
         decode: heatmap decoder; None = as the model card says.
+        min_quality: detected faces whose points are less likely to be right are left out, 0 to 1.
 
     Raises:
-        UsageError: an unknown name.
+        UsageError: an unknown name, or ``min_quality`` with weights that are not calibrated.
         FiduciaError: damaged weights.
 
     Example:
@@ -257,4 +292,7 @@ def load(
         batch_size=batch_size,
         min_face=min_face,
         max_pixels=max_pixels,
+        # Another decoder gives another confidence than the one that was calibrated.
+        calibration=card.calibration if decode in (None, card.decode) else None,
+        min_quality=min_quality,
     )

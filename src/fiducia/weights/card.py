@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from ..calibration.table import Calibration
 from ..errors import FiduciaError
 from ..models.registry import find_preset
 from ..schemes.sets import Scheme, SchemeError, get_scheme, scheme_from_table, scheme_names
@@ -76,6 +77,8 @@ class WeightCard(BaseModel):
     command: str = ""
     date: Word = ""
     notes: str = ""
+    calibration: Calibration | None = None
+    """What the confidence is worth (``fiducia weights calibrate``); None = not measured."""
     params: int = Field(default=0, ge=0)
     sha256: str = ""
     """Of the file's tensors, computed when it is read; never stored."""
@@ -85,6 +88,8 @@ class WeightCard(BaseModel):
         """The landmark set's table agrees with its name and with the number of points, and no option is absurd."""
         _check_values(self.options, "options", numbers=True)
         _check_values([self.training, self.numbers, self.licence, self.notes, self.command], "its metadata")
+        if self.calibration is not None:
+            self.calibration.check_points(self.num_points)
         if self.scheme_table:
             try:
                 scheme = scheme_from_table(self.scheme_table)

@@ -123,7 +123,17 @@ def face_table(face: Face) -> dict[str, Any]:
         "confidence": [round(float(c), 4) for c in face.confidence],
         "scheme": face.scheme.name,
         "id": int(face.id),
+        **_trust(face),
     }
+
+
+def _trust(face: Face) -> dict[str, Any]:
+    """Return what calibrated weights tell beside: quality, expected error in pixels and percent, visibility."""
+    table: dict[str, Any] = {} if face.quality is None else {"quality": round(float(face.quality), 4)}
+    for name, values in (("sigma", face.sigma), ("sigma_percent", face.sigma_percent), ("visible", face.visible)):
+        if values is not None:
+            table[name] = [round(float(v), 3) for v in values]
+    return table
 
 
 def result_table(result: Result) -> dict[str, Any]:
