@@ -119,6 +119,14 @@ def convert(
         ),
     ] = "vit",
     out: Annotated[Path | None, typer.Option(help="Output file, as an option.")] = None,
+    mean_face: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Text file of a mean face, x y of each landmark as fractions of the crop: for pipnet and slpt, whose projects "
+            "keep it beside the checkpoint.",
+        ),
+    ] = None,
     threads: ThreadsOption = None,
     plugin: PluginOption = None,
 ) -> None:
@@ -130,7 +138,7 @@ def convert(
         raise UsageError("name the file to write once: fiducia weights convert --from KIND FILE OUT")
     place = target or out
     assert place is not None
-    card, count = convert_checkpoint(kind, source, place)
+    card, count = convert_checkpoint(kind, source, place, mean_face=mean_face)
     what = (
         f"{card.model}, {card.num_points} points ({card.scheme}), {card.size} px" if card is not None else "an encoder"
     )
