@@ -4,7 +4,8 @@ import numpy as np
 import torch
 
 from fiducia.schemes.sets import get_scheme
-from fiducia.structures import Batch, Face, ModelOutput
+from fiducia.faces import Face
+from fiducia.structures import Batch, ModelOutput
 
 
 def test_a_face_prints_on_one_short_line() -> None:

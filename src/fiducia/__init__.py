@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from .errors import FiduciaError, UsageError
     from .evaluation.evaluate import evaluate
     from .evaluation.exporting import export
+    from .faces.face import Face
+    from .faces.many import Faces
     from .heatmaps.decode import decoders
     from .metrics.functional import auc, failure_rate, nme
     from .plugins import load_plugin
@@ -26,14 +28,15 @@ if TYPE_CHECKING:
     from .recipes.files import load_recipe
     from .recipes.sections import Recipe
     from .schemes.sets import Scheme, get_scheme
-    from .structures import Batch, Detection, Face, ModelOutput, Prediction, Record
+    from .structures import Batch, Detection, ModelOutput, Prediction, Record
     from .training.run import train
     from .weights.factory import create_model, list_models
 
 _HOMES = {
     "Batch": "structures",
     "Detection": "structures",
-    "Face": "structures",
+    "Face": "faces.face",
+    "Faces": "faces.many",
     "FiFA": "augment.fiducial",
     "FiduciaError": "errors",
     "ModelOutput": "structures",

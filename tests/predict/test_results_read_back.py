@@ -22,7 +22,7 @@ from fiducia.predict.inputs import Photo
 from fiducia.predict.outputs import Origin
 from fiducia.predict.streamed import JOURNAL
 from fiducia.schemes.sets import get_scheme
-from fiducia.structures import Face
+from fiducia.faces import Face
 
 ORIGIN = Origin("fifa_tiny", "ab12" * 16)
 SHAPE = np.array([[10.0, 10], [30, 10], [20, 20], [12, 30], [28, 30]], np.float32)

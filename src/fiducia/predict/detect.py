@@ -10,9 +10,9 @@ from typing import Protocol
 import cv2
 
 from ..errors import FiduciaError, UsageError
+from ..faces.face import Face
 from ..files import write_atomic
 from ..schemes.sets import Scheme
-from ..structures import Face
 from .inputs import Photo, expand, identity, open_photo
 from .outputs import Origin, Result, Writer, check_formats, result_table, writers
 from .streamed import Journal

@@ -15,12 +15,16 @@ from ..detectors.boxes import BoxesFile, given_boxes, inside
 from ..detectors.registry import get_detector
 from ..device import pick_device
 from ..errors import FiduciaError, UsageError
+from ..faces.face import Face
+from ..faces.many import Faces
+from ..faces.photo import PhotoRef
+from ..faces.plain import Origin
 from ..geometry import affine_apply, affine_invert, box_to_crop, rotation, tight_box
 from ..images import MAX_PIXELS, crop
 from ..runtimes.flip import FlipTest
 from ..runtimes.opening import open_runtime
 from ..runtimes.registry import get_runtime
-from ..structures import Detection, Detector, Face, Runtime
+from ..structures import Detection, Detector, Runtime
 from ..weights.places import load_saved_plugins
 from .inputs import Photo, open_photo
 
@@ -44,6 +48,7 @@ class Predictor:
         batch_size: crops per batch.
         min_face: minimum face size in pixels (longer side of the box); smaller faces are skipped.
         max_pixels: larger images are refused before memory is taken; pixels of 16 bits count double.
+        origin: the weights' name and hash, for the mark that labels are machine-made.
 
     Example:
         >>> from fiducia.data.synthetic.source import synthetic_face
@@ -64,6 +69,7 @@ class Predictor:
         batch_size: int = 32,
         min_face: float = 0.0,
         max_pixels: int = MAX_PIXELS,
+        origin: Origin | None = None,
     ) -> None:
         if passes < 1 or batch_size < 1:
             raise UsageError(f"passes = {passes}, batch_size = {batch_size}; both must be at least 1")
@@ -76,13 +82,14 @@ class Predictor:
         self.batch_size = batch_size
         self.min_face = min_face
         self.max_pixels = max_pixels
+        self.origin = origin or Origin()
 
     @overload
-    def __call__(self, image: list[Any] | tuple[Any, ...], boxes: Sequence[Any] | None = None) -> list[list[Face]]: ...
+    def __call__(self, image: list[Any] | tuple[Any, ...], boxes: Sequence[Any] | None = None) -> list[Faces]: ...
     @overload
     def __call__(
         self, image: str | Path | bytes | npt.NDArray[Any], boxes: npt.ArrayLike | None = None
-    ) -> list[Face]: ...
+    ) -> Faces: ...
     @overload
     def __call__(self, image: Any, boxes: Any = None) -> Any: ...
 
@@ -94,8 +101,8 @@ class Predictor:
             boxes: rows x1 y1 x2 y2 in pixels of the image, to use in place of the detector; for a list, one table per image.
 
         Returns:
-            Faces, best first as the detector ranks them; with ``boxes`` one face per box, in their order. For a list, one list
-            per image.
+            :class:`~fiducia.faces.many.Faces`, a list, best first as the detector ranks them; with ``boxes`` one face per box,
+            in their order. For a list of images, one of them per image.
 
         Raises:
             FiduciaError: an image or a box cannot be used; the message names it.
@@ -106,7 +113,7 @@ class Predictor:
             raise UsageError(f"{len(image)} photographs, but boxes for {len(boxes)}; give one table of boxes each")
         return list(self.stream(image, boxes))
 
-    def stream(self, images: Iterable[Any], boxes: Iterable[Any] | None = None) -> Iterator[list[Face]]:
+    def stream(self, images: Iterable[Any], boxes: Iterable[Any] | None = None) -> Iterator[Faces]:
         """Yield the faces of one image after another. They are computed in full batches, with few images in memory."""
         waiting: list[Found] = []
         tables = iter(boxes) if boxes is not None else None
@@ -136,11 +143,13 @@ class Predictor:
         found = [d for d in found if max(d.box[2:] - d.box[:2]) >= self.min_face]
         return photo, suppress(found)
 
-    def _predict(self, photos: Sequence[Found]) -> list[list[Face]]:
+    def _predict(self, photos: Sequence[Found]) -> list[Faces]:
         """Compute all faces of some photographs, batch by batch."""
         owners = [i for i, (_, found) in enumerate(photos) for _ in found]
         detections = [d for _, found in photos for d in found]
-        results: list[list[Face]] = [[] for _ in photos]
+        scheme = self.runtime.scheme
+        refs = [PhotoRef(photo.name, *photo.image.shape[1::-1], photo.image) for photo, _ in photos]
+        results = [Faces(scheme=scheme, photo=ref, origin=self.origin) for ref in refs]
         for start in range(0, len(detections), self.batch_size):
             part = slice(start, start + self.batch_size)
             names = [photos[i][0].name for i in owners[part]]
@@ -154,9 +163,10 @@ class Predictor:
                         xy=points.astype(np.float32),
                         confidence=np.clip(sure, 0.0, 1.0).astype(np.float32),
                         box=detection.box.astype(np.float32),
-                        scheme=self.runtime.scheme,
+                        scheme=scheme,
                         score=detection.score,
                         id=number,
+                        photo=refs[i],
                     )
                 )
         return results
@@ -257,4 +267,5 @@ def load(
         batch_size=batch_size,
         min_face=min_face,
         max_pixels=max_pixels,
+        origin=Origin(card.name, card.sha256),
     )

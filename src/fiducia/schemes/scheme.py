@@ -9,7 +9,7 @@ from typing import Any
 
 from ..errors import UsageError
 
-__all__ = ["GROUPS", "Scheme", "SchemeError", "require_mirror"]
+__all__ = ["GROUPS", "Scheme", "SchemeError", "UnknownName", "require_mirror"]
 
 GROUPS: Mapping[str, tuple[str, ...]] = {
     "brows": ("right_brow", "left_brow"),
@@ -21,6 +21,12 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
 
 class SchemeError(ValueError):
     """A landmark set that contradicts itself, does not exist, or cannot be converted."""
+
+
+class UnknownName(SchemeError, KeyError):
+    """A region or a point that a landmark set does not have."""
+
+    __str__ = Exception.__str__  # KeyError would print the message in quotation marks
 
 
 @dataclass(frozen=True)
@@ -108,7 +114,7 @@ class Scheme:
             return self.regions[name]
         parts = [self.regions[part] for part in GROUPS.get(name, ()) if part in self.regions]
         if not parts:
-            raise SchemeError(f"{self.name} has no region {name!r}; it has: {', '.join(self.regions)}")
+            raise UnknownName(f"{self.name} has no region {name!r}; it has: {', '.join(self.regions)}")
         return tuple(dict.fromkeys(i for part in parts for i in part))
 
     def point(self, name: str) -> int:
@@ -120,7 +126,7 @@ class Scheme:
         if name not in self.names:
             near = difflib.get_close_matches(str(name), self.names, n=1, cutoff=0.6)
             hint = f"did you mean {near[0]!r}?" if near else f"it has: {', '.join(self.names[:5])}, …"
-            raise SchemeError(f"{self.name} has no point {str(name)[:60]!r}; {hint}")
+            raise UnknownName(f"{self.name} has no point {str(name)[:60]!r}; {hint}")
         return self.names.index(name)
 
     def to_table(self) -> dict[str, Any]:

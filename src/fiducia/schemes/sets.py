@@ -15,13 +15,14 @@ import numpy.typing as npt
 
 from .own import load_scheme, pairs, scheme_from_table
 from .point_names import FORMER_MARKS, POINT_NAMES
-from .scheme import Scheme, SchemeError, require_mirror
+from .scheme import Scheme, SchemeError, UnknownName, require_mirror
 from .tables import CONVERSIONS, TABLES
 
 __all__ = [
     "NONE",
     "Scheme",
     "SchemeError",
+    "UnknownName",
     "conversion",
     "convert",
     "former_names",

@@ -13,9 +13,10 @@ import numpy as np
 import numpy.typing as npt
 
 from ...errors import UsageError
+from ...faces.face import Face
+from ...faces.plain import Origin, face_table
 from ...registry import Registry
 from ...schemes.sets import Scheme
-from ...structures import Face
 
 __all__ = [
     "Origin",
@@ -32,18 +33,6 @@ __all__ = [
 
 Table = Mapping[str, Any]
 """The results of one photograph as plain values, as :func:`result_table` gives them."""
-
-
-@dataclass(frozen=True)
-class Origin:
-    """What made the points: the weights' name and the SHA-256 of their tensors; empty = not known."""
-
-    weights: str = ""
-    sha256: str = ""
-
-    def marks(self) -> dict[str, str]:
-        """Return the keys that mark machine-made labels in every format; readers keep them as tags."""
-        return {"source": "auto", "weights": self.weights, "weights_sha256": self.sha256}
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,18 +101,6 @@ def check_formats(formats: Sequence[str]) -> tuple[str, ...]:
     if not wanted:
         raise UsageError(f"--format is empty; expected any of {','.join(writers)}")
     return wanted
-
-
-def face_table(face: Face) -> dict[str, Any]:
-    """Return a face as plain values: box, score, points and confidence, in photograph pixels to 1/1000."""
-    return {
-        "box": [round(float(v), 3) for v in face.box],
-        "score": round(float(face.score), 4),
-        "points": [[round(float(x), 3), round(float(y), 3)] for x, y in face.xy],
-        "confidence": [round(float(c), 4) for c in face.confidence],
-        "scheme": face.scheme.name,
-        "id": int(face.id),
-    }
 
 
 def result_table(result: Result) -> dict[str, Any]:
