@@ -26,7 +26,16 @@ from fiducia.schemes.sets import get_scheme
 
 Array = npt.NDArray[np.float64]
 PARTS = ("afw", "helen/trainset", "lfpw/trainset")
-LEFT_OUT = ("237815567", "2417212918", "3729198156", "4285163979", "4538917191", "image_0215", "image_0828", "image_0862")
+LEFT_OUT = (
+    "237815567",
+    "2417212918",
+    "3729198156",
+    "4285163979",
+    "4538917191",
+    "image_0215",
+    "image_0828",
+    "image_0862",
+)
 TABLE = Path(__file__).resolve().parents[1] / "src/fiducia/measures/head_table.py"
 INNER = get_scheme("ibug51")
 
@@ -87,14 +96,19 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=60)
     parser.add_argument("--write", action="store_true", help="replace head_table.py")
     args = parser.parse_args()
-    records = [r for part in PARTS for r in load_records(args.data, part) if not any(n in str(r.tags["id"]) for n in LEFT_OUT)]
+    records = [
+        r for part in PARTS for r in load_records(args.data, part) if not any(n in str(r.tags["id"]) for n in LEFT_OUT)
+    ]
     faces = unit(np.stack([record.xy[17:] for record in records]))
     shape = fit(faces, args.rounds)
     error = np.sqrt(((faces - shape @ poses(shape, faces).transpose(0, 2, 1)) ** 2).sum(axis=2).mean(axis=1))
     right, left = (shape[INNER.point(f"{side}_eye_outer")] for side in ("right", "left"))
     shape = (shape - (right + left) / 2) / np.linalg.norm(left - right)
     print(f"{len(faces)} faces, {args.rounds} rounds, median residual {np.median(error):.4f} of the shape's radius")
-    lines = [f'    "{name}": ({x:.4f}, {y:.4f}, {z:.4f}),' for name, (x, y, z) in zip(INNER.names, shape.round(4) + 0.0, strict=True)]
+    lines = [
+        f'    "{name}": ({x:.4f}, {y:.4f}, {z:.4f}),'
+        for name, (x, y, z) in zip(INNER.names, shape.round(4) + 0.0, strict=True)
+    ]
     text = TABLE.read_text(encoding="utf-8") if TABLE.exists() else "HEAD = {\n}\n"
     head, tail = text.partition("= {\n")[0] + "= {\n", "\n}" + text.partition("\n}")[2]
     if args.write:

@@ -3,8 +3,8 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from fiducia.schemes.sets import get_scheme
 from fiducia.faces import Face
+from fiducia.schemes.sets import get_scheme
 from fiducia.structures import Batch, ModelOutput
 
 

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from . import losses as losses
     from . import models as models
     from .augment.fiducial import FiFA
-    from .data.source import datasets, load_records
+    from .data.source import datasets, label_writers, load_records
+    from .detectors.foreign import boxes_from
     from .errors import FiduciaError, UsageError
     from .evaluation.evaluate import evaluate
     from .evaluation.exporting import export
@@ -47,6 +48,7 @@ _HOMES = {
     "Scheme": "schemes.sets",
     "UsageError": "errors",
     "auc": "metrics.functional",
+    "boxes_from": "detectors.foreign",
     "create_model": "weights.factory",
     "datasets": "data.source",
     "decoders": "heatmaps.decode",
@@ -54,6 +56,7 @@ _HOMES = {
     "export": "evaluation.exporting",
     "failure_rate": "metrics.functional",
     "get_scheme": "schemes.sets",
+    "label_writers": "data.source",
     "list_models": "weights.factory",
     "load": "predict.predictor",
     "load_plugin": "plugins",

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import FiduciaError
-from ..images import MAX_PIXELS, Image, read_photo
+from ..images import MAX_PIXELS, Image, Photo, read_photo
 
 __all__ = ["PhotoRef"]
 
@@ -34,6 +34,12 @@ class PhotoRef:
         self.width = width
         self.height = height
         self._image = weakref.ref(image) if image is not None else None
+
+    @classmethod
+    def of(cls, photo: Photo) -> PhotoRef:
+        """Return the reference to an image that was read."""
+        height, width = photo.image.shape[:2]
+        return cls(photo.name, width, height, photo.image)
 
     def read(self) -> Image:
         """Return the image, uint8 ``(H, W, 3)`` RGB.

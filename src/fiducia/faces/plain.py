@@ -51,7 +51,11 @@ def face_row(face: Table, names: Sequence[str], facts: Table) -> dict[str, Any]:
     row: dict[str, Any] = {**facts, **{key: face[key] for key in ("id", "score", "scheme")}}
     row |= dict(zip(("box_x1", "box_y1", "box_x2", "box_y2"), face["box"], strict=True))
     for name, value in face.get("measures", {}).items():
-        row |= {f"{name}_{axis}": v for axis, v in zip("xy", value, strict=True)} if isinstance(value, list) else {name: value}
+        row |= (
+            {f"{name}_{axis}": v for axis, v in zip("xy", value, strict=True)}
+            if isinstance(value, list)
+            else {name: value}
+        )
     for name, (x, y), sure in zip(names, face["points"], face["confidence"], strict=True):
         row |= {f"{name}_x": x, f"{name}_y": y, f"{name}_confidence": sure}
     return row
@@ -99,7 +103,8 @@ def coco_annotation(face: Table, number: int, image: int) -> dict[str, Any]:
 
 def coco_table(images: Sequence[Table], scheme: Scheme, info: Table) -> dict[str, Any]:
     """Return COCO keypoints of several images; each is a table with image, width, height and faces."""
-    entries, annotations = [], []
+    entries: list[Table] = []
+    annotations: list[Table] = []
     for number, table in enumerate(images, 1):
         entries.append({"id": number, "file_name": table["image"], "width": table["width"], "height": table["height"]})
         annotations += [coco_annotation(face, len(annotations) + k, number) for k, face in enumerate(table["faces"], 1)]

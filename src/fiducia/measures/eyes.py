@@ -29,7 +29,9 @@ def inter_ocular(xy: npt.ArrayLike, scheme: Scheme) -> float:
         SchemeError: the set has no such pair, as ``five``.
     """
     if scheme.inter_ocular is None:
-        raise SchemeError(f"{scheme.name} has no outer eye corners (inter_ocular); measure the distance of other points")
+        raise SchemeError(
+            f"{scheme.name} has no outer eye corners (inter_ocular); measure the distance of other points"
+        )
     a, b = np.asarray(xy, dtype=np.float64)[list(scheme.inter_ocular)]
     return float(np.linalg.norm(b - a))
 

@@ -33,8 +33,10 @@ LEAST = 5
 _DISTANCE = 10.0
 """Distance of the assumed camera, in radii (root mean square) of the points: about half a metre. Crops do not tell it."""
 _DERIVED = {
-    "{}_eye_centre": ("{}_eye_outer", "{}_eye_top_outer", "{}_eye_top_inner")
-    + ("{}_eye_inner", "{}_eye_bottom_inner", "{}_eye_bottom_outer"),
+    "{}_eye_centre": (
+        *("{}_eye_outer", "{}_eye_top_outer", "{}_eye_top_inner"),
+        *("{}_eye_inner", "{}_eye_bottom_inner", "{}_eye_bottom_outer"),
+    ),
     "{}_pupil": ("{}_eye_top_outer", "{}_eye_top_inner", "{}_eye_bottom_inner", "{}_eye_bottom_outer"),
     "{}_eye_top": ("{}_eye_top_outer", "{}_eye_top_inner"),
     "{}_eye_bottom": ("{}_eye_bottom_outer", "{}_eye_bottom_inner"),

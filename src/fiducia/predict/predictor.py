@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from ..detectors.base import suppress
 from ..detectors.boxes import BoxesFile, given_boxes, inside
+from ..detectors.foreign import boxes_from, is_foreign
 from ..detectors.registry import get_detector
 from ..device import pick_device
 from ..errors import FiduciaError, UsageError
@@ -87,9 +88,7 @@ class Predictor:
     @overload
     def __call__(self, image: list[Any] | tuple[Any, ...], boxes: Sequence[Any] | None = None) -> list[Faces]: ...
     @overload
-    def __call__(
-        self, image: str | Path | bytes | npt.NDArray[Any], boxes: npt.ArrayLike | None = None
-    ) -> Faces: ...
+    def __call__(self, image: str | Path | bytes | npt.NDArray[Any], boxes: npt.ArrayLike | None = None) -> Faces: ...
     @overload
     def __call__(self, image: Any, boxes: Any = None) -> Any: ...
 
@@ -98,7 +97,8 @@ class Predictor:
 
         Args:
             image: a path, the bytes of a file, a uint8 ``(H, W, 3)`` RGB array or a PIL image; or a list of these.
-            boxes: rows x1 y1 x2 y2 in pixels of the image, to use in place of the detector; for a list, one table per image.
+            boxes: rows x1 y1 x2 y2 in pixels of the image, to use in place of the detector, or the result of supervision,
+                ultralytics, insightface, mediapipe or dlib (:func:`fiducia.boxes_from`); for a list of images, one per image.
 
         Returns:
             :class:`~fiducia.faces.many.Faces`, a list, best first as the detector ranks them; with ``boxes`` one face per box,
@@ -129,6 +129,9 @@ class Predictor:
         """Read an image and detect (or check) its face boxes, without landmarks."""
         photo = image if isinstance(image, Photo) else open_photo(image, max_pixels=self.max_pixels)
         if boxes is not None or isinstance(self.detector, BoxesFile):
+            if boxes is not None and is_foreign(boxes):
+                height, width = photo.image.shape[:2]
+                boxes = boxes_from(boxes, (width, height))
             found = (
                 given_boxes(boxes, photo.name) if boxes is not None else self.detector.lookup(photo.name)  # type: ignore[union-attr]
             )
@@ -148,7 +151,7 @@ class Predictor:
         owners = [i for i, (_, found) in enumerate(photos) for _ in found]
         detections = [d for _, found in photos for d in found]
         scheme = self.runtime.scheme
-        refs = [PhotoRef(photo.name, *photo.image.shape[1::-1], photo.image) for photo, _ in photos]
+        refs = [PhotoRef.of(photo) for photo, _ in photos]
         results = [Faces(scheme=scheme, photo=ref, origin=self.origin) for ref in refs]
         for start in range(0, len(detections), self.batch_size):
             part = slice(start, start + self.batch_size)
