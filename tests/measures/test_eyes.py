@@ -19,7 +19,7 @@ def drawn(scheme: str = "ibug68", **shape: float | tuple[float, float]) -> np.nd
 def test_the_aspect_ratio_is_the_formula() -> None:
     xy = np.zeros((68, 2))
     xy[36:42] = [[0, 0], [10, -4], [20, -5], [30, 0], [20, 3], [10, 2]]
-    xy[42:48] = xy[36:42] + (100, 0)
+    xy[42:48] = xy[36:42] + np.array([100, 0])
     right, left = eye_aspect(xy, get_scheme("ibug68"))
     assert right == left == pytest.approx((6 + 8) / (2 * 30))
     assert blink(xy, get_scheme("ibug68"))[0] == pytest.approx(1 - 7 / 30 / 0.32)

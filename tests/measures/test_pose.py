@@ -44,7 +44,7 @@ def test_a_turned_mean_head_gives_its_angles_back(angles: tuple[float, float, fl
     assert pose.points == 51
 
 
-@pytest.mark.parametrize("name", [name for name in scheme_names()])
+@pytest.mark.parametrize("name", scheme_names())
 def test_every_set_has_points_enough(name: str) -> None:
     rotation = pose_rotation(25, -12, 8)
     pose = head_pose(seen(rotation, name), get_scheme(name))

@@ -26,7 +26,14 @@ from fiducia.schemes.sets import get_scheme
 
 ORIGIN = Origin("fifa_tiny", "ab12" * 16)
 SHAPE = np.array([[10.0, 10], [30, 10], [20, 20], [12, 30], [28, 30]], np.float32)
-WAYS = {"csv": "faces.csv", "coco": "coco.json", "json": "", "pts": ""}
+WAYS = {
+    "csv": "faces.csv",
+    "coco": "coco.json",
+    "cvat": "cvat.xml",
+    "labelstudio": "labelstudio.json",
+    "json": "",
+    "pts": "",
+}
 """Format → the file below the results' folder that is read; empty = the folder itself."""
 
 

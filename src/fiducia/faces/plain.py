@@ -11,7 +11,16 @@ from ..schemes.sets import Scheme
 if TYPE_CHECKING:
     from .face import Face
 
-__all__ = ["Origin", "coco_annotation", "coco_category", "coco_table", "face_row", "face_table", "point_rows"]
+__all__ = [
+    "Origin",
+    "coco_annotation",
+    "coco_category",
+    "coco_table",
+    "face_row",
+    "face_table",
+    "flat_measures",
+    "point_rows",
+]
 
 Table = Mapping[str, Any]
 
@@ -50,15 +59,21 @@ def face_row(face: Table, names: Sequence[str], facts: Table) -> dict[str, Any]:
     """
     row: dict[str, Any] = {**facts, **{key: face[key] for key in ("id", "score", "scheme")}}
     row |= dict(zip(("box_x1", "box_y1", "box_x2", "box_y2"), face["box"], strict=True))
-    for name, value in face.get("measures", {}).items():
-        row |= (
-            {f"{name}_{axis}": v for axis, v in zip("xy", value, strict=True)}
-            if isinstance(value, list)
-            else {name: value}
-        )
+    row |= flat_measures(face.get("measures", {}))
     for name, (x, y), sure in zip(names, face["points"], face["confidence"], strict=True):
         row |= {f"{name}_x": x, f"{name}_y": y, f"{name}_confidence": sure}
     return row
+
+
+def flat_measures(measures: Mapping[str, float | list[float]]) -> dict[str, float]:
+    """Return measures as single numbers: a place becomes ``NAME_x`` and ``NAME_y``."""
+    flat: dict[str, float] = {}
+    for name, value in measures.items():
+        if isinstance(value, list):
+            flat |= {f"{name}_{axis}": v for axis, v in zip("xy", value, strict=True)}
+        else:
+            flat[name] = value
+    return flat
 
 
 def point_rows(face: Table, names: Sequence[str], facts: Table) -> list[dict[str, Any]]:

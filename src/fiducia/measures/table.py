@@ -13,7 +13,14 @@ from ..schemes.sets import Scheme, SchemeError
 from .eyes import blink, eye_aspect, eye_centres, inter_ocular, mouth_open
 from .pose import head_pose
 
-__all__ = ["measure_table"]
+__all__ = ["MEASURES", "measure_table"]
+
+MEASURES = (
+    *("yaw", "pitch", "roll", "pose_error", "inter_ocular", "right_eye_centre_x", "right_eye_centre_y"),
+    *("left_eye_centre_x", "left_eye_centre_y", "right_eye_aspect", "left_eye_aspect", "right_blink", "left_blink"),
+    "mouth_open",
+)
+"""The columns of a table of measures."""
 
 
 def measure_table(xy: npt.ArrayLike, scheme: Scheme) -> dict[str, float | list[float]]:

@@ -17,6 +17,7 @@ from ...faces.face import Face
 from ...faces.plain import Origin, face_table
 from ...registry import Registry
 from ...schemes.sets import Scheme
+from ...structures import Record
 
 __all__ = [
     "Origin",
@@ -28,6 +29,7 @@ __all__ = [
     "in_folder",
     "json_bytes",
     "result_table",
+    "table_records",
     "writers",
 ]
 
@@ -46,6 +48,7 @@ class Result:
         faces: largest first.
         folder: where results are written.
         origin: what made the points.
+        measures: add each face's measures to its plain values.
     """
 
     source: str
@@ -54,6 +57,7 @@ class Result:
     folder: Path
     faces: Sequence[Face] = ()
     origin: Origin = field(default_factory=Origin)
+    measures: bool = False
 
 
 class Writer(Protocol):
@@ -106,9 +110,26 @@ def check_formats(formats: Sequence[str]) -> tuple[str, ...]:
 def result_table(result: Result) -> dict[str, Any]:
     """Return the faces of a photograph as plain values: image, width, height, faces, and the marks of its origin."""
     height, width = result.image.shape[:2]
-    faces = [face_table(face) for face in result.faces]
+    faces = [
+        {**face_table(face), **({"measures": face.measures()} if result.measures else {})} for face in result.faces
+    ]
     name = in_folder(result.source, result.folder)
     return {"image": name, "width": width, "height": height, "faces": faces, **result.origin.marks()}
+
+
+def table_records(table: Table, scheme: Scheme, origin: Origin) -> list[Record]:
+    """Return the faces of a photograph as annotated faces, for the formats of annotation tools."""
+    return [
+        Record(
+            image=Path(str(table["image"])),
+            xy=np.array(face["points"], dtype=np.float64),
+            visible=np.full(scheme.num_points, 2, np.int8),
+            scheme=scheme.name,
+            box=np.array(face["box"], dtype=np.float64),
+            tags={"id": face["id"], **origin.marks()},
+        )
+        for face in table["faces"]
+    ]
 
 
 def in_folder(source: str, folder: Path) -> str:
