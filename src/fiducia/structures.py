@@ -25,7 +25,6 @@ __all__ = [
     "Batch",
     "Detection",
     "Detector",
-    "Face",
     "ModelOutput",
     "Prediction",
     "Record",
@@ -216,52 +215,6 @@ class Prediction:
     def with_points(self, points: Tensor) -> Prediction:
         """Return the prediction with other points."""
         return Prediction(points=points, confidence=self.confidence, spread=self._spread)
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Face:
-    """One face in an image.
-
-    Attributes:
-        xy: float32 ``(K, 2)`` in pixels of the image.
-        confidence: float32 ``(K,)`` in [0, 1].
-        box: float32 ``(4,)`` x1 y1 x2 y2, as the detector (or the user) gave it.
-        scheme: the landmark set, with names, regions and edges.
-        score: the detector's own score; 1 for a box that the user gave.
-        quality: probability that the mean error of the points is at most 8 % of the inter-ocular distance (of a face of this
-            size seen from the front); None where the weights are not calibrated.
-        sigma: float32 ``(K,)`` expected distance of each point from the truth, in pixels of the image; None likewise.
-        sigma_percent: float32 ``(K,)`` the same in percent of that inter-ocular distance; None likewise.
-        visible: float32 ``(K,)`` probability that each point is visible, not covered by anything or turned away; None likewise.
-        id: the face's number in the image, best face first; a track's number in a video.
-
-    Example:
-        >>> from fiducia import get_scheme
-        >>> xy, confidence = np.zeros((68, 2), np.float32), np.ones(68, np.float32)
-        >>> face = Face(xy=xy, confidence=confidence, box=np.array([0, 0, 9, 9], np.float32), scheme=get_scheme("ibug68"))
-        >>> face.region("left_eye").shape
-        (6, 2)
-    """
-
-    xy: npt.NDArray[np.float32]
-    confidence: npt.NDArray[np.float32]
-    box: npt.NDArray[np.float32]
-    scheme: Scheme
-    score: float = 1.0
-    id: int = 0
-    quality: float | None = None
-    sigma: npt.NDArray[np.float32] | None = None
-    sigma_percent: npt.NDArray[np.float32] | None = None
-    visible: npt.NDArray[np.float32] | None = None
-
-    def region(self, name: str) -> npt.NDArray[np.float32]:
-        """Return the points ``(R, 2)`` of a named region, e.g. ``face.region("left_eye")``."""
-        return self.xy[list(self.scheme.region(name))]
-
-    def __repr__(self) -> str:
-        box = [round(float(v), 1) for v in self.box]
-        sizes = f"xy {self.xy.shape}, confidence {self.confidence.shape}"
-        return f"Face({sizes}, box={box}, scheme={self.scheme.name!r}, score={self.score:.3g}, id={self.id})"
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

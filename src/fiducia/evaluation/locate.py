@@ -23,7 +23,8 @@ from ..predict.predictor import Predictor, load
 from ..runtimes.flip import FlipTest
 from ..runtimes.opening import read_card
 from ..runtimes.registry import get_runtime
-from ..structures import Face, Record
+from ..faces import Face
+from ..structures import Record
 from ..weights.card import WeightCard
 from ..weights.store import described_network
 

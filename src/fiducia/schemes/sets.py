@@ -14,15 +14,18 @@ import numpy as np
 import numpy.typing as npt
 
 from .own import load_scheme, pairs, scheme_from_table
-from .scheme import Scheme, SchemeError, require_mirror
+from .point_names import FORMER_MARKS, POINT_NAMES
+from .scheme import Scheme, SchemeError, UnknownName, require_mirror
 from .tables import CONVERSIONS, TABLES
 
 __all__ = [
     "NONE",
     "Scheme",
     "SchemeError",
+    "UnknownName",
     "conversion",
     "convert",
+    "former_names",
     "get_scheme",
     "is_none",
     "load_scheme",
@@ -67,6 +70,17 @@ def get_scheme(name: str | Path) -> Scheme:
     near = difflib.get_close_matches(str(name), scheme_names(), n=1, cutoff=0.5)
     hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(scheme_names())}, or a TOML file of your own"
     raise SchemeError(f"no landmark set is called {str(name)[:80]!r}; {hint}")
+
+
+def former_names(name: str) -> tuple[str, ...] | None:
+    """Return what version 0.1 called the points of a known landmark set, where that differs; else None."""
+    if name not in FORMER_MARKS:
+        return None
+    names = dict(FORMER_MARKS[name])
+    for region, indices in TABLES[name]["regions"].items():
+        for number, i in enumerate(indices):
+            names.setdefault(i, f"{region}_{number}")
+    return tuple(names[i] for i in range(len(names)))
 
 
 def is_none(name: str) -> bool:
@@ -119,14 +133,10 @@ def _scheme(scheme: str | Scheme) -> Scheme:
 @lru_cache
 def _builtin(name: str) -> Scheme:
     table = TABLES[name]
-    names: dict[int, str] = dict(table["marks"])
-    for region, indices in table["regions"].items():
-        for number, i in enumerate(indices):
-            names.setdefault(i, f"{region}_{number}")
     lines = [*table["paths"], *((*ring, ring[0]) for ring in table["rings"])]
     return Scheme(
         name=name,
-        names=tuple(names[i] for i in range(len(table["mirror"]))),
+        names=POINT_NAMES[name],
         regions=table["regions"],
         mirror=table["mirror"],
         edges=tuple(pair for line in lines for pair in pairs(line)),

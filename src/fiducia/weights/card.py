@@ -6,12 +6,12 @@ import json
 import math
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from ..calibration.table import Calibration
 from ..errors import FiduciaError
 from ..models.registry import find_preset
-from ..schemes.sets import Scheme, SchemeError, get_scheme, scheme_from_table, scheme_names
+from ..schemes.sets import Scheme, SchemeError, former_names, get_scheme, scheme_from_table, scheme_names
 from ..words import one_line
 
 __all__ = ["FORMAT", "WeightCard", "card_scheme", "parse_card"]
@@ -82,6 +82,14 @@ class WeightCard(BaseModel):
     params: int = Field(default=0, ge=0)
     sha256: str = ""
     """Of the file's tensors, computed when it is read; never stored."""
+
+    @field_validator("scheme_table", mode="after")
+    @classmethod
+    def _present_names(cls, table: dict[str, Any]) -> dict[str, Any]:
+        """Give the points of a known landmark set their present names, where the card has those of version 0.1."""
+        name, names = table.get("name"), table.get("names")
+        old = former_names(name) if isinstance(name, str) else None
+        return get_scheme(str(name)).to_table() if old is not None and names == list(old) else table
 
     @model_validator(mode="after")
     def _consistent(self) -> WeightCard:

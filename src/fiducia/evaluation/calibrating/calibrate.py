@@ -19,7 +19,8 @@ from ...metrics.trust import expected_gap, risk_coverage, roc_area
 from ...predict.inputs import open_photo
 from ...predict.predictor import Predictor, load
 from ...schemes.sets import Scheme
-from ...structures import Face, Record
+from ...faces import Face
+from ...structures import Record
 from ...weights.card import WeightCard
 from ...weights.store import read_card, read_weights, save_weights
 from ..locate import MATCH_IOU
