@@ -13,7 +13,7 @@ from ..models.registry import find_preset
 from ..schemes.sets import Scheme, SchemeError, get_scheme, scheme_from_table, scheme_names
 from ..words import one_line
 
-__all__ = ["FORMAT", "WeightCard", "card_scheme", "parse_card"]
+__all__ = ["FORMAT", "WeightCard", "card_scheme", "check_card", "parse_card", "parse_json"]
 
 FORMAT = 2
 """What this version writes. Format 1 had flat network options."""
@@ -122,9 +122,11 @@ class WeightCard(BaseModel):
         return self.model_copy(update={"model": name, "options": options, "format": FORMAT})
 
 
-def _upgraded_member(member: dict[str, Any]) -> dict[str, Any]:
+def _upgraded_member(member: Any) -> dict[str, Any]:
     from ..models.build import upgrade_options
 
+    if not isinstance(member, dict):
+        raise FiduciaError(f"a member of an ensemble is a table; its card has {one_line(member, 60)!r}")
     entry = find_preset(str(member.get("model", "")), "a member of an ensemble: ")
     head: dict[str, Any] = {key: member[key] for key in ("model", "size") if key in member}
     return {**head, **upgrade_options(entry, {k: v for k, v in member.items() if k not in head})}
@@ -156,11 +158,28 @@ def parse_card(text: str, origin: str) -> WeightCard:
     Raises:
         FiduciaError: no JSON, a key twice, or a card that cannot be right; one line with the place in it.
     """
+    return check_card(parse_json(text, origin), origin)
+
+
+def parse_json(text: str | bytes, origin: str) -> Any:
+    """Return the values of a card's JSON.
+
+    Raises:
+        FiduciaError: no JSON, a key twice, or a number that is not finite.
+    """
     try:
-        table = json.loads(text, object_pairs_hook=_once, parse_float=_finite, parse_constant=_finite)
+        return json.loads(text, object_pairs_hook=_once, parse_float=_finite, parse_constant=_finite)
     except (ValueError, RecursionError) as error:
         reason = one_line(error, 120) or type(error).__name__
         raise FiduciaError(f"{origin}: its model card is not JSON ({reason}); get the file again") from error
+
+
+def check_card(table: Any, origin: str) -> WeightCard:
+    """Return a card from plain values, all of it checked.
+
+    Raises:
+        FiduciaError: a card that cannot be right; one line with the place in it.
+    """
     try:
         return WeightCard.model_validate(table)
     except ValidationError as error:
