@@ -10,6 +10,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 
 from ..errors import FiduciaError
 from ..models.registry import find_preset
+from ..recipes.limits import DEEPEST, LARGEST_OPTION
 from ..schemes.sets import Scheme, SchemeError, get_scheme, scheme_from_table, scheme_names
 from ..words import one_line
 
@@ -19,12 +20,8 @@ FORMAT = 2
 """What this version writes. Format 1 had flat network options."""
 
 _FORMER = {"committee": "ensemble"}
-_LARGEST = 100_000
-"""No option of a network is larger: a card that asks for more is damaged or hostile."""
 _LONGEST = 1_000_000
 """Characters of a card's longest text."""
-_DEEPEST = 20
-"""Tables in tables, at most."""
 
 
 def _plain(text: str) -> str:
@@ -134,8 +131,8 @@ def _upgraded_member(member: Any) -> dict[str, Any]:
 
 def _check_values(value: Any, where: str, *, numbers: bool = False, depth: int = 0) -> None:
     """Refuse texts that are too long, tables in tables without end, and with ``numbers`` those that no network is made of."""
-    if depth > _DEEPEST:
-        raise ValueError(f"{where} has more than {_DEEPEST} tables in one another")
+    if depth > DEEPEST:
+        raise ValueError(f"{where} has more than {DEEPEST} tables in one another")
     if isinstance(value, dict):
         for key, inner in value.items():
             _check_values(inner, f"{where}.{one_line(key, 40)}"[:200], numbers=numbers, depth=depth + 1)
@@ -144,7 +141,7 @@ def _check_values(value: Any, where: str, *, numbers: bool = False, depth: int =
             _check_values(inner, where, numbers=numbers, depth=depth + 1)
     elif isinstance(value, str) and len(value) > _LONGEST:
         raise ValueError(f"{where} is a text of {len(value):,} characters")
-    elif numbers and isinstance(value, int | float) and not -_LARGEST <= value <= _LARGEST:
+    elif numbers and isinstance(value, int | float) and not -LARGEST_OPTION <= value <= LARGEST_OPTION:
         raise ValueError(f"{where} is {one_line(value, 30)}; nothing that a network is made of is so large")
 
 

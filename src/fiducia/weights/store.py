@@ -131,7 +131,7 @@ def read_weights(name: str | Path) -> tuple[dict[str, Tensor], WeightCard]:
         FiduciaError: a damaged file, or tensors that do not fit the network that its card names.
     """
     header, card = _look(name)
-    _check_fit(header, card, described(card, str(header.path), most_parts=10 * len(header.tensors) + 1_000))
+    _check_fit(header, card, described(card, str(header.path), most_parts=min(MOST_PARTS, 10 * len(header.tensors) + 1_000)))
     return read_tensors(header), card
 
 
@@ -144,6 +144,8 @@ def _look(name: str | Path) -> tuple[Header, WeightCard]:
     """Return a file's header, and its card in this version's form, once its network is known here."""
     header = read_header(find_weights(name))
     card = card_in(header)
+    if len(header.tensors) > MOST_PARTS:
+        raise FiduciaError(f"{header.path}: {len(header.tensors):,} tensors; no network here has over {MOST_PARTS:,}")
     load_saved_plugins(name)
     for network in card.networks:
         if not is_registered(network):
