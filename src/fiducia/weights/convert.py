@@ -61,7 +61,8 @@ def convert_checkpoint(kind: str, source: Path, out: Path) -> tuple[WeightCard |
         raise FiduciaError(
             f"{source}: no checkpoint of kind {kind!r} ({type(error).__name__}: {one_line(error, 160)})"
         ) from error
-    tensors = {name: found.state[name].contiguous() for name in names}
+    # Copies: a stranger's tensors may share their memory, which safetensors does not write.
+    tensors = {name: found.state[name].clone().contiguous() for name in names}
     if card is None:
         write_atomic(out, to_bytes(tensors))
         return None, len(tensors)
