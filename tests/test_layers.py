@@ -14,7 +14,7 @@ import fiducia
 
 PACKAGE = Path(fiducia.__file__).parent
 ROOMS = (
-    *("errors", "_version", "cpu", "files", "latex", "text", "plugins", "registry", "device"),
+    *("errors", "_version", "cpu", "files", "latex", "text", "words", "plugins", "registry", "device"),
     *("geometry", "schemes", "structures", "recipes", "images", "heatmaps", "draw"),
     *("data", "augment", "models", "losses", "weights", "metrics"),
     *("detectors", "exporting", "runtimes", "predict", "video"),
