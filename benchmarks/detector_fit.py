@@ -9,9 +9,10 @@ training carves for validation, so that both can be used to measure.
 Least absolute differences (iteratively reweighted, floor 0.02) from :func:`fiducia.detectors.landmark_step.step_features`
 to the tight box of the face's landmarks in its own frame.
 
-**Calibration.** Everything that a detector finds: the labelled face counts as a face. ``detector_boxes.csv`` says of the
-other boxes with a score of 0.25 or more what they hold: 875 of them were looked at, after leaving out those that we could not
-tell. Boxes with a lower score count as background. A logistic curve of the score's log-odds is fitted by maximum likelihood.
+**Calibration.** Everything that a detector finds. The labelled face counts as a face. ``detector_boxes.csv`` says of 889
+other boxes with a score of 0.25 or more whether they hold a face; each was looked at, and those that could not be told
+are not in the file. Boxes with a lower score count as background. A logistic curve of the score's log-odds is fitted by
+maximum likelihood (Platt 1999).
 """
 
 from __future__ import annotations

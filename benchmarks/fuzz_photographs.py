@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import io
 import os
@@ -76,6 +77,12 @@ def seeds() -> dict[str, bytes]:
     }
     for compression in ("tiff_lzw", "tiff_adobe_deflate", "packbits", "jpeg"):
         found[f"tiff {compression}"] = encoded(rgb, "TIFF", compression=compression)
+    with contextlib.suppress(ImportError):
+        import pillow_heif
+
+        buffer = io.BytesIO()
+        pillow_heif.from_pillow(rgb).save(buffer)
+        found["heic"] = buffer.getvalue()
     return found
 
 
@@ -241,6 +248,9 @@ def judge(data: bytes, image: Any) -> str:
         # Told of what is no part of the pixels: a text or a profile that is wrong.
         said = "\n".join(line for line in said.splitlines() if not any(word in line for word in HARMLESS))
         return said or ("" if pixels is not None else "OpenCV cannot decode it")
+    if data[4:12] == b"ftypheic":
+        # Pillow does not know it, and no second decoder is at hand.
+        return ""
     try:
         with warnings.catch_warnings(), Image.open(io.BytesIO(data)) as picture:
             warnings.simplefilter("ignore")

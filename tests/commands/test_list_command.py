@@ -39,5 +39,5 @@ def test_data_sets_fit_a_terminal_and_lose_nothing_in_json(
 
 
 def test_the_default_detector_is_marked_in_words(capsys: pytest.CaptureFixture[str]) -> None:
-    line = next(line for line in run(capsys, "detectors").splitlines() if line.startswith("dlib"))
+    line = next(line for line in run(capsys, "detectors").splitlines() if line.startswith("auto"))
     assert line.split()[1] == "yes"

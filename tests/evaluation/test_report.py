@@ -43,7 +43,17 @@ STAMP: dict[str, Any] = {
     "runtime": "stub",
 }
 FILES = {
-    *("report.html", "report.md", "result.json", "faces.csv", "points.npz", "worst.jpg", "median.jpg", "best.jpg"),
+    *(
+        "report.html",
+        "report.md",
+        "report.tex",
+        "result.json",
+        "faces.csv",
+        "points.npz",
+        "worst.jpg",
+        "median.jpg",
+        "best.jpg",
+    ),
     *("ced.svg", "face.svg", "near.svg", "error.svg", "shift.svg", "scale.svg"),
 }
 

@@ -218,6 +218,8 @@ def test_heic_is_read_upright() -> None:
     data = heic(PIL_PHOTO)
     assert read_header(data).format == "HEIC"
     np.testing.assert_array_equal(read_image(data), PHOTO)
+    with pytest.raises(FiduciaError, match="damaged"):
+        read_image(data.replace(b"pitm", b"xxxx"))
     for share in (0.3, 0.9, 0.999):
         with pytest.raises(FiduciaError, match="damaged"):
             read_image(data[: int(len(data) * share)])

@@ -106,7 +106,7 @@ def test_sides_that_do_not_divide_are_refused_before_anything_is_computed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sources = [write_small(tmp_path / f"{size}.safetensors", small(size=size)) for size in (64, 96)]
-    monkeypatch.setattr(LandmarkModel, "__call__", lambda *_: pytest.fail("a network was run"))
+    monkeypatch.setattr("fiducia.weights.ensembles.read_weights", lambda *_: pytest.fail("weights were loaded"))
     with pytest.raises(UsageError, match=r"64\.safetensors: its crop of 64 pixels does not divide t's 96"):
         join_weights(sources, tmp_path / "out.safetensors")
     assert not (tmp_path / "out.safetensors").exists()

@@ -214,9 +214,13 @@ def test_what_is_no_photograph_is_one_clear_line(dots: DotRuntime, bad: object, 
 
 def test_grey_and_rgba_arrays(dots: DotRuntime) -> None:
     grey = np.arange(64, dtype=np.uint8).reshape(8, 8)
-    for array in (grey, grey[..., None], np.stack([grey, grey, grey, 255 - grey], -1)):
+    opaque = np.full_like(grey, 255)
+    for array in (grey, grey[..., None], np.stack([grey, grey, grey, opaque], -1)):
         photo, _ = Predictor(dots, Fixed([])).find(array)
         np.testing.assert_array_equal(photo.image, np.repeat(grey[..., None], 3, 2))
+    # What is transparent is white, as in files.
+    photo, _ = Predictor(dots, Fixed([])).find(np.stack([grey, grey, grey, 0 * grey], -1))
+    assert (photo.image == 255).all()
 
 
 @pytest.mark.parametrize(
@@ -268,7 +272,7 @@ def test_wrong_use(dots: DotRuntime, make_weights: Callable[..., Path]) -> None:
         with pytest.raises(UsageError):
             Predictor(dots, **wrong)  # type: ignore[arg-type]
     for name in ("onnxx", "tensorflow"):
-        with pytest.raises(UsageError, match=f"--runtime {name}: no"):
+        with pytest.raises(UsageError, match=f"no runtime is called {name!r}"):
             load(make_weights(), runtime=name)
     with pytest.raises(UsageError, match="--device gpu: expected auto, cpu, cuda or mps"):
         load(make_weights(), device="gpu")

@@ -262,9 +262,11 @@ def test_starting_from_weights_of_another_landmark_count(finished: Path, tmp_pat
 
 def test_a_leg_on_one_part_keeps_the_same_faces_held_out() -> None:
     source = 'data.source="synthetic:40"'
-    training, validation, _ = split_records(load_recipe("smoke", [source]).data)
+    faces = split_records(load_recipe("smoke", [source]).data)
+    training, validation = faces.training, faces.validation
     chosen = [training[3].id, training[8].id, validation[1].id]
-    fewer, held, _ = split_records(load_recipe("smoke", [source, f"data.only={chosen}"]).data)
+    kept = split_records(load_recipe("smoke", [source, f"data.only={chosen}"]).data)
+    fewer, held = kept.training, kept.validation
     assert [r.id for r in fewer] == chosen[:2]
     assert [r.id for r in held] == chosen[2:]
     with pytest.raises(FiduciaError, match=r"data\.only matches none of 40 faces"):
@@ -272,7 +274,8 @@ def test_a_leg_on_one_part_keeps_the_same_faces_held_out() -> None:
 
 
 def test_carved_validation_shares_no_photograph_with_training() -> None:
-    training, validation, scheme = split_records(load_recipe("smoke", ['data.source="synthetic:40"']).data)
+    faces = split_records(load_recipe("smoke", ['data.source="synthetic:40"']).data)
+    training, validation, scheme = faces.training, faces.validation, faces.scheme
     assert validation
     assert scheme.name == "ibug68"
     assert not {r.tags["photo"] for r in training} & {r.tags["photo"] for r in validation}
@@ -327,7 +330,8 @@ def test_views_reach_the_model_in_one_copy(finished: Path) -> None:
     from fiducia.augment.views import TrainViews
 
     recipe = load_recipe("smoke", SMALL)
-    training, _, scheme = split_records(recipe.data)
+    faces = split_records(recipe.data)
+    training, scheme = faces.training, faces.scheme
     dataset = FaceDataset(training, TrainViews(recipe.data, recipe.augment, scheme, 3), seed=0)
     batch = collate([dataset[0], dataset[1]])
     assert batch.images.shape == (2, 2, 3, 64, 64)
@@ -338,5 +342,5 @@ def test_views_reach_the_model_in_one_copy(finished: Path) -> None:
 @pytest.mark.parametrize("place", ["file", "file/run"])
 def test_a_run_that_cannot_be_kept_is_refused_at_once(place: str, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(UsageError, match="is a file"):
+    with pytest.raises(UsageError, match="Not a directory"):
         train(load_recipe("smoke"), tmp_path / place)

@@ -141,6 +141,8 @@ def test_an_average_lies_between_and_keeps_the_card(saved: Path, tmp_path: Path)
         ({"scale": 0.9}, "scale is 0.9, that of .* 0.8; only weights of one network"),
         ({"points": 9, "scheme": "nine"}, "num_points is 9, that of .* 5; "),
         ({"size": 128}, "size is 128, that of .* 64; "),
+        ({"flip": True, "mirror_bias": 0.01}, "mirror_bias is 0.01"),
+        ({"decode": "dark"}, "decode is 'dark'"),
     ],
 )
 def test_an_average_of_different_networks_is_refused(

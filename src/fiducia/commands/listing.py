@@ -152,3 +152,40 @@ def recipes(as_json: JsonOption = False, plugin: PluginOption = None) -> None:
             }
         )
     _show(rows, as_json)
+
+
+@app.command()
+def augmentations(as_json: JsonOption = False, plugin: PluginOption = None) -> None:
+    """List augmentations for a recipe's [[augment.extra]] tables."""
+    from ..augment.registry import augmentations as registry
+
+    _show([{"name": name, "what": _first_line(registry[name])} for name in registry], as_json)
+
+
+@app.command()
+def decoders(as_json: JsonOption = False, plugin: PluginOption = None) -> None:
+    """List heatmap decoders for heatmap.decode and --decode."""
+    from ..heatmaps.decode import decoders as registry
+
+    _show([{"name": name, "what": _first_line(registry[name].read)} for name in registry], as_json)
+
+
+@app.command()
+def schedules(as_json: JsonOption = False, plugin: PluginOption = None) -> None:
+    """List learning-rate schedules for optim.schedule."""
+    from ..training.optim import schedules as registry
+
+    _show([{"name": name, "what": _first_line(registry[name])} for name in registry], as_json)
+
+
+@app.command()
+def runtimes(as_json: JsonOption = False, plugin: PluginOption = None) -> None:
+    """List runtimes for --runtime."""
+    from ..runtimes.registry import runtimes as registry
+
+    rows = [{"name": name, "installed": registry[name].installed, "what": registry[name].about} for name in registry]
+    _show(rows, as_json)
+
+
+def _first_line(part: Any) -> str:
+    return (part.__doc__ or "").strip().partition("\n")[0]

@@ -126,8 +126,7 @@ def _png(file: BinaryIO) -> PhotoSize:
 def _webp(file: BinaryIO, start: bytes) -> PhotoSize:
     """Read the first chunk, and the chunk EXIF behind the pixels where the header announces one."""
     file.seek(0)
-    header = read_header(_riff(file.read(30)))
-    size = (header.width, header.height)
+    size = _webp_size(file.read(30))
     if start[12:16] != b"VP8X" or not start[20] & 8:
         return PhotoSize(size)
     file.seek(12)
@@ -142,9 +141,15 @@ def _webp(file: BinaryIO, start: bytes) -> PhotoSize:
     return PhotoSize(size)
 
 
-def _riff(head: bytes) -> bytes:
-    """Return the first bytes of a WebP file as a file that is whole, for :func:`read_header`."""
-    return head[:4] + struct.pack("<I", max(len(head) - 8, 0)) + head[8:]
+def _webp_size(head: bytes) -> Size:
+    """Return the size that the first chunk of a WebP file states (RFC 9649)."""
+    kind = head[12:16]
+    if kind == b"VP8X":
+        return 1 + int.from_bytes(head[24:27], "little"), 1 + int.from_bytes(head[27:30], "little")
+    if kind == b"VP8L":
+        bits = int.from_bytes(head[21:25], "little")
+        return 1 + (bits & 0x3FFF), 1 + (bits >> 14 & 0x3FFF)
+    return int.from_bytes(head[26:28], "little") & 0x3FFF, int.from_bytes(head[28:30], "little") & 0x3FFF
 
 
 def _exif(data: bytes) -> int:

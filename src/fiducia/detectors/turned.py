@@ -33,10 +33,14 @@ TURNED = 0.8
 """A face that is turned has at least this score when seen upright, ..."""
 AHEAD = 0.02
 """... and this much more than in the turn in which it was found."""
+CLEAR = 0.15
+"""The right one of four turns has at least this much more than the next, or the four turns between them are seen too."""
 LOOKS = 6
 """Doubtful faces of a photograph that are looked at, at most."""
-TILTED = math.radians(10)
-"""YuNet understates the angle of faces that lean further than this, the more the further."""
+TILTED = math.radians(7)
+"""YuNet understates the angle of faces that lean further than this, the more the further and the smaller they are seen."""
+NEAR_SIDE, NEAR_SHARE = 192, 0.6
+"""Side and share of the view that corrects such an angle: a larger picture of the face tells it better."""
 TRIES = 2
 """Looks at a face that leans, each turned by the angle that the last one gave."""
 
@@ -52,7 +56,7 @@ class Upright:
         self._network = network
 
     def __call__(self, pyramid: Pyramid, found: Candidates) -> tuple[Candidates, list[int]]:
-        """Look at doubtful faces in four turns.
+        """Look at doubtful faces in four turns, or in eight where four do not tell.
 
         Args:
             pyramid: the photograph.
@@ -94,7 +98,7 @@ class Upright:
         for i in leaning:
             face = found.take(np.array([i]))
             for _ in range(TRIES):
-                seen = self._look(pyramid, face, float(face.roll[0]))
+                seen = self._look(pyramid, face, float(face.roll[0]), NEAR_SIDE, NEAR_SHARE)
                 if not len(seen) or seen.score[0] < found.score[i] - AHEAD:
                     break
                 face = seen
@@ -110,20 +114,22 @@ class Upright:
         base = self._look(pyramid, face, angle)
         if _score(base) >= SURE:
             return None
-        looks = [base] + [self._look(pyramid, face, angle + quarter * math.pi / 2) for quarter in (1, 2, 3)]
-        first = max(range(4), key=lambda turn: _score(looks[turn]))
-        if _score(looks[first]) < SURE:
-            # Half way to the better of its neighbours, for a face that stands between two turns.
-            side = max((1, -1), key=lambda step: _score(looks[(first + step) % 4]))
-            looks.append(self._look(pyramid, face, angle + (first + side / 2) * math.pi / 2))
-        best = max(looks[1:], key=_score)
-        return best if _score(best) >= max(TURNED, _score(base) + AHEAD) else None
+        right = math.pi / 2
+        looks = [base] + [self._look(pyramid, face, angle + quarter * right) for quarter in (1, 2, 3)]
+        best, second = sorted((_score(look) for look in looks), reverse=True)[:2]
+        if best < SURE and best - second < CLEAR:
+            # A face that stands between two turns looks much the same in several.
+            looks += [self._look(pyramid, face, angle + (quarter + 0.5) * right) for quarter in range(4)]
+        best_look = max(looks[1:], key=_score)
+        return best_look if _score(best_look) >= max(TURNED, _score(base) + AHEAD) else None
 
-    def _look(self, pyramid: Pyramid, face: Candidates, angle: float) -> Candidates:
+    def _look(
+        self, pyramid: Pyramid, face: Candidates, angle: float, size: int = SIDE, share: float = SHARE
+    ) -> Candidates:
         """Return what stands in the middle of a view of one face alone: one face, or none."""
         head = face.head[0]
         side = float(head[2] - head[0])
-        seen = self._network(pyramid.face(head, angle, SIDE, SHARE))
+        seen = self._network(pyramid.face(head, angle, size, share))
         away = np.linalg.norm(seen.head[:, :2] + seen.head[:, 2:] - head[:2] - head[2:], axis=1) / 2
         alike = np.abs(np.log((seen.head[:, 2] - seen.head[:, 0]) / side)) < math.log(2.0)
         return seen.take(np.flatnonzero((away < 0.4 * side) & alike)[:1])

@@ -39,9 +39,9 @@ def join_weights(sources: Sequence[str | Path], out: Path) -> WeightCard:
         theirs = other.model_dump()
         for key in _ALIKE:
             if theirs[key] != first[key]:
-                found, wanted = (one_line(repr(table[key]), 120) for table in (theirs, first))
                 raise UsageError(
-                    f"{source}: {key} is {found}, that of {card.name} {wanted}; "
+                    f"{source}: {key} is {one_line(repr(theirs[key]), 120)}, that of {card.name} "
+                    f"{one_line(repr(first[key]), 120)}; "
                     "members of an ensemble look at one crop for one landmark set"
                 )
         if card.size % other.size:

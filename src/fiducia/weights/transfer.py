@@ -120,9 +120,9 @@ def average_weights(sources: Sequence[str | Path], out: Path) -> WeightCard:
         theirs = other.model_dump()
         for key in _ALIKE:
             if theirs[key] != first[key]:
-                found, wanted = (one_line(repr(table[key]), 120) for table in (theirs, first))
                 raise UsageError(
-                    f"{source}: {key} is {found}, that of {sources[0]} {wanted}; "
+                    f"{source}: {key} is {one_line(repr(theirs[key]), 120)}, that of {sources[0]} "
+                    f"{one_line(repr(first[key]), 120)}; "
                     "only weights of one network can be averaged"
                 )
         if {k: v.shape for k, v in tensors.items()} != {k: v.shape for k, v in state.items()}:

@@ -55,7 +55,7 @@ def decode(data: bytes, header: Header) -> Pixels:
         if picture.size[0] * picture.size[1] > header.width * header.height:
             raise DecodeError(DAMAGED.format(f"a {header.format} larger than it states"))
         pixels = as_array(picture)
-    except (OSError, SyntaxError, ValueError, EOFError, RuntimeError, struct.error) as error:
+    except (OSError, SyntaxError, ValueError, EOFError, RuntimeError, LookupError, struct.error) as error:
         if isinstance(error, DecodeError):
             raise
         raise DecodeError(DAMAGED.format(f"{header.format}: {' '.join(str(error).split())}")) from None
