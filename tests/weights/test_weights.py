@@ -138,16 +138,18 @@ def test_an_average_lies_between_and_keeps_the_card(saved: Path, tmp_path: Path)
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"scale": 0.9}, "scale is 0.9"),
+        ({"scale": 0.9}, "scale is 0.9, that of .* 0.8; only weights of one network"),
+        ({"points": 9, "scheme": "nine"}, "num_points is 9, that of .* 5; "),
+        ({"size": 128}, "size is 128, that of .* 64; "),
         ({"flip": True, "mirror_bias": 0.01}, "mirror_bias is 0.01"),
         ({"decode": "dark"}, "decode is 'dark'"),
     ],
 )
 def test_an_average_of_different_networks_is_refused(
-    saved: Path, tmp_path: Path, change: dict[str, float], words: str
+    saved: Path, tmp_path: Path, change: dict[str, Any], words: str
 ) -> None:
-    other = tmp_path / "other.safetensors"
-    save_weights(other, small().state_dict(), small_card().model_copy(update=change))
+    network = small(points=change.get("points", 5), size=change.get("size"))
+    other = write_small(tmp_path / "other.safetensors", network, **change)
     with pytest.raises(UsageError, match=words):
         average_weights([saved, other], tmp_path / "mean.safetensors")
     with pytest.raises(UsageError, match="two weights or more"):
