@@ -28,15 +28,22 @@ def info(
     The file may be a stranger's: only its header is read, nothing in it is executed, and what does not print is spelled out.
     Exit status 1 means that it cannot be used; the last line says why.
     """
+    from ..files import is_plain_file
     from ..weights.info import look_at
     from ..words import fit_for_terminal, one_line
 
-    info = look_at(weights)
-    if info.card is None:
-        for line in info.tensors if not as_json else ():
-            typer.echo(line)
-        raise FiduciaError(info.wrong)
-    card = info.card.model_dump(mode="json")
+    path = Path(weights)
+    if path.suffix.lower() in (".onnx", ".xml") and is_plain_file(path):
+        from ..exporting.sealed import read_sealed
+
+        card = read_sealed(path).card.model_dump(mode="json")
+    else:
+        found = look_at(weights)
+        if found.card is None:
+            for line in found.tensors if not as_json else ():
+                typer.echo(line)
+            raise FiduciaError(found.wrong)
+        card = found.card.model_dump(mode="json")
     if as_json:
         typer.echo(json.dumps(card, indent=2))
         return

@@ -65,7 +65,7 @@ class WeightInfo:
 
 
 def look_at(name: str | Path) -> WeightInfo:
-    """Describe weights, an exported graph, or a stranger's file; a file that cannot be used is described as far as it goes.
+    """Describe weights, or a stranger's file; a file that cannot be used is described as far as it goes.
 
     Args:
         name: as in :func:`fiducia.weights.places.find_weights`.
@@ -75,14 +75,6 @@ def look_at(name: str | Path) -> WeightInfo:
     """
     path = find_weights(name)
     info = WeightInfo(file=path)
-    if path.suffix.lower() in (".onnx", ".xml"):
-        from ..exporting.sealed import read_sealed
-
-        try:
-            info.card = read_sealed(path).card
-        except FiduciaError as error:
-            info.wrong = str(error)
-        return info
     if _is_torch_file(path):
         info.tensors = ["a torch checkpoint; what it holds is not looked at, since that means unpickling it"]
         info.wrong = f"{path}: not safetensors; convert it with: fiducia weights convert"
