@@ -188,15 +188,19 @@ def _meanings(
 ) -> dict[int | str | None, Meaning]:
     """Return what the points of each category are that faces are of; all must be of one landmark set."""
     used: dict[int | str | None, _Category] = {}
+    lengths: dict[int | str | None, set[int]] = {}
     for face in faces:
         try:
             key = _category_of("", face, categories)
         except FiduciaError:
             continue  # told of the face itself
+        lengths.setdefault(key, set()).add(len(face["keypoints"]))
         used.setdefault(key, categories[key] if key is not None else _Category(None, None))
     found = {}
     for key, category in used.items():
         count = len(category.names) if category.names is not None else declared_scheme(category.declared) or points
+        if 3 * count not in lengths[key] and category.names is not None:
+            count = points  # told as a contradiction between names and faces
         found[key] = meaning(str(path), count, category.names, wanted, category.declared)
         notes.meaning(str(path), found[key])
     sets = list(dict.fromkeys(chosen.scheme for chosen in found.values()))

@@ -21,10 +21,10 @@ import numpy as np
 from ...errors import FiduciaError
 from ...files import write_atomic
 from ...geometry import tight_box
-from ...schemes.sets import SchemeError, get_scheme, is_none
+from ...schemes.sets import get_scheme
 from ...structures import Record
 from ..kinds import LabelError
-from ..naming import Meaning, find_declared, meaning, tidy_name
+from ..naming import Meaning, all_names, find_declared, meaning
 from ..places import face_tags, is_file, photo_path, relative_image
 from ..sizes import Size, photo_size
 from ..source import DatasetSpec, Faces, Fault, datasets, label_writers
@@ -89,7 +89,7 @@ def _faces(path: Path, scheme: str | None, notes: Notes) -> Iterator[Placed]:
         if not faulty:
             raise LabelError("file", f"{path}: no region of the type keypointlabels; expected {_WHAT}")
         return
-    names = _all_names(list(dict.fromkeys(name for face in faces for name in face.points)), scheme, declared)
+    names = all_names(list(dict.fromkeys(name for face in faces for name in face.points)), scheme, declared)
     chosen = meaning(str(path), len(names), names, scheme, declared)
     notes.meaning(str(path), chosen)
     images = [face.image for face in faces]
@@ -162,22 +162,6 @@ def _of_task(path: Path, place: str, task: dict[str, Any], image: str, notes: No
             )
         face.points[name] = (x, y, 1 if meta.get("visible") == 1 else 2)
     return [face for face in faces.values() if face.points or face.tags]
-
-
-def _all_names(found: list[str], wanted: str | None, declared: str | None) -> list[str]:
-    """Return the names of the set's points in their order, where all that were found are among them; else what was found."""
-    for name in (wanted, declared):
-        if name is None or (is_none(name) and ":" not in name):
-            continue
-        try:
-            own = list(get_scheme(name).names)
-        except SchemeError:
-            continue
-        known = {tidy_name(o): o for o in own}
-        if set(map(tidy_name, found)) <= set(known):
-            spelled = {tidy_name(f): f for f in found}
-            return [spelled.get(tidy, o) for tidy, o in known.items()]
-    return found
 
 
 def _record(
