@@ -155,7 +155,10 @@ def _categories(path: Path, table: dict[str, Any]) -> dict[int | str, _Category]
         words = [as_text(name, f"{where}: keypoints[{k}]") for k, name in enumerate(names)]
         declared = entry.get("scheme")
         known = None if not declared else find_declared(as_text(declared, f"{where}: scheme"), path.parent)
-        found[as_id(entry.get("id", i), f"{where}: id")] = _Category(words or None, known)
+        key = as_id(entry.get("id", i), f"{where}: id")
+        category = _Category(words or None, known)
+        if found.setdefault(key, category) != category:
+            raise LabelError("id", f"{where} has the id {show(key)} of another category; give each its own id")
     return found
 
 
