@@ -12,6 +12,7 @@ from safetensors.torch import save_file
 from fiducia.errors import FiduciaError, UsageError
 from fiducia.models import LandmarkModel
 from fiducia.models.parts.vit import resize_position
+from fiducia.schemes.sets import get_scheme
 from fiducia.weights.backbone import convert_backbone, load_backbone, to_timm_names
 from fiducia.weights.card import WeightCard, card_scheme
 from fiducia.weights.store import load_card, load_weights, read_weights, save_weights
@@ -305,6 +306,13 @@ def test_an_own_landmark_set_travels_in_the_card(tmp_path: Path) -> None:
         ({"scheme_table": {**OWN, "mirror": [[0, 9]]}, "scheme": "muzzle", "points": 4}, "contradicts itself"),
         ({"options": {"backbone": {"width": 10**9}}}, "nothing that a network is made of is so large"),
         ({"size": 4}, "size: "),
+        ({"numbers": [{"metric": 3}]}, "numbers\\[0\\].metric is '3'; expected a word"),
+        ({"numbers": [{}, {"value": -1.0}]}, "numbers\\[1\\].value is '-1.0'; expected a number"),
+        (
+            {"scheme_table": {**get_scheme("five").to_table(), "mirror": []}},
+            "its table of five is not the landmark set",
+        ),
+        ({"scheme_table": {**get_scheme("five").to_table(), "inter_pupil": [[3], [4]]}}, "its table of five is not"),
     ],
 )
 def test_a_card_that_contradicts_itself_is_refused_in_one_line(
@@ -318,6 +326,23 @@ def test_a_card_that_contradicts_itself_is_refused_in_one_line(
     with pytest.raises(FiduciaError, match=words) as caught:
         read_weights(tmp_path / "bad.safetensors")
     assert "bad.safetensors: its model card cannot be used" in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"decode": "guess"}, "cannot be built as its card says: decoder 'guess'"),
+        ({"params": 7}, "its card says 7 num"),
+    ],
+)
+def test_a_card_that_contradicts_its_network_is_refused(tmp_path: Path, change: dict[str, Any], words: str) -> None:
+    card = {**small_card().model_dump(), **change}
+    path = tmp_path / "bad.safetensors"
+    tensors = {name: tensor.contiguous() for name, tensor in small().state_dict().items()}
+    save_file(tensors, path, metadata={"fiducia": json.dumps(card)})
+    with pytest.raises(FiduciaError, match=words) as caught:
+        read_weights(path)
     assert "\n" not in str(caught.value)
 
 

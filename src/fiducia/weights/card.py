@@ -11,7 +11,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from ..errors import FiduciaError
 from ..models.registry import find_preset
 from ..recipes.limits import DEEPEST, LARGEST_OPTION
-from ..schemes.sets import Scheme, SchemeError, get_scheme, scheme_from_table, scheme_names
+from ..schemes.sets import Scheme, SchemeError, get_scheme, is_another, scheme_from_table
 from ..words import one_line
 
 __all__ = ["FORMAT", "WeightCard", "card_scheme", "check_card", "parse_card", "parse_json"]
@@ -30,7 +30,7 @@ def _plain(text: str) -> str:
     return text
 
 
-Finite = Annotated[float, Field(allow_inf_nan=False)]
+Finite = Annotated[float, Field(allow_inf_nan=False, strict=True)]
 Word = Annotated[str, Field(max_length=200), AfterValidator(_plain)]
 """A name that stands in messages: one printable line."""
 
@@ -82,6 +82,8 @@ class WeightCard(BaseModel):
         """The landmark set's table agrees with its name and with the number of points, and no option is absurd."""
         _check_values(self.options, "options", numbers=True)
         _check_values([self.training, self.numbers, self.licence, self.notes, self.command], "its metadata")
+        for i, row in enumerate(self.numbers):
+            _check_row(row, f"numbers[{i}]")
         if self.scheme_table:
             try:
                 scheme = scheme_from_table(self.scheme_table)
@@ -89,7 +91,7 @@ class WeightCard(BaseModel):
                 raise ValueError(f"its landmark set contradicts itself: {error}") from error
             if scheme.name != self.scheme:
                 raise ValueError(f"it names the landmark set {self.scheme!r}, but its table is that of {scheme.name!r}")
-            if scheme.name in scheme_names() and scheme.names != get_scheme(scheme.name).names:
+            if is_another(scheme):
                 raise ValueError(f"its table of {scheme.name} is not the landmark set of that name")
             if scheme.num_points != self.num_points:
                 raise ValueError(f"it gives {self.num_points} points, but its landmark set has {scheme.num_points}")
@@ -143,6 +145,17 @@ def _check_values(value: Any, where: str, *, numbers: bool = False, depth: int =
         raise ValueError(f"{where} is a text of {len(value):,} characters")
     elif numbers and isinstance(value, int | float) and not -LARGEST_OPTION <= value <= LARGEST_OPTION:
         raise ValueError(f"{where} is {one_line(value, 30)}; nothing that a network is made of is so large")
+
+
+def _check_row(row: dict[str, Any], where: str) -> None:
+    """Refuse a row of figures with a value of a wrong type."""
+    for key in ("data", "split", "metric"):
+        if key in row and not (isinstance(row[key], str) and len(row[key]) <= 200 and row[key].isprintable()):
+            raise ValueError(f"{where}.{key} is {one_line(row[key], 40)!r}; expected a word")
+    for key in ("faces", "value"):
+        number = row.get(key, 0)
+        if isinstance(number, bool) or not isinstance(number, int | float) or not 0 <= number <= 1e12:
+            raise ValueError(f"{where}.{key} is {one_line(number, 40)!r}; expected a number that is not negative")
 
 
 def parse_card(text: str, origin: str) -> WeightCard:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zipfile
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -93,13 +92,14 @@ def look_at(name: str | Path) -> WeightInfo:
 
 
 def _is_torch_file(path: Path) -> bool:
-    """Whether a file is an archive or a bare pickle, as torch writes them."""
+    """Whether a file is an archive or a bare pickle, as torch writes them; told by its first bytes."""
     try:
         with path.open("rb") as file:
-            start = file.read(2)
-        return zipfile.is_zipfile(path) or (start[:1] == b"\x80" and start[1:] in (b"\2", b"\3", b"\4", b"\5"))
+            start = file.read(9)
     except OSError:
         return False
+    # Safetensors begins with the length of its header, which may be any number, and the header with a brace.
+    return start[:4] == b"PK\3\4" or (start[:1] == b"\x80" and start[1:2] in b"\2\3\4\5" and start[8:] != b"{")
 
 
 def _listing(header: Header) -> list[str]:

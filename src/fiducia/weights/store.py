@@ -90,9 +90,11 @@ def described_network(card: WeightCard, origin: str, *, most_parts: int = MOST_P
     scheme = card_scheme(card)
     try:
         with without_memory(most_parts):
-            return build_model(
+            model = build_model(
                 card.model, card.num_points, card.size, options=card.options, scheme=scheme, preset=False
             )
+        model.check_method(card.decode)
+        return model
     except Exception as error:
         # The options are a stranger's, and builders, also those of plugins, are not written for them.
         raise FiduciaError(
@@ -164,10 +166,11 @@ def _look(name: str | Path) -> tuple[Header, WeightCard]:
 
 
 def _check_fit(header: Header, card: WeightCard, network: dict[str, Tensor]) -> None:
-    """Compare a file's tensors with its network's, by the header alone.
+    """Compare a file's tensors with its network's and with its card, by the header alone.
 
     Raises:
-        FiduciaError: one that is missing, too many, of another shape or of another kind of numbers.
+        FiduciaError: one that is missing, too many, of another shape or of another kind of numbers; or a card that gives
+            another number of them.
     """
     for name in (*network, *header.tensors):
         there, want = header.tensors.get(name), network.get(name)
@@ -181,3 +184,8 @@ def _check_fit(header: Header, card: WeightCard, network: dict[str, Tensor]) -> 
                 f"{header.path}: does not fit the network {card.model} that its card names: tensor {one_line(name, 80)} is "
                 f"{words[0]}, expected {words[1]}"
             )
+    count = sum(entry.numel for entry in header.tensors.values())
+    if card.params not in (0, count):
+        raise FiduciaError(
+            f"{header.path}: its card says {card.params:,} numbers, but its tensors hold {count:,}; get it again"
+        )
