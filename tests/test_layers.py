@@ -26,8 +26,8 @@ DEPTH = {name: depth for depth, name in enumerate(ROOMS)}
 TABLES = {"schemes.tables"}
 """Indices and nothing else."""
 HEATMAP_ROOMS = {"models", "losses", "heatmaps", "exporting"}
-FACADE = {"", "structures"}
-"""The package's own door re-exports names, and the output itself says what it holds."""
+FACADE = {"", "structures", "commands.listing"}
+"""The package's own door re-exports names, the output itself says what it holds, and ``fiducia list`` names the decoders."""
 MODULES = {
     ".".join(p.relative_to(PACKAGE).with_suffix("").parts).removesuffix("__init__").rstrip("."): p
     for p in sorted(PACKAGE.rglob("*.py"))

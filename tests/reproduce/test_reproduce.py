@@ -397,7 +397,9 @@ def test_the_ledger_alone_needs_no_data(copy: Path, untrained: None, capsys: pyt
     assert "`dcca`" in (copy / "ledger.md").read_text()
 
 
-def test_a_table_of_fiducias_own_has_intervals_and_validation_and_no_empty_columns(finished: Path, tmp_path: Path) -> None:
+def test_a_table_of_fiducias_own_has_intervals_and_validation_and_no_empty_columns(
+    finished: Path, tmp_path: Path
+) -> None:
     for row, twin in (("vit", "vanilla"), ("fifa_tiny", "hourglass")):
         run = tmp_path / "comparison" / row / "seed0"
         shutil.copytree(finished / f"table3/{twin}/seed0", run)

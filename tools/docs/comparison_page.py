@@ -54,7 +54,17 @@ def comparison_page() -> str:
         protocol="; ".join(kept["protocol"]),
         machine=kept["machine"],
     )
-    heads = ["network", "", "params, M", "GMAC", "ms, torch", "ms, OpenVINO", "NME", "95 % interval", "NME on validation faces"]
+    heads = [
+        "network",
+        "",
+        "params, M",
+        "GMAC",
+        "ms, torch",
+        "ms, OpenVINO",
+        "NME",
+        "95 % interval",
+        "NME on validation faces",
+    ]
     body = [
         [
             code(name),

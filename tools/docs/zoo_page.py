@@ -131,7 +131,9 @@ def _published(name: str) -> tuple[str, str]:
     columns = ["300w/full/nme_ic", "wflw/test/nme_ic"]
     row = "fifa" if name == "fifa_base" else PAPER_NAMES.get(name, name)
     # The paper's FiFA and FaRL are the large networks; DTLD's figures are those of DTLD+.
-    found = [figure.get((row, column)) if name != "dtld" else None for figure, column in zip(figures, columns, strict=True)]
+    found = [
+        figure.get((row, column)) if name != "dtld" else None for figure, column in zip(figures, columns, strict=True)
+    ]
     return tuple(f"{value.value:.2f}" if value is not None else "–" for value in found)  # type: ignore[return-value]
 
 
@@ -153,7 +155,17 @@ def _recipe(name: str) -> str:
 def _overfit(kept: dict[str, Any]) -> str:
     fits = kept["networks"]
     head = OVERFIT.format(mark=kept["mark"], command=kept["command"])
-    heads = ["network", "input", "params, M", "loss", "steps", "NME at the start", "NME at the end", "CPU seconds", "date"]
+    heads = [
+        "network",
+        "input",
+        "params, M",
+        "loss",
+        "steps",
+        "NME at the start",
+        "NME at the end",
+        "CPU seconds",
+        "date",
+    ]
     rows = [
         [
             code(name),

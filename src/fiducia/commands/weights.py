@@ -23,18 +23,35 @@ def info(
     threads: ThreadsOption = None,
     plugin: PluginOption = None,
 ) -> None:
-    """Print the model card of weights: scheme, input, training data, licence, protocol, figures."""
-    from ..weights.store import load_card
+    """Print the model card of weights: scheme, input, training data, licence, protocol, figures.
 
-    card = load_card(weights).model_dump(mode="json")
+    The file may be a stranger's: only its header is read, nothing in it is executed, and what does not print is spelled out.
+    Exit status 1 means that it cannot be used; the last line says why.
+    """
+    from ..files import is_plain_file
+    from ..weights.info import look_at
+    from ..words import fit_for_terminal, one_line
+
+    path = Path(weights)
+    if path.suffix.lower() in (".onnx", ".xml") and is_plain_file(path):
+        from ..exporting.sealed import read_sealed
+
+        card = read_sealed(path).card.model_dump(mode="json")
+    else:
+        found = look_at(weights)
+        if found.card is None:
+            for line in found.tensors if not as_json else ():
+                typer.echo(line)
+            raise FiduciaError(found.wrong)
+        card = found.card.model_dump(mode="json")
     if as_json:
         typer.echo(json.dumps(card, indent=2))
         return
     card.pop("scheme_table")
     for key, value in card.items():
         if value not in (None, "", [], {}):
-            shown = value if isinstance(value, str) else json.dumps(value)
-            typer.echo(f"{key:>16}  {shown}")
+            shown = fit_for_terminal(value) if isinstance(value, str) else json.dumps(value)
+            typer.echo(f"{one_line(key, 40):>16}  {shown}")
 
 
 @app.command()

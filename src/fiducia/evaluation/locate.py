@@ -17,13 +17,13 @@ from lightning_fabric import Fabric
 from ..device import pick_device
 from ..errors import FiduciaError, UsageError
 from ..exporting.sealed import is_export
+from ..faces import Face
 from ..geometry import box_iou, tight_box
 from ..plugins import load_plugins, loaded_plugins
 from ..predict.predictor import Predictor, load
 from ..runtimes.flip import FlipTest
 from ..runtimes.opening import read_card
 from ..runtimes.registry import get_runtime
-from ..faces import Face
 from ..structures import Record
 from ..weights.card import WeightCard
 from ..weights.store import described_network

@@ -14,12 +14,12 @@ from ...calibration import Calibration, judge
 from ...calibration.features import face_sizes
 from ...calibration.fitting import Trials, fit_calibration
 from ...errors import FiduciaError
+from ...faces import Face
 from ...geometry import box_iou, tight_box
 from ...metrics.trust import expected_gap, risk_coverage, roc_area
 from ...predict.inputs import open_photo
 from ...predict.predictor import Predictor, load
 from ...schemes.sets import Scheme
-from ...faces import Face
 from ...structures import Record
 from ...weights.card import WeightCard
 from ...weights.store import read_card, read_weights, save_weights
