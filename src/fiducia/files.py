@@ -29,6 +29,7 @@ __all__ = [
     "printable",
     "read_bytes",
     "require_writable",
+    "text_bytes",
     "write_atomic",
     "write_stdout",
 ]
@@ -300,6 +301,11 @@ def printable(text: str, encoding: str = "utf-8") -> str:
     """
     bare = "".join(f"\\x{ord(c) - 0xDC00:02x}" if "\udc80" <= c <= "\udcff" else c for c in text)
     return bare.encode(encoding, "backslashreplace").decode(encoding)
+
+
+def text_bytes(text: str) -> bytes:
+    r"""Return text as UTF-8; a byte of a file's name that is in no encoding is spelled out, as :func:`printable` does."""
+    return printable(text).encode()
 
 
 def write_stdout(text: str) -> None:

@@ -20,6 +20,7 @@ from ..data.source import exclude, find_dataset, load_records
 from ..data.usable import usable
 from ..detectors.registry import DEFAULT
 from ..errors import FiduciaError
+from ..files import text_bytes
 from ..metrics.errors import NORMALISERS
 from ..metrics.figures import FaceScores, figures, point_nme, region_errors, reliability, score, without_nan
 from ..metrics.protocol import Protocol
@@ -85,7 +86,7 @@ class Evaluation:
             shown = ["" if np.isnan(v) else f"{100 * v:.6f}" for v in values]
             part = str(record.tags.get("part", ""))
             rows.writerow([record.id, record.image.as_posix(), part, int(self.scores.found[i]), *shown])
-        return text.getvalue().encode()
+        return text_bytes(text.getvalue())
 
 
 def evaluate(weights: str | Path, source: str, split: str | None = None, **options: Any) -> dict[str, Any]:
