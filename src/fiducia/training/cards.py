@@ -9,6 +9,7 @@ from ..models.registry import find_preset, merge_options
 from ..recipes.sections import Recipe
 from ..schemes.sets import Scheme
 from ..weights.card import WeightCard
+from ..weights.pretrained import origin_of
 
 __all__ = ["run_card"]
 
@@ -27,7 +28,7 @@ def run_card(
         date: ISO date.
     """
     data = recipe.data
-    preset = find_preset(recipe.model.name)
+    preset, start = find_preset(recipe.model.name), recipe.model.backbone_weights
     return WeightCard(
         name=recipe.name,
         model=recipe.model.name,
@@ -52,6 +53,7 @@ def run_card(
             "views": recipe.augment.views,
             "losses": {name: [table.kind, table.weight] for name, table in recipe.loss.items()},
             "seed": recipe.train.seed,
+            **({"encoder": origin_of(start)} if start is not None else {}),
         },
         numbers=numbers,
         plugins=[Path(path).name for path in recipe.plugins],
