@@ -21,6 +21,7 @@ from ..plugins import load_plugins
 from ..registry import did_you_mean
 from .moved import moved_key
 from .sections import Recipe
+from .stages import merge_tables, stage_tables
 
 __all__ = ["dump_recipe", "find_recipe", "load_recipe", "parse_recipe", "recipe_names", "table_file", "toml_value"]
 
@@ -84,12 +85,12 @@ def load_recipe(name: str | Path, overrides: Iterable[str] = ()) -> Recipe:
         base = _read(base_path if base_path.is_file() else find_recipe(str(parent)))
         if "extends" in base:
             raise UsageError(f"{path}: extends {parent}, which extends again; one level is allowed, so name its parent")
-        table = _merge(base, table)
+        table = merge_tables(base, table)
     table.setdefault("name", path.stem)
     tables = [table]
     overrides = list(overrides)
     for override in overrides:
-        tables.append(_merge(tables[-1], _override(override)))
+        tables.append(merge_tables(tables[-1], _override(override)))
     try:
         recipe = parse_recipe(tables[-1], origin=str(path))
     except UsageError as error:
@@ -121,14 +122,24 @@ def parse_recipe(table: Mapping[str, Any], origin: str = "recipe") -> Recipe:
     if moved is not None:
         raise UsageError(f"{origin}: {moved}")
     _check_keys(table, Recipe, origin, "")
+    stages = table.get("stage", ())
+    if not isinstance(stages, list | tuple) or not all(isinstance(stage, Mapping) for stage in stages):
+        raise UsageError(f"{origin}: stages are tables, [[stage]]; found {stages!r}")
     try:
-        return Recipe.model_validate(dict(table))
+        recipe = Recipe.model_validate(dict(table))
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"] if not str(part).startswith(("literal", "function")))
         message = first["msg"].removeprefix("Value error, ")
         found = "" if first["type"] == "value_error" else f"; found {first['input']!r}"
         raise UsageError(f"{origin}: {where + ': ' if where else ''}{message}{found}") from error
+    try:
+        legs = stage_tables(table, [dict(stage) for stage in stages])
+    except UsageError as error:
+        raise UsageError(f"{origin}: {error}") from error
+    for number, leg in enumerate(legs, start=1):
+        parse_recipe(leg, f"{origin}: stage {number}")
+    return recipe
 
 
 def dump_recipe(recipe: Recipe) -> str:
@@ -145,14 +156,6 @@ def _read(path: Path) -> dict[str, Any]:
         raise UsageError(f"{path}: cannot be read as a recipe ({error})") from error
     except tomllib.TOMLDecodeError as error:
         raise UsageError(f"{path}: not TOML: {error}") from error
-
-
-def _merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
-    merged = dict(base)
-    for key, value in over.items():
-        old = merged.get(key)
-        merged[key] = _merge(old, value) if isinstance(old, Mapping) and isinstance(value, Mapping) else value
-    return merged
 
 
 def _override(text: str) -> dict[str, Any]:
@@ -218,12 +221,15 @@ def _check_keys(table: Mapping[str, Any], model: type[BaseModel], origin: str, p
 
 def _dump(table: Mapping[str, Any], prefix: str, lines: list[str]) -> None:
     for key, value in table.items():
-        if not isinstance(value, Mapping):
+        if not isinstance(value, Mapping) and key != "stage":
             lines.append(f"{_key(key)} = {toml_value(value)}")
     for key, value in table.items():
         if isinstance(value, Mapping):
             lines += ["", f"[{prefix}{_key(key)}]"]
             _dump(value, f"{prefix}{_key(key)}.", lines)
+    for stage in table.get("stage", ()) if not prefix else ():
+        lines += ["", "[[stage]]"]
+        _dump(stage, "stage.", lines)
 
 
 def _key(key: str) -> str:

@@ -23,6 +23,7 @@ __all__ = [
     "OptimConfig",
     "Options",
     "Recipe",
+    "StageConfig",
     "TrainConfig",
 ]
 
@@ -40,8 +41,8 @@ class _Section(BaseModel):
 class DataConfig(_Section):
     """Which faces, and how they are cropped."""
 
-    source: str = "synthetic:"
-    """``NAME:ROOT``, e.g. ``300w:/data/300w``; ``synthetic:`` needs no files."""
+    source: str | tuple[str, ...] = "synthetic:"
+    """``NAME:ROOT``, e.g. ``300w:/data/300w``; ``synthetic:`` needs no files. Several sources of one landmark set as a list."""
     split: str = "train"
     """A split or part of the source."""
     scheme: str | None = None
@@ -55,6 +56,12 @@ class DataConfig(_Section):
     """Share of the training images used for validation. All faces of an image stay together."""
     val_seed: int = 0
     """Seed of the choice of validation images."""
+    together: tuple[tuple[str, ...], ...] = ()
+    """Groups of glob patterns on ids: the images of a group go to the same side of the validation split, such as two shots of
+    one scene."""
+    repeat: dict[str, PositiveInt] = Field(default_factory=dict)
+    """Collection (``afw``, ``profile``, ...) → how often each of its training faces is taken in an epoch, with draws of its
+    own each time; 1 where it is not named."""
     limit: PositiveInt | None = None
     """Use only this many faces of each split, for quick trials; None = all."""
     size: PositiveInt | None = None
@@ -65,6 +72,23 @@ class DataConfig(_Section):
     """``landmarks``: the tight box of the points (FaRL on 300W, WFLW, COFW); ``dataset``: the annotated box (AFLW)."""
     cache: bool = True
     """Keep decoded faces in memory, reduced to what the largest training crop can reach."""
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """The sources, one or several."""
+        return (self.source,) if isinstance(self.source, str) else self.source
+
+    @property
+    def shown(self) -> str:
+        """The sources as they stand in messages."""
+        return ", ".join(self.sources)
+
+    @model_validator(mode="after")
+    def _some_source(self) -> DataConfig:
+        """There is a source, and none twice."""
+        if not self.sources or len(set(self.sources)) < len(self.sources):
+            raise ValueError(f"source: expected one source or several different ones; found {list(self.sources)}")
+        return self
 
     @property
     def side(self) -> int:
@@ -281,6 +305,23 @@ class TrainConfig(_Section):
     """Log each loss's share of the gradient norm once per epoch (one more backward pass per loss)."""
 
 
+class StageConfig(_Section):
+    """What one leg of a run changes, ``[[stage]]``: tables as in the recipe, laid over it (:mod:`fiducia.recipes.stages`)."""
+
+    data: dict[str, Any] = Field(default_factory=dict)
+    """Of ``[data]``: size, scale, only, repeat, cache. Sources and the validation split are the run's."""
+    augment: dict[str, Any] = Field(default_factory=dict)
+    """Of ``[augment]``."""
+    heatmap: dict[str, Any] = Field(default_factory=dict)
+    """Of ``[heatmap]``."""
+    loss: dict[str, Any] = Field(default_factory=dict)
+    """Of ``[loss.NAME]``."""
+    optim: dict[str, Any] = Field(default_factory=dict)
+    """Of ``[optim]``; schedule and warm-up run over the stage."""
+    train: dict[str, Any] = Field(default_factory=dict)
+    """Of ``[train]``: epochs, batch_size, precision and the like."""
+
+
 class Recipe(_Section):
     """A whole training run.
 
@@ -299,6 +340,8 @@ class Recipe(_Section):
     """The losses by name, ``[loss.NAME]``; without any, the network's published loss is used."""
     optim: OptimConfig = OptimConfig()
     train: TrainConfig = TrainConfig()
+    stage: tuple[StageConfig, ...] = ()
+    """Legs of the run, ``[[stage]]``, one after another; () = the run is one leg."""
     plugins: tuple[str, ...] = ()
     """Python files that register your own parts; paths are relative to the recipe."""
 

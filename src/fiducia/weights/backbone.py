@@ -1,4 +1,4 @@
-"""Pre-trained encoders from local files: ViTs under CLIP's, FaRL's or timm's names, ResNets and EfficientNets; safetensors or plain ``.pth``."""
+"""Pre-trained encoders from local files: ViTs (CLIP, FaRL, timm), ResNets, EfficientNets; safetensors or plain ``.pth``."""
 
 from __future__ import annotations
 

@@ -51,9 +51,8 @@ def find_backbone(name: Path) -> Path:
     if name.is_file() or len(name.parts) > 1 or name.suffix:
         return name
     if str(name) not in PRETRAINED:
-        raise UsageError(
-            f"model.backbone_weights: no file {str(name)!r} here, and no encoder of that name{did_you_mean(str(name), list(PRETRAINED))}"
-        )
+        near = did_you_mean(str(name), list(PRETRAINED))
+        raise UsageError(f"model.backbone_weights: no file {str(name)!r} here, and no encoder of that name{near}")
     entry = PRETRAINED[str(name)]
     spec = importlib.util.find_spec(entry.package)
     if spec is None or not spec.submodule_search_locations:
