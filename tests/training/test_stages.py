@@ -9,12 +9,10 @@ import sys
 import time
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
 
-from fiducia.data.dataset import FaceDataset
 from fiducia.errors import FiduciaError, UsageError
 from fiducia.recipes.files import dump_recipe, load_recipe, parse_recipe
 from fiducia.recipes.sections import Recipe

@@ -48,7 +48,7 @@ _LITE: dict[str, Any] = {
     "backbone": {"kind": "efficientnet_lite0"},
     "hourglass": {
         "channels": 64,
-        "depth": 3,
+        "depth": 2,
         "fuse": "add",
         "skip_block": False,
         "down_kernel": 1,
@@ -59,7 +59,7 @@ _LITE: dict[str, Any] = {
 
 @register(
     "fifa_lite",
-    size=160,
+    size=192,
     options=_LITE,
     about="FiFANet on EfficientNet-Lite0, one hourglass; takes ImageNet weights",
     test_options={"hourglass": {"channels": 16, "depth": 1}, "head": {"refine": 16}},

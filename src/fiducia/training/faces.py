@@ -53,7 +53,7 @@ def split_records(data: DataConfig) -> RunFaces:
         raise FiduciaError(f"{data.shown}: data.only matches no face; mend a pattern")
     known = {str(record.tags["collection"]) for record in training}
     for collection in data.repeat:
-        if collection not in known:
+        if collection not in known and data.limit is None and not data.only:
             raise FiduciaError(
                 f"{data.shown}: data.repeat names {collection!r}; the training faces are of {', '.join(sorted(known))}"
             )

@@ -42,8 +42,8 @@ def validate(
     """Return ``val_nme`` and ``val_nme_ema`` in percent, and draw the first faces into ``picture``.
 
     Crops are upright and scaled alike in x and y, so an NME in crop pixels is the NME in the photograph's pixels. The
-    normaliser is :func:`~fiducia.training.collections.collections_of`'s. A run with several sources has ``val_nme_NAME`` of each
-    collection beside them, and its ``val_nme`` is the mean over the collections, else over the faces. Every process holds all
+    normaliser is :func:`~fiducia.training.collections.collections_of`'s. A run with several sources has the averaged
+    weights' ``val_nme_ema_NAME`` of each collection beside them, and its ``val_nme`` is the mean over the collections, else over the faces. Every process holds all
     the answers.
     """
     averaged = copy.deepcopy(model)
@@ -83,7 +83,8 @@ def validate(
     for name, values in errors.items():
         by_name = {group.name: values[list(group.faces)] for group in collections}
         means = {key: _mean(fabric, part) for key, part in by_name.items()} if several else {}
-        result |= {f"{name}_{key}": value for key, value in means.items()}
+        if name == list(networks)[-1]:
+            result |= {f"{name}_{key}": value for key, value in means.items()}
         result[name] = float(np.mean(list(means.values()))) if several else _mean(fabric, values)
     return result
 
