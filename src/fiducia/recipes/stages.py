@@ -12,7 +12,7 @@ from typing import Any
 from ..errors import UsageError
 from .sections import Recipe
 
-__all__ = ["merge_tables", "stage_recipes", "stage_tables", "total_epochs"]
+__all__ = ["merge_tables", "stage_recipes", "stage_tables"]
 
 _OF_THE_RUN = {
     "data": ("source", "split", "scheme", "exclude", "val_fraction", "val_seed", "together", "box_source", "limit"),
@@ -58,8 +58,3 @@ def merge_tables(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, 
         old = merged.get(key)
         merged[key] = merge_tables(old, value) if isinstance(old, Mapping) and isinstance(value, Mapping) else value
     return merged
-
-
-def total_epochs(recipe: Recipe) -> int:
-    """Return the epochs of a run, those of all its legs together."""
-    return sum(leg.train.epochs for leg in stage_recipes(recipe))

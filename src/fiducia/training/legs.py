@@ -24,15 +24,11 @@ from .state import RunState
 __all__ = ["check_sizes", "place_of", "start_leg"]
 
 
-def place_of(legs: Sequence[Recipe], total: int) -> Leg:
-    """Return the place of the last of some stages.
-
-    Args:
-        legs: the recipes of the stages up to this one.
-        total: epochs of the run.
-    """
-    before = sum(leg.train.epochs for leg in legs[:-1])
-    return Leg(train=legs[-1].train, optim=legs[-1].optim, before=before, total=total)
+def place_of(legs: Sequence[Recipe], number: int) -> Leg:
+    """Return the place of stage ``number``, counted from 0, among the recipes of all stages."""
+    epochs = [leg.train.epochs for leg in legs]
+    own = legs[number]
+    return Leg(train=own.train, optim=own.optim, before=sum(epochs[:number]), total=sum(epochs))
 
 
 def check_sizes(legs: Sequence[Recipe], scheme: Scheme) -> None:
@@ -99,11 +95,12 @@ def _fitted(model: LandmarkModel, tensors: Mapping[str, Tensor], number: int) ->
     Raises:
         UsageError: they do not fit.
     """
-    fitted = model.adapted(tensors)
-    for name, tensor in model.state_dict().items():
+    fitted, own = model.adapted(tensors), model.state_dict()
+    for name, tensor in own.items():
         if name not in fitted or fitted[name].shape != tensor.shape:
             raise UsageError(
                 f"stage {number}: data.size = {model.size} needs another {name} than the stage before, and this network "
                 "cannot resize it; give all stages one size"
             )
-    return fitted
+    # Larger maps may have fewer filters (hourglass.ffp_max); what is left over stays behind.
+    return {name: fitted[name] for name in own}

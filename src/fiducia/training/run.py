@@ -18,7 +18,7 @@ from ..files import require_writable, write_atomic
 from ..plugins import loaded_plugins
 from ..recipes.files import dump_recipe
 from ..recipes.sections import Recipe
-from ..recipes.stages import stage_recipes, total_epochs
+from ..recipes.stages import stage_recipes
 from ..structures import Batch
 from .checkpoint import clean_leftovers
 from .fabric import launch, process_globals
@@ -98,9 +98,9 @@ def _train(recipe: Recipe, out: Path, saved: dict[str, Any] | None, init: str | 
                 if fabric.global_rank == 0:
                     clean_leftovers(out / "checkpoints")
                     recipe = _keep(recipe, out)
-                _say(log, recipe, faces, state, init, fabric.device)
+                _say(log, recipe.train.seed, faces, state, init, fabric.device)
             log.stage = f"stage {number + 1}/{len(legs)}" if len(legs) > 1 else ""
-            _run_leg(fabric, recipe, legs[: number + 1], faces, state, log, out, stop)
+            _run_leg(fabric, recipe, legs, number, faces, state, log, out, stop)
     finally:
         stop.armed = False
         if log is not None:
@@ -115,27 +115,29 @@ def _run_leg(
     fabric: Fabric,
     recipe: Recipe,
     legs: Sequence[Recipe],
+    number: int,
     faces: RunFaces,
     state: RunState,
     log: RunLog,
     out: Path,
     stop: Stop,
 ) -> None:
-    """Train the last of ``legs`` from the state's place to its end, and write its weights.
+    """Train stage ``number`` from the state's place to its end, and write its weights.
 
     Args:
         fabric: devices and processes.
         recipe: the whole run's, for checkpoints.
-        legs: the recipes of the stages up to this one.
+        legs: the recipes of all stages.
+        number: the stage, from 0.
         faces: of the run.
         state: of :func:`~fiducia.training.legs.start_leg`.
         log: of the run.
         out: the run's directory.
         stop: looked at after every step.
     """
-    own, scheme = legs[-1], faces.scheme
+    own, scheme = legs[number], faces.scheme
     cfg, rank0 = own.train, fabric.global_rank == 0
-    place = place_of(legs, total_epochs(recipe))
+    place = place_of(legs, number)
     dataset = FaceDataset(
         faces.training,
         TrainViews(own.data, own.augment, scheme, place.total),
@@ -160,7 +162,7 @@ def _run_leg(
     def write(which: str, name: str = "") -> None:
         if rank0:
             path = out / "weights" / f"{name or which}.safetensors"
-            told = legs if recipe.stage else ()
+            told = legs[: number + 1] if recipe.stage else ()
             save_run_weights(path, model, state.ema, own, scheme, state.history, which, told)
 
     def shares(batch: Batch) -> dict[str, float]:
@@ -174,16 +176,16 @@ def _run_leg(
     )
     run_epochs(fabric, learner, state, dataset, log, hooks, leg=place, stop=stop)
     if place.last < place.total:
-        write("ema", f"stage{len(legs)}")
+        write("ema", f"stage{number + 1}")
     else:
         for which in ("last", "ema"):
             write(which)
 
 
-def _say(log: RunLog, recipe: Recipe, faces: RunFaces, state: RunState, init: str | None, device: torch.device) -> None:
+def _say(log: RunLog, seed: int, faces: RunFaces, state: RunState, init: str | None, device: torch.device) -> None:
     """Write what the run depends on, and tell the user what it starts from."""
     counts = {"faces": len(faces.training), "validation": len(faces.validation)}
-    log.json("versions.json", {**versions(), "seed": recipe.train.seed, "init": init or "", **counts})
+    log.json("versions.json", {**versions(), "seed": seed, "init": init or "", **counts})
     for line in faces.remarks:
         log.console.print(line, soft_wrap=True, markup=False)
     if state.fresh:

@@ -43,8 +43,8 @@ def validate(
 
     Crops are upright and scaled alike in x and y, so an NME in crop pixels is the NME in the photograph's pixels. The
     normaliser is :func:`~fiducia.training.collections.collections_of`'s. A run with several sources has the averaged
-    weights' ``val_nme_ema_NAME`` of each collection beside them, and its ``val_nme`` is the mean over the collections, else over the faces. Every process holds all
-    the answers.
+    weights' ``val_nme_ema_NAME`` of each collection beside them, and its ``val_nme`` is the mean over the collections, else
+    over the faces. Every process holds all the answers.
     """
     averaged = copy.deepcopy(model)
     averaged.load_state_dict(ema.state_dict())
