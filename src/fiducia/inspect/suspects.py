@@ -100,9 +100,9 @@ def find_suspects(
     records = exclude(everyone, data.exclude)
     if not records:
         raise FiduciaError(
-            f"{data.source}: data.exclude leaves none of {len(everyone):,} faces; take a pattern out of it"
+            f"{data.shown}: data.exclude leaves none of {len(everyone):,} faces; take a pattern out of it"
             if everyone
-            else f"{data.source}: no face in split {data.split!r}; run: fiducia data check {data.source}"
+            else f"{data.shown}: no face in split {data.split!r}; run: fiducia data check {data.shown}"
         )
     found = np.full((len(records), *records[0].xy.shape), np.nan)
     if weights is not None:
