@@ -92,7 +92,9 @@ def chart(rows: Mapping[str, Mapping[str, Any]], about: str) -> str:
     )
     for name, row in points:
         at = x(float(row["openvino_ms"] or row["torch_ms"]))
-        parts.append(f'<path d="M{at:.1f} {y(row["low"]):.1f}V{y(row["high"]):.1f}" stroke="#3f51b5" stroke-width="2"/>')
+        parts.append(
+            f'<path d="M{at:.1f} {y(row["low"]):.1f}V{y(row["high"]):.1f}" stroke="#3f51b5" stroke-width="2"/>'
+        )
         parts.append(f'<circle cx="{at:.1f}" cy="{y(row["nme"]):.1f}" r="5" fill="#3f51b5"/>')
         parts.append(f'<text x="{at + 10:.1f}" y="{y(row["nme"]) + 4:.1f}" fill="#111">{name}</text>')
     return "\n".join([*parts, "</svg>"]) + "\n"
@@ -121,8 +123,14 @@ def main() -> None:
         print(line.row.name, rows[line.row.name], flush=True)
     if arguments.json:
         facts = {"benchmark": TABLE, "machine": machine(), "threads": 1, "measured": ledger.measured}
-        facts |= {"planned": [row.name for row in ledger.table.rows], "protocol": list(ledger.protocol[:-1]), "training": command_of(ledger, done)}
-        facts |= {"command": "python benchmarks/comparison.py RUNS --json benchmarks/comparison.json --chart docs/images/comparison.svg"}
+        facts |= {
+            "planned": [row.name for row in ledger.table.rows],
+            "protocol": list(ledger.protocol[:-1]),
+            "training": command_of(ledger, done),
+        }
+        facts |= {
+            "command": "python benchmarks/comparison.py RUNS --json benchmarks/comparison.json --chart docs/images/comparison.svg"
+        }
         keep(arguments.json, rows, **facts)
         rows = json.loads(arguments.json.read_text(encoding="utf-8"))["rows"]
     if arguments.chart:

@@ -28,8 +28,8 @@ def written() -> list[Path]:
 def generated() -> dict[str, str]:
     """Return path → text of the pages that are generated from the code; the help of every command is among them."""
     from cli_page import cli_page
-    from recipe_page import recipe_page
     from comparison_page import comparison_page
+    from recipe_page import recipe_page
     from registry_page import registry_page
     from zoo_page import zoo_page
 

@@ -126,7 +126,10 @@ def test_the_papers_network_does_a_full_siamese_step() -> None:
     from fiducia.structures import Batch
     from fiducia.training.setup import build_network, build_objective, resolve
 
-    recipe, scheme = resolve(Recipe.model_validate({"model": {"name": "fifa_base"}, "data": {"size": 128}})), get_scheme("ibug68")
+    recipe, scheme = (
+        resolve(Recipe.model_validate({"model": {"name": "fifa_base"}, "data": {"size": 128}})),
+        get_scheme("ibug68"),
+    )
     model = build_network(recipe, scheme)
     objective = build_objective(recipe, scheme, model)
     images = torch.randint(0, 256, (2, 2, 3, 128, 128), dtype=torch.uint8)

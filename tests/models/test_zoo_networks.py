@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+
 from fiducia.errors import UsageError
 from fiducia.models.base import LandmarkModel
 from fiducia.models.build import build_model

@@ -82,7 +82,13 @@ def _rows(ledger: TableLedger, footnotes: list[str]) -> list[list[str]]:
 
 def _own_rows(ledger: TableLedger) -> list[list[str]]:
     """Return the rows of a table of fiducia's own, which has nothing published to stand beside."""
-    heads = ["row", "", f"NME on {ledger.measured}" if ledger.measured else "NME", "95 % interval", "NME on validation faces"]
+    heads = [
+        "row",
+        "",
+        f"NME on {ledger.measured}" if ledger.measured else "NME",
+        "95 % interval",
+        "NME on validation faces",
+    ]
     rows = [[*heads, "seeds"]]
     for line in ledger.lines:
         cell = line.cells.get("epochs")

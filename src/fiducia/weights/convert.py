@@ -127,9 +127,7 @@ def _array(file: Path) -> Tensor:
         raise ValueError(str(error)) from error
 
 
-def _card(
-    kind: str, source: Path, out: Path, found: Converted, face: Tensor | None
-) -> tuple[WeightCard, list[str]]:
+def _card(kind: str, source: Path, out: Path, found: Converted, face: Tensor | None) -> tuple[WeightCard, list[str]]:
     """Return the card of a whole network and the names of its tensors, once they fit the network.
 
     Raises:
