@@ -91,25 +91,27 @@ class Counter:
 
 
 def whole_run(folder: Path, count: int, options: list[str]) -> dict[str, Any]:
-    """Run once; sample the memory at every percent."""
-    process, done, started = start(folder, folder / "whole", options), Counter(folder / "whole" / FILE), time.monotonic()
-    samples: list[tuple[int, float, float]] = []
+    """Run once; sample the memory whenever a batch is done."""
+    process, done, started = (
+        start(folder, folder / "whole", options),
+        Counter(folder / "whole" / FILE),
+        time.monotonic(),
+    )
+    samples = [(0, 0.0, 0.0)]
     while process.poll() is None:
         time.sleep(0.1)
         now = done()
-        if now >= (len(samples) + 1) * max(1, count // 100):
+        if now > samples[-1][0]:
             try:
                 samples.append((now, memory(process.pid), time.monotonic() - started))
             except (OSError, ValueError, IndexError):
                 break
     status = process.wait()
-    if len(samples) < 12:
+    if samples[-1][0] < count // 2:
         sys.exit(f"the run ended with status {status} after {done()} photographs")
     first = next(sample for sample in samples if sample[0] >= count // 10)
-    last = samples[-1]
-    rates = [
-        (b[0] - a[0]) / (b[2] - a[2]) for a, b in ((samples[0], first), (samples[-len(samples) // 10 - 1], samples[-1]))
-    ]
+    late, last = next(sample for sample in samples if sample[0] >= count * 9 // 10), samples[-1]
+    rates = [(b[0] - a[0]) / max(b[2] - a[2], 0.1) for a, b in ((samples[1], first), (late, last))]
     return {
         "status": status,
         "seconds": round(time.monotonic() - started, 1),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 from typing import Annotated
 
@@ -51,6 +52,9 @@ def _root(
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line; a known error is one line on standard error, never a traceback."""
     prepare_process()
+    # Names of files may hold what the terminal's encoding lacks: it is spelled out, where Python would end with an error.
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         app(arguments)
     except UsageError as error:

@@ -17,9 +17,12 @@ _MAX_PIXELS = 64_000_000
 
 
 def enough(waiting: Sequence[Found], batch_size: int) -> bool:
-    """Whether these are enough: a batch of faces, as many photographs without any, or as many pixels as may wait."""
+    """Whether these are enough: a batch of faces, or as many photographs or pixels as may wait.
+
+    Photographs without a face let the others wait a little longer: batches of one size take less memory than of all sizes.
+    """
     return (
-        len(waiting) >= batch_size
-        or sum(len(found) for _, found in waiting) >= batch_size
+        sum(len(found) for _, found in waiting) >= batch_size
+        or len(waiting) >= 4 * batch_size
         or sum(photo.image.shape[0] * photo.image.shape[1] for photo, _ in waiting) > _MAX_PIXELS
     )

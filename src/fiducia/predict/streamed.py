@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 from collections.abc import Callable, Iterable, Iterator
@@ -145,10 +146,8 @@ class Grown:
 
     def close(self) -> None:
         """Let go of the file; what a full disk did not take is not tried again."""
-        try:
+        with contextlib.suppress(OSError):
             self._file.close()
-        except OSError:
-            pass
 
 
 class Streams:

@@ -71,9 +71,7 @@ def _faces(path: Path, scheme: str | None, notes: Notes) -> Iterator[Placed]:
     yield from faces_of(path, tables(), scheme, notes, _WHAT)
 
 
-def faces_of(
-    path: Path, tables: Iterable[Result], scheme: str | None, notes: Notes, what: str
-) -> Iterator[Placed]:
+def faces_of(path: Path, tables: Iterable[Result], scheme: str | None, notes: Notes, what: str) -> Iterator[Placed]:
     """Yield the faces of results.
 
     Args:
