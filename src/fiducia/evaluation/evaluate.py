@@ -125,6 +125,7 @@ def evaluate_faces(
     box: Literal["auto", "landmarks", "dataset"] = "auto",
     check: Callable[[Protocol, list[str]], None] | None = None,
     robustness: bool = False,
+    on_progress: Callable[[int, int], None] | None = None,
 ) -> Evaluation:
     """Measure weights on a split of a data set.
 
@@ -138,6 +139,7 @@ def evaluate_faces(
             of the true points.
         check: called with the stamp and the faces' ids before the network is run, to refuse by raising.
         robustness: measure with moved and scaled boxes too, in 29 times the time.
+        on_progress: called with photographs done and photographs in all.
 
     Raises:
         UsageError: unknown names, or landmark sets that cannot be converted into each other.
@@ -181,7 +183,7 @@ def evaluate_faces(
     plan = make_plan(records, own, stamp, box)
     if check is not None:
         check(plan.protocol, [record.id for record in records])
-    found, lead = find_shared(settings, records, card.box_source)
+    found, lead = find_shared(settings, records, card.box_source, on_progress)
     told = {"confidence": found.confidence, "quality": found.quality, "sigma": found.sigma}
     done = judge(records, found.xy, own, **told, lead=lead, box=box, stamp=stamp)
     done.result["skipped"] = len(remaining) - len(records)

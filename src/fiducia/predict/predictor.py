@@ -28,14 +28,10 @@ from ..runtimes.opening import open_runtime
 from ..runtimes.registry import get_runtime
 from ..structures import Detection, Detector, Runtime
 from ..weights.places import load_saved_plugins
+from .batches import Found, enough
 from .inputs import Photo, open_photo
 
 __all__ = ["Predictor", "load"]
-
-_MAX_PENDING = 64_000_000
-"""Pixels of photographs that wait for a full batch, at most: 0.2 GB."""
-
-Found = tuple[Photo, Sequence[Detection]]
 
 
 class Predictor:
@@ -121,7 +117,7 @@ class Predictor:
             FiduciaError: an image or a box cannot be used; the message names it.
         """
         if not isinstance(image, (list, tuple)):
-            return self._predict([self.find(image, boxes)])[0]
+            return self.predict([self.find(image, boxes)])[0]
         if boxes is not None and len(boxes) != len(image):
             raise UsageError(f"{len(image)} photographs, but boxes for {len(boxes)}; give one table of boxes each")
         return list(self.stream(image, boxes))
@@ -132,11 +128,10 @@ class Predictor:
         tables = iter(boxes) if boxes is not None else None
         for image in images:
             waiting.append(self.find(image, next(tables) if tables is not None else None))
-            faces = sum(len(found) for _, found in waiting)
-            if faces >= self.batch_size or sum(photo.image[..., 0].size for photo, _ in waiting) > _MAX_PENDING:
-                yield from self._predict(waiting)
+            if enough(waiting, self.batch_size):
+                yield from self.predict(waiting)
                 waiting = []
-        yield from self._predict(waiting)
+        yield from self.predict(waiting)
 
     def find(self, image: Any, boxes: Any = None) -> Found:
         """Read an image and detect (or check) its face boxes, without landmarks."""
@@ -159,8 +154,8 @@ class Predictor:
         found = [d for d in found if max(d.box[2:] - d.box[:2]) >= self.min_face]
         return photo, suppress(found)
 
-    def _predict(self, photos: Sequence[Found]) -> list[Faces]:
-        """Compute all faces of some photographs, batch by batch."""
+    def predict(self, photos: Sequence[Found]) -> list[Faces]:
+        """Return the faces of photographs that :meth:`find` gave, one list each; they are computed in full batches."""
         owners = [i for i, (_, found) in enumerate(photos) for _ in found]
         detections = [d for _, found in photos for d in found]
         scheme = self.runtime.scheme
