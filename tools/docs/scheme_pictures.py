@@ -14,7 +14,9 @@ from fiducia.schemes.sets import get_scheme, scheme_names
 __all__ = ["FOLDER", "charts"]
 
 FOLDER = Path(__file__).resolve().parents[2] / "docs/images/schemes"
-FACE = FaceShape(open=0.5, eye_h=0.15, eye_w=0.24, eye_x=0.45, brow_h=0.11, brow_y=-0.36, mouth_w=0.46, lip_up=0.11, lip_low=0.12)
+FACE = FaceShape(
+    open=0.5, eye_h=0.15, eye_w=0.24, eye_x=0.45, brow_h=0.11, brow_y=-0.36, mouth_w=0.46, lip_up=0.11, lip_low=0.12
+)
 
 
 def charts() -> dict[str, str]:

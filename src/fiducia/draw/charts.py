@@ -63,7 +63,8 @@ def scheme_chart(scheme: Scheme, xy: npt.ArrayLike, ghost: tuple[Scheme, npt.Arr
         text = ", ".join(map(str, members))
         lines.append(
             f'<g fill="{colour}"><title>{html.escape(names)}</title><circle cx="{x}" cy="{y}" r="3.5"/>'
-            f'<text x="{x + 14 * dx:.1f}" y="{y + 14 * dy + 0.36 * _LABEL:.1f}" text-anchor="{_anchor(dx, len(text))}">{text}</text></g>'
+            f'<text x="{x + 14 * dx:.1f}" y="{y + 14 * dy + 0.36 * _LABEL:.1f}" '
+            f'text-anchor="{_anchor(dx, len(text))}">{text}</text></g>'
         )
     return "\n".join([*lines, "</svg>", ""])
 
