@@ -79,8 +79,8 @@ def test_the_measures_are_of_its_points() -> None:
     table = face.measures()
     assert table["yaw"] == round(face.pose().yaw, 2)
     assert table["mouth_open"] == pytest.approx(face.mouth_open, abs=1e-4)
-    assert table["left_blink"] == pytest.approx(face.blink[1], abs=1e-4)
-    assert table["right_eye_centre"] == pytest.approx(face.eye_centres[0].tolist(), abs=1e-3)
+    assert table["blink_left"] == pytest.approx(face.blink[1], abs=1e-4)
+    assert table["eye_centre_right"] == pytest.approx(face.eye_centres[0].tolist(), abs=1e-3)
 
 
 def test_align_and_mask_use_the_image_of_the_face(tmp_path: Path) -> None:

@@ -95,7 +95,7 @@ def test_measures_stand_in_json_and_csv(tmp_path: Path) -> None:
     assert [float(row[name]) for name in ("yaw", "inter_ocular")] == [
         face["measures"][n] for n in ("yaw", "inter_ocular")
     ]
-    assert [float(row[f"left_eye_centre_{axis}"]) for axis in "xy"] == face["measures"]["left_eye_centre"]
+    assert [float(row[f"eye_centre_left_{axis}"]) for axis in "xy"] == face["measures"]["eye_centre_left"]
     assert set(MEASURES) <= set(row)
     detect_paths(Knows(), [tmp_path / "a.png"], tmp_path / "plain", ["csv"])
     assert "yaw" not in (tmp_path / "plain/faces.csv").read_text()
