@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import re
+import runpy
 import shutil
 from pathlib import Path
 
 import pytest
+
+from fiducia.images import read_image
 
 from .pages import DOCS, ROOT
 
@@ -25,6 +29,17 @@ def test_the_code_of_the_page_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert (tmp_path / "tasks.json").is_file()
     assert names["crop"].shape == (224, 224, 3)  # type: ignore[attr-defined]
     assert len(names["rows"]) == 68  # type: ignore[arg-type]
+
+
+def test_the_example_writes_a_crop_a_cut_out_face_and_labels(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    runpy.run_path(str(ROOT / "examples/points.py"))["main"](str(ROOT / "assets/astronaut.jpg"), str(tmp_path))
+    assert read_image(tmp_path / "aligned.png").shape == (112, 112, 3)
+    cut = read_image(tmp_path / "face_only.png")
+    assert 0.005 < cut.any(axis=2).mean() < 0.2
+    assert len(json.loads((tmp_path / "coco.json").read_text())["annotations"]) == 1
+    assert "HeadPose(yaw=" in capsys.readouterr().out
 
 
 def test_the_charts_are_those_of_the_schemes() -> None:
