@@ -38,6 +38,8 @@ def test_regions_and_points_by_name() -> None:
     assert face.points.get("tail") is None
     assert face.points.get("chin") is not None
     np.testing.assert_array_equal(np.stack(list(face.points.values())), face.xy)
+    np.testing.assert_array_equal(np.asarray(face.points), face.xy)
+    assert np.asarray(face.points, dtype=np.float64).dtype == np.float64
 
 
 def test_unknown_names_teach() -> None:
