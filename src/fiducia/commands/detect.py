@@ -19,7 +19,7 @@ def detect(
     detector: Annotated[
         str, typer.Option(help="auto, yunet, yunet_s, yunet:FILE, dlib, whole, or a JSON file of boxes.")
     ] = "auto",
-    runtime: Annotated[str, typer.Option(help="torch, onnx or openvino.")] = "torch",
+    runtime: Annotated[str, typer.Option(help="auto, torch, onnx or openvino.")] = "auto",
     out: Annotated[Path, typer.Option(help="Output directory.")] = Path("out"),
     format_: Annotated[
         str, typer.Option("--format", help="Output formats, separated by commas: json, png, pts, csv, coco.")
@@ -45,6 +45,7 @@ def detect(
     resume: Annotated[
         bool, typer.Option("--resume", help="Skip the images that an interrupted run into --out has finished.")
     ] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", help="Say on standard error which runtime is used.")] = False,
     threads: ThreadsOption = None,
     plugin: PluginOption = None,
 ) -> None:
@@ -53,7 +54,7 @@ def detect(
     from ..predict.outputs import check_formats
     from ..predict.outputs.base import Origin
     from ..predict.predictor import load
-    from ..runtimes.opening import read_card
+    from ..runtimes.auto import describe
 
     formats = tuple(part.strip() for part in format_.split(","))
     check_formats(formats)
@@ -68,8 +69,11 @@ def detect(
         min_score=min_score,
         max_pixels=max_pixels,
     )
-    card = read_card(weights)
-    origin = Origin(card.name, card.sha256)
+    about, why, urgent = describe(predictor.runtime)
+    if verbose or urgent:
+        sys.stderr.write(f"fiducia: computed by {about}{f': {why}' if why else ''}\n")
+    card = predictor.card
+    origin = Origin(card.name, card.sha256, about) if card is not None else Origin(runtime=about)
     report = detect_paths(predictor, inputs, out, formats, on_progress=_say, origin=origin, resume=resume)
     if report.failed:
         sys.stderr.write(f"fiducia: {len(report.failed)} of {len(report.failed) + len(report.done)} inputs failed\n")

@@ -33,6 +33,11 @@ class YuNetFile:
     step: Array
     calibration: tuple[float, float]
 
+    @property
+    def shipped(self) -> bool:
+        """Whether it is one of this package's files, and not a user's."""
+        return self.name in STEP
+
     def error(self, reason: str) -> UsageError:
         """Return the error for a file that is not YuNet's, in one line."""
         return UsageError(f"--detector {self.name}: {reason}; {_ADVICE}")

@@ -21,6 +21,7 @@ from ..runtimes.flip import FlipTest
 from ..runtimes.opening import open_runtime
 from ..runtimes.registry import get_runtime
 from ..structures import Detection, Detector, Face, Runtime
+from ..weights.card import WeightCard
 from ..weights.places import load_saved_plugins
 from .inputs import Photo, open_photo
 
@@ -44,6 +45,7 @@ class Predictor:
         batch_size: crops per batch.
         min_face: minimum face size in pixels (longer side of the box); smaller faces are skipped.
         max_pixels: larger images are refused before memory is taken; pixels of 16 bits count double.
+        card: the model card of the weights, for whoever asks; None = unknown.
 
     Example:
         >>> from fiducia.data.synthetic.source import synthetic_face
@@ -64,6 +66,7 @@ class Predictor:
         batch_size: int = 32,
         min_face: float = 0.0,
         max_pixels: int = MAX_PIXELS,
+        card: WeightCard | None = None,
     ) -> None:
         if passes < 1 or batch_size < 1:
             raise UsageError(f"passes = {passes}, batch_size = {batch_size}; both must be at least 1")
@@ -76,6 +79,7 @@ class Predictor:
         self.batch_size = batch_size
         self.min_face = min_face
         self.max_pixels = max_pixels
+        self.card = card
 
     @overload
     def __call__(self, image: list[Any] | tuple[Any, ...], boxes: Sequence[Any] | None = None) -> list[list[Face]]: ...
@@ -208,7 +212,7 @@ def load(
     *,
     detector: str | Detector | None = "auto",
     device: str = "auto",
-    runtime: str = "torch",
+    runtime: str = "auto",
     second_pass: bool = True,
     batch_size: int = 32,
     min_face: float = 0.0,
@@ -225,7 +229,8 @@ def load(
         detector: ``auto``, a name of ``fiducia list detectors``, ``yunet:FILE.onnx``, a JSON file of boxes, any object of
             the :class:`fiducia.structures.Detector` shape, or None if every call gives boxes.
         device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
-        runtime: ``torch``, ``onnx``, ``openvino``, or another registered runtime.
+        runtime: ``auto``, ``torch``, ``onnx``, ``openvino``, or another registered runtime. ``auto`` is the fastest one
+            that is installed and gives torch's points for these weights; it prepares them once, which takes a few seconds.
         second_pass: run a second pass on a tighter crop.
         batch_size: crops per batch.
         min_face: minimum face size in pixels (longer side of the box); smaller faces are skipped.
@@ -246,7 +251,8 @@ def load(
     """
     load_saved_plugins(weights)
     get_runtime(runtime)
-    pick_device(device)
+    if runtime != "auto":
+        pick_device(device)
     finder = None if detector is None else get_detector(detector, min_score=min_score)
     points, card = open_runtime(weights, runtime, device, decode=decode)
     return Predictor(
@@ -257,4 +263,5 @@ def load(
         batch_size=batch_size,
         min_face=min_face,
         max_pixels=max_pixels,
+        card=card,
     )

@@ -12,8 +12,9 @@ from ..errors import FiduciaError
 from ..models.registry import find_preset
 from ..schemes.sets import Scheme, SchemeError, get_scheme, scheme_from_table, scheme_names
 from ..words import one_line
+from .header import Header
 
-__all__ = ["FORMAT", "WeightCard", "card_scheme", "parse_card"]
+__all__ = ["FORMAT", "WeightCard", "card_in", "card_scheme", "parse_card"]
 
 FORMAT = 2
 """What this version writes. Format 1 had flat network options."""
@@ -203,3 +204,17 @@ def card_scheme(card: WeightCard) -> Scheme:
             f"{scheme.num_points}; name weights whose card is their own"
         )
     return scheme
+
+
+def card_in(header: Header) -> WeightCard:
+    """Return the card in a file's header, as it stands there, without the tensors' digest.
+
+    Raises:
+        FiduciaError: it has none, or one that contradicts itself.
+    """
+    if "fiducia" not in header.metadata:
+        raise FiduciaError(
+            f"{header.path}: safetensors without a model card, so its network and landmarks are unknown; "
+            "a bare backbone goes into a recipe's model.backbone_weights"
+        )
+    return parse_card(header.metadata["fiducia"], str(header.path))

@@ -17,7 +17,7 @@ from ..models.build import build_model
 from ..models.registry import is_registered, models
 from ..registry import did_you_mean
 from ..words import one_line
-from .card import WeightCard, card_scheme, parse_card
+from .card import WeightCard, card_in, card_scheme
 from .header import Header, digest, read_header
 from .places import SHIPPED, find_weights, load_saved_plugins, shipped_names
 from .tensors import read_tensors
@@ -151,20 +151,6 @@ def read_weights(name: str | Path) -> tuple[dict[str, Tensor], WeightCard]:
 def read_card(name: str | Path) -> WeightCard:
     """Return the card of :func:`read_weights` alone; no tensor is read."""
     return _look(name)[1]
-
-
-def card_in(header: Header) -> WeightCard:
-    """Return the card in a file's header, as it stands there, without the tensors' digest.
-
-    Raises:
-        FiduciaError: it has none, or one that contradicts itself.
-    """
-    if "fiducia" not in header.metadata:
-        raise FiduciaError(
-            f"{header.path}: safetensors without a model card, so its network and landmarks are unknown; "
-            "a bare backbone goes into a recipe's model.backbone_weights"
-        )
-    return parse_card(header.metadata["fiducia"], str(header.path))
 
 
 def _look(name: str | Path) -> tuple[Header, WeightCard]:

@@ -36,10 +36,11 @@ Table = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Origin:
-    """What made the points: the weights' name and the SHA-256 of their tensors; empty = not known."""
+    """What made the points: the weights' name, the SHA-256 of their tensors, and what computed them; empty = not known."""
 
     weights: str = ""
     sha256: str = ""
+    runtime: str = ""
 
     def marks(self) -> dict[str, str]:
         """Return the keys that mark machine-made labels in every format; readers keep them as tags."""
@@ -127,11 +128,15 @@ def face_table(face: Face) -> dict[str, Any]:
 
 
 def result_table(result: Result) -> dict[str, Any]:
-    """Return the faces of a photograph as plain values: image, width, height, faces, and the marks of its origin."""
+    """Return the faces of a photograph as plain values: image, width, height, faces, and the marks of its origin.
+
+    ``runtime`` stands there where it is known.
+    """
     height, width = result.image.shape[:2]
     faces = [face_table(face) for face in result.faces]
     name = in_folder(result.source, result.folder)
-    return {"image": name, "width": width, "height": height, "faces": faces, **result.origin.marks()}
+    computed = {"runtime": result.origin.runtime} if result.origin.runtime else {}
+    return {"image": name, "width": width, "height": height, "faces": faces, **result.origin.marks(), **computed}
 
 
 def in_folder(source: str, folder: Path) -> str:
