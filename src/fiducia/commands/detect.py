@@ -22,12 +22,19 @@ def detect(
     runtime: Annotated[str, typer.Option(help="auto, torch, onnx or openvino.")] = "auto",
     out: Annotated[Path, typer.Option(help="Output directory.")] = Path("out"),
     format_: Annotated[
-        str, typer.Option("--format", help="Output formats, separated by commas: json, png, pts, csv, coco.")
+        str,
+        typer.Option("--format", help="Output formats, separated by commas: json, png, svg, sheet, pts, csv, coco."),
     ] = "json,png",
+    legend: Annotated[bool, typer.Option("--legend", help="Explain the colours in annotated images.")] = False,
+    labels: Annotated[str, typer.Option(help="Write the index or the name of each point beside it.")] = "",
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
     second_pass: Annotated[
-        bool, typer.Option("--second-pass/--one-pass", help="Run a second pass on a tighter crop.")
-    ] = True,
+        bool | None,
+        typer.Option(
+            "--second-pass/--one-pass",
+            help="Run a second pass on a tighter crop [default: only for boxes that are not fitted to landmarks].",
+        ),
+    ] = None,
     flip: Annotated[
         bool | None,
         typer.Option(
@@ -50,6 +57,8 @@ def detect(
     plugin: PluginOption = None,
 ) -> None:
     """Detect faces and their landmarks in images. Write JSON, annotated images, .pts, CSV or COCO files."""
+    from ..draw.faces import LABELS, Style
+    from ..errors import UsageError
     from ..predict.detect import detect_paths
     from ..predict.outputs import check_formats
     from ..predict.outputs.base import Origin
@@ -58,6 +67,8 @@ def detect(
 
     formats = tuple(part.strip() for part in format_.split(","))
     check_formats(formats)
+    if labels not in LABELS:
+        raise UsageError(f"--labels {labels}: expected index or name")
     predictor = load(
         weights,
         detector=detector,
@@ -74,7 +85,16 @@ def detect(
         sys.stderr.write(f"fiducia: computed by {about}{f': {why}' if why else ''}\n")
     card = predictor.card
     origin = Origin(card.name, card.sha256, about) if card is not None else Origin(runtime=about)
-    report = detect_paths(predictor, inputs, out, formats, on_progress=_say, origin=origin, resume=resume)
+    report = detect_paths(
+        predictor,
+        inputs,
+        out,
+        formats,
+        on_progress=_say,
+        origin=origin,
+        resume=resume,
+        style=Style(labels=labels, legend=legend),
+    )
     if report.failed:
         sys.stderr.write(f"fiducia: {len(report.failed)} of {len(report.failed) + len(report.done)} inputs failed\n")
         raise typer.Exit(1)

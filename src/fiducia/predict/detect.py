@@ -9,6 +9,7 @@ from typing import Protocol
 
 import cv2
 
+from ..draw.faces import Style
 from ..errors import FiduciaError, UsageError
 from ..files import write_atomic
 from ..schemes.sets import Scheme
@@ -19,7 +20,7 @@ from .streamed import Journal
 
 __all__ = ["Finder", "Report", "detect_paths"]
 
-_OWN_SUFFIXES = (".json", ".png", ".pts")
+_OWN_SUFFIXES = (".json", ".png", ".pts", ".svg")
 """Endings of files that hold the results of one photograph."""
 Progress = Callable[[str, "int | None", str], None]
 
@@ -67,12 +68,13 @@ def detect_paths(
     on_progress: Progress | None = None,
     origin: Origin | None = None,
     resume: bool = False,
+    style: Style | None = None,
 ) -> Report:
     """Find the faces in photographs and directories of them, and write what ``formats`` ask for into ``out``.
 
-    ``json``, ``png`` and ``pts`` are written a photograph, ``OUT/STEM.json`` and so on (``.pts`` a face: ``STEM.pts``,
-    ``STEM_1.pts``, …, with ``pts.json`` for all); ``csv`` and ``coco`` are one file for all, ``OUT/faces.csv`` and
-    ``OUT/coco.json``, written at the end. Where two inputs have one stem, the second becomes ``STEM~2``.
+    ``json``, ``png``, ``svg`` and ``pts`` are written a photograph, ``OUT/STEM.json`` and so on (``.pts`` a face: ``STEM.pts``,
+    ``STEM_1.pts``, …, with ``pts.json`` for all). ``csv``, ``coco`` and ``sheet`` are one file for all, ``OUT/faces.csv``,
+    ``OUT/coco.json`` and ``OUT/sheet.jpg``, written at the end. Where two inputs have one stem, the second becomes ``STEM~2``.
 
     Args:
         predictor: what finds them.
@@ -82,6 +84,7 @@ def detect_paths(
         on_progress: called after each input with its name, its number of faces (None = failed), and the first file
             written or the error's line.
         origin: the weights, for the mark that these labels are machine-made.
+        style: how faces are drawn; None = as :class:`fiducia.draw.faces.Style` says.
         resume: skip what an earlier run into ``out`` with the same options has done before it was killed.
 
     Raises:
@@ -112,7 +115,7 @@ def detect_paths(
                 continue
             try:
                 photo = open_photo(source)
-                result = Result(source, stems[source], photo.image, folder, predictor(photo), made)
+                result = Result(source, stems[source], photo.image, folder, predictor(photo), made, style or Style())
                 written = _write(result, chosen, everyone, originals)
             except UsageError:
                 raise

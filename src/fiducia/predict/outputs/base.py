@@ -12,6 +12,7 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from ...draw.faces import Style
 from ...errors import UsageError
 from ...registry import Registry
 from ...schemes.sets import Scheme
@@ -58,6 +59,7 @@ class Result:
         faces: largest first.
         folder: where results are written.
         origin: what made the points.
+        style: how faces are drawn.
     """
 
     source: str
@@ -66,6 +68,7 @@ class Result:
     folder: Path
     faces: Sequence[Face] = ()
     origin: Origin = field(default_factory=Origin)
+    style: Style = field(default_factory=Style)
 
 
 class Writer(Protocol):
