@@ -27,7 +27,8 @@ class Style:
     """How faces are drawn.
 
     Attributes:
-        box: mark the corners of each face's box, with the face's number where there are several.
+        box: mark the corners of each face's box.
+        numbers: write each face's number above its box where there are several faces.
         edges: draw the landmark set's lines.
         labels: what is written beside each point: nothing, its ``index`` or its ``name``.
         legend: explain the colours in the lower left corner.
@@ -35,6 +36,7 @@ class Style:
     """
 
     box: bool = True
+    numbers: bool = True
     edges: bool = True
     labels: str = ""
     legend: bool = False
@@ -100,7 +102,7 @@ def draw_faces(image: Image, faces: Sequence[Face], style: Style = Style()) -> I
         layer.blend()
     for face in faces:
         sizes = face_sizes(extent(face.xy, image))
-        if style.box and len(faces) > 1 and np.isfinite(face.box).all():
+        if style.box and style.numbers and len(faces) > 1 and np.isfinite(face.box).all():
             _number(canvas, face, sizes)
         if style.labels:
             _labels(canvas, face, sizes, style.labels)

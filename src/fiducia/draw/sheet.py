@@ -44,7 +44,7 @@ def thumbnail(image: Image, faces: Sequence[Face]) -> Image:
         )
         for face in faces
     ]
-    return draw_faces(small, moved, Style())
+    return draw_faces(small, moved, Style(numbers=False))
 
 
 def faces_sheet(tiles: Sequence[Image], captions: Sequence[str]) -> Image:

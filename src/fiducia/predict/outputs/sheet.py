@@ -78,8 +78,10 @@ def _tile(table: Table, folder: Path, scheme: Scheme) -> np.ndarray:
 
 
 def _caption(table: Table) -> str:
-    count = len(table["faces"])
-    return f"{Path(str(table['image'])).name}: {count} face{'' if count == 1 else 's'}"
+    """Return a photograph's name, shortened in the middle, and its number of faces."""
+    name = Path(str(table["image"])).name
+    short = name if len(name) <= 22 else f"{name[:11]}..{name[-9:]}"
+    return f"{short} ({len(table['faces'])})"
 
 
 writers.register("sheet")(Sheets())
