@@ -61,7 +61,7 @@ class YuNetNetwork:
         height, width = bgr.shape[:2]
         if self._request is not None and os.getpid() == _home:
             padded = cv2.copyMakeBorder(bgr, 0, -height % 32, 0, -width % 32, cv2.BORDER_CONSTANT, value=(0, 0, 0))
-            found = self._request.infer({0: padded[None]})
+            found = self._request.infer({0: cv2.dnn.blobFromImage(padded)})
             return read_outputs({name: found[name][0] for name in _OUTPUTS}, padded.shape[1])
         if self._opencv is None:
             self._opencv = self._make()
@@ -114,7 +114,7 @@ def _request(file: YuNetFile) -> Any:
     """Return a request of the compiled network; None where it runs in OpenCV."""
     if not file.shipped or os.getpid() != _home or importlib.util.find_spec("openvino") is None:
         return None
-    key = file.name, compute_threads()
+    key = file.shipped, compute_threads()
     with _lock:
         if key not in _compiled:
             try:
@@ -127,19 +127,15 @@ def _request(file: YuNetFile) -> Any:
 
 def _compile(data: bytes, threads: int) -> Any:
     import openvino
-    from openvino.preprocess import PrePostProcessor
 
     core = openvino.Core()
     model = core.read_model(data)
     # Any size of picture: the first one of a size costs a few milliseconds more.
     model.reshape(openvino.PartialShape([1, 3, -1, -1]))
-    steps = PrePostProcessor(model)
-    steps.input().tensor().set_element_type(openvino.Type.u8).set_layout(openvino.Layout("NHWC"))
-    steps.input().model().set_layout(openvino.Layout("NCHW"))
     settings = {
         "INFERENCE_PRECISION_HINT": "f32",
         "INFERENCE_NUM_THREADS": threads,
         "NUM_STREAMS": 1,
         "PERFORMANCE_HINT": "LATENCY",
     }
-    return core.compile_model(steps.build(), "CPU", settings)
+    return core.compile_model(model, "CPU", settings)

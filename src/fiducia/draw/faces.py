@@ -84,7 +84,7 @@ def draw_faces(image: Image, faces: Sequence[Face], style: Style = Style()) -> I
     """
     canvas = np.ascontiguousarray(image).copy()
     for face in reversed(faces):
-        sizes = face_sizes(extent(face.xy, image))
+        sizes = _sizes(face, image)
         shown = [i for i in range(len(face.xy)) if near(face.xy[i], canvas)]
         box = _bounds(face, shown, style, 8 * sizes.frame + 4)
         if box is None:
@@ -101,7 +101,7 @@ def draw_faces(image: Image, faces: Sequence[Face], style: Style = Style()) -> I
                 layer.dot(face.xy[i], 0.8, confidence_colour(float(face.confidence[i])))
         layer.blend()
     for face in faces:
-        sizes = face_sizes(extent(face.xy, image))
+        sizes = _sizes(face, image)
         if style.box and style.numbers and len(faces) > 1 and np.isfinite(face.box).all():
             _number(canvas, face, sizes)
         if style.labels:
@@ -129,6 +129,11 @@ def draw_legend(canvas: Image) -> None:
     for x in range(round(start), round(start + bar)):
         canvas[y1:y2, x] = confidence_colour((x - start) / bar)
     text(canvas, words[1], (start + bar + gap, top + 0.7 * size), size, WHITE)
+
+
+def _sizes(face: Face, image: Image) -> Sizes:
+    # Points far outside of the picture make no stroke wider than it.
+    return face_sizes(min(extent(face.xy, image), 2.0 * max(image.shape[:2])))
 
 
 def _bounds(face: Face, shown: list[int], style: Style, margin: float) -> npt.NDArray[np.float64] | None:

@@ -19,7 +19,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from .. import __version__
+from .._version import __version__
 from ..errors import FiduciaError
 from ..exporting.sealed import Sealed, read_sealed, write_onnx, write_openvino
 
