@@ -24,12 +24,13 @@ from ..structures import Detection, Detector, Face, Runtime
 from ..weights.places import load_saved_plugins
 from .inputs import Photo, open_photo
 
-__all__ = ["Predictor", "load"]
+__all__ = ["Found", "Predictor", "load"]
 
 _MAX_PENDING = 64_000_000
 """Pixels of photographs that wait for a full batch, at most: 0.2 GB."""
 
 Found = tuple[Photo, Sequence[Detection]]
+"""A photograph and the boxes of its faces."""
 
 
 class Predictor:
@@ -135,6 +136,14 @@ class Predictor:
         found = [replace(own, box=one.box, score=one.score) for own, one in zip(given, checked, strict=True)]
         found = [d for d in found if max(d.box[2:] - d.box[:2]) >= self.min_face]
         return photo, suppress(found)
+
+    def landmarks(self, found: Sequence[Found]) -> list[list[Face]]:
+        """Compute the landmarks of faces that :meth:`find` found, in batches over all photographs.
+
+        Returns:
+            One list of faces per photograph, in the order of its boxes.
+        """
+        return self._predict(found)
 
     def _predict(self, photos: Sequence[Found]) -> list[list[Face]]:
         """Compute all faces of some photographs, batch by batch."""
