@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from ._version import __version__
-from .commands import data, detect, evaluate, export, listing, recipe, reproduce, train, weights
+from .commands import data, detect, evaluate, export, listing, recipe, reproduce, serve, train, weights
 from .cpu import prepare_process
 from .errors import FiduciaError, Interrupted, UsageError
 
@@ -27,6 +27,7 @@ app.command("train")(train.train)
 app.command("evaluate")(evaluate.evaluate)
 app.command("reproduce")(reproduce.reproduce)
 app.command("export")(export.export)
+app.command("serve")(serve.serve)
 app.add_typer(data.app, name="data")
 app.add_typer(listing.app, name="list")
 app.add_typer(weights.app, name="weights")

@@ -14,9 +14,9 @@ from pydantic import ValidationError
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
+from ..detectors.boxes import given_boxes
 from ..errors import FiduciaError
 from ..structures import Detection
-from ..detectors.boxes import given_boxes
 from ..words import one_line
 from .limits import Limits, Problem
 from .models import Options, Request

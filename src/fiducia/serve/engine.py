@@ -99,7 +99,9 @@ class Engine:
             ("detector", options.detector, list(self.finders)),
         ):
             if wanted is not None and wanted not in known:
-                raise Problem(422, f"{kind}: this server has no {wanted!r}; it offers {', '.join(known)}", "unknown_name")
+                raise Problem(
+                    422, f"{kind}: this server has no {wanted!r}; it offers {', '.join(known)}", "unknown_name"
+                )
             chosen.append(wanted or known[0])
         return chosen[0], chosen[1]
 

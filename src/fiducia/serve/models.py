@@ -27,7 +27,9 @@ class Options(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     weights: str | None = Field(default=None, max_length=200, description="A name of GET /v1/models; none = its first.")
-    detector: str | None = Field(default=None, max_length=200, description="A name of GET /v1/models; none = its first.")
+    detector: str | None = Field(
+        default=None, max_length=200, description="A name of GET /v1/models; none = its first."
+    )
     size: int = Field(default=256, ge=16, le=1024, description="Side of an aligned face in pixels; /v1/align alone.")
     format: Literal["png", "jpeg"] = Field(default="png", description="Of aligned faces; /v1/align alone.")
 
@@ -40,7 +42,8 @@ class Photograph(BaseModel):
     data: str = Field(description="The image file in base64; a data: URL is accepted too.")
     name: str | None = Field(default=None, max_length=200, description="Comes back in the answer.")
     boxes: list[Row] | None = Field(
-        default=None, description="Rows x1 y1 x2 y2 in pixels, in place of the detector; one face a box, in their order."
+        default=None,
+        description="Rows x1 y1 x2 y2 in pixels, in place of the detector; one face a box, in their order.",
     )
 
 
@@ -101,7 +104,9 @@ class _Photo(BaseModel):
     width: int | None = None
     height: int | None = None
     remarks: list[str] = Field(default=[], description="What to know of the file, such as a second frame.")
-    error: Detail | None = Field(default=None, description="In a request of several photographs: this one has no answer.")
+    error: Detail | None = Field(
+        default=None, description="In a request of several photographs: this one has no answer."
+    )
 
 
 class PhotoFaces(_Photo):
