@@ -18,13 +18,13 @@ from fiducia.images import write_image
 
 pytest.importorskip("fastapi", reason="needs the extra serve")
 
-import httpx  # noqa: E402
+import httpx
 
-from fiducia.serve.access import Access, bind  # noqa: E402
-from fiducia.serve.app import make_app  # noqa: E402
-from fiducia.serve.engine import Engine  # noqa: E402
-from fiducia.serve.limits import Limits  # noqa: E402
-from fiducia.serve.server import PatientProtocol, make_server  # noqa: E402
+from fiducia.serve.access import Access, bind
+from fiducia.serve.app import make_app
+from fiducia.serve.engine import Engine
+from fiducia.serve.limits import Limits
+from fiducia.serve.server import PatientProtocol, make_server
 
 LIMITS = Limits(max_bytes=1 << 20, max_pixels=2_000_000, max_faces=20, max_photographs=4, max_seconds=20)
 Post = Callable[..., httpx.Response]

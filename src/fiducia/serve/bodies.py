@@ -113,8 +113,10 @@ def _boxes(boxes: Any, name: str, limits: Limits) -> tuple[Detection, ...] | Non
         raise Problem(422, f"{name}: boxes holds {one_line(boxes, 60)}; expected rows of four numbers", "boxes")
     try:
         return tuple(given_boxes(boxes, name))
-    except (FiduciaError, OverflowError) as error:
+    except FiduciaError as error:
         raise Problem(422, one_line(error, 300), "boxes") from None
+    except OverflowError:
+        raise Problem(422, f"{name}: a box holds a number that is too large; expected pixels", "boxes") from None
 
 
 def _checked(body: bytes) -> Request:
@@ -256,4 +258,7 @@ def _disposition(value: bytes) -> tuple[str, str | None]:
     message["content-disposition"] = value.decode("utf-8", "replace")
     name = message.get_param("name", header="content-disposition")
     file_name = message.get_filename()
-    return one_line(name if isinstance(name, str) else "", 100), None if file_name is None else one_line(file_name, 200)
+    if file_name is not None:
+        # Browsers write a quotation mark so (WHATWG HTML, multipart/form-data encoding).
+        file_name = one_line(file_name.replace("%22", '"'), 200)
+    return one_line(name if isinstance(name, str) else "", 100), file_name

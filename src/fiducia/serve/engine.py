@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +16,7 @@ from ..errors import FiduciaError, UsageError
 from ..images import Header, HeaderError
 from ..images.formats.base import ImageError
 from ..images.headers import find_format, parse_with
+from ..predict.inputs import open_photo
 from ..predict.predictor import Found, Predictor, load
 from ..runtimes.opening import read_card
 from ..structures import Face
@@ -114,12 +115,15 @@ class Engine:
         Raises:
             Problem: 415 or 422.
         """
+        try:
+            photo = replace(open_photo(upload.data, max_pixels=self.limits.max_pixels), name=upload.name)
+        except FiduciaError as error:
+            raise Problem(422, f"{upload.name}: {str(error).removeprefix('image bytes: ')}", "damaged") from None
         boxes = None if upload.boxes is None else [d.box for d in upload.boxes]
         try:
-            photo, found = self.finders[detector].find(upload.data, boxes)
+            _, found = self.finders[detector].find(photo, boxes)
         except FiduciaError as error:
-            message = str(error).removeprefix("image bytes: ")
-            raise Problem(422, f"{upload.name}: {message}", "boxes" if "box " in message else "damaged") from None
+            raise Problem(422, str(error), "boxes" if boxes is not None else "detector") from None
         remarks = photo.remarks
         most = self.limits.max_faces
         if len(found) > most:

@@ -171,6 +171,7 @@ async function compute(photo) {
     } catch (error) {
       photo.results[key] = null;
       fail(error);
+      if ([400, 413, 415, 422].includes(error.status)) forget(photo);
     }
     if (photo === photos[current]) {
       draw();
@@ -178,6 +179,22 @@ async function compute(photo) {
       if (found) say(`${photo.name}: ${count(found.faces.length)}`);
     }
   }));
+}
+
+// A file that the server cannot use is closed again, unless something is known of it.
+function forget(photo) {
+  const index = photos.indexOf(photo);
+  if (index < 0 || Object.values(photo.results).some((one) => one?.faces)) return;
+  photos.splice(index, 1);
+  URL.revokeObjectURL(photo.url);
+  if (index < current || (index === current && index === photos.length)) current -= 1;
+  if (photos.length) select(Math.max(0, current));
+  else {
+    current = -1;
+    layout();
+    strip();
+    $("results").hidden = $("save").hidden = true;
+  }
 }
 
 const count = (n) => (n === 0 ? "no face" : n === 1 ? "1 face" : `${n} faces`);
@@ -344,10 +361,9 @@ function place(viewer, id, point) {
   const [x, y] = viewer.toScreen(viewer.faces.find((face) => face.id === id).points[point]);
   const [left, , right] = viewer.boxOnScreen(id);
   const { offsetWidth: w, offsetHeight: h } = $("tip");
-  const pane = viewer.pane.getBoundingClientRect();
   let at = right + 14;
-  if (at + w > Math.min(pane.right, innerWidth) - 6) at = left - w - 14;
-  if (at < Math.max(pane.left, 0) + 6) at = Math.max(6, Math.min(x + 16, innerWidth - w - 6));
+  if (at + w > innerWidth - 6) at = left - w - 14;
+  if (at < 6) at = Math.max(6, Math.min(x + 16, innerWidth - w - 6));
   $("tip").style.left = `${at}px`;
   $("tip").style.top = `${Math.max(6, Math.min(y - h / 2, innerHeight - h - 6))}px`;
 }
@@ -363,6 +379,7 @@ function visit(face) {
   hover(null, null);
   if (chosen === null) view.reset();
   else view.show(face.box);
+  $("panes").scrollIntoView({ block: "nearest" });
 }
 
 function keys(event) {
