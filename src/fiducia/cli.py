@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 
@@ -11,8 +11,13 @@ from ._version import __version__
 from .commands import data, detect, evaluate, export, listing, recipe, reproduce, serve, train, weights
 from .cpu import prepare_process
 from .errors import FiduciaError, Interrupted, UsageError
+from .files import printable
+from .words import fit_for_terminal
 
 __all__ = ["app", "main"]
+
+_LONGEST = 2000
+"""Characters of an error's line."""
 
 app = typer.Typer(
     name="fiducia",
@@ -55,17 +60,24 @@ def main(arguments: list[str] | None = None) -> None:
     try:
         app(arguments)
     except UsageError as error:
-        sys.stderr.write(f"fiducia: {error}\n")
-        sys.exit(2)
+        _end(error, 2)
     except Interrupted as error:
-        sys.stderr.write(f"fiducia: {error}\n")
-        sys.exit(error.status)
+        _end(error, error.status)
     except FiduciaError as error:
-        sys.stderr.write(f"fiducia: {error}\n")
-        sys.exit(1)
+        _end(error, 1)
     except KeyboardInterrupt:
-        sys.stderr.write("fiducia: stopped\n")
-        sys.exit(130)
+        _end("stopped", 130)
+
+
+def _end(why: object, status: int) -> NoReturn:
+    """Say why in one line that prints, whatever files and values it quotes, and end."""
+    line = fit_for_terminal(
+        printable(" ".join(str(why).splitlines()), getattr(sys.stderr, "encoding", None) or "utf-8")
+    )
+    if len(line) > _LONGEST:
+        line = f"{line[: _LONGEST - 3]}..."
+    sys.stderr.write(f"fiducia: {line}\n")
+    sys.exit(status)
 
 
 if __name__ == "__main__":

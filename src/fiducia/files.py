@@ -22,7 +22,16 @@ from typing import BinaryIO
 
 from .errors import FiduciaError, UsageError
 
-__all__ = ["PIPE_WAIT", "open_output", "printable", "read_bytes", "require_writable", "write_atomic", "write_stdout"]
+__all__ = [
+    "PIPE_WAIT",
+    "is_plain_file",
+    "open_output",
+    "printable",
+    "read_bytes",
+    "require_writable",
+    "write_atomic",
+    "write_stdout",
+]
 
 PIPE_WAIT = 10.0
 """Seconds that a pipe may stay silent, or without a reader, before it is given up."""
@@ -127,6 +136,14 @@ def _read_pipe(name: str, descriptor: int, limit: int) -> bytes:
         parts.append(part)
         size += len(part)
     raise _too_large(name, limit)
+
+
+def is_plain_file(path: str | os.PathLike[str]) -> bool:
+    """Whether there is a plain file; False also for a name that the system refuses, such as one of 5,000 characters."""
+    try:
+        return stat.S_ISREG(Path(path).stat().st_mode)
+    except (OSError, ValueError):
+        return False
 
 
 def write_atomic(path: str | os.PathLike[str], data: bytes) -> None:

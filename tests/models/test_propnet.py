@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from network_checks import check_batch, check_export, check_gradients, check_groups, check_points, crops, stir
+from network_checks import check_batch, check_gradients, check_points, crops, stir
 from torch import nn
 
 from fiducia.errors import UsageError
@@ -37,9 +37,7 @@ def test_it_gives_heatmaps_a_stack_and_boundaries_a_link(scheme: str, size: int)
 
 def test_it_keeps_what_every_network_keeps() -> None:
     check_batch(tiny())
-    check_export(tiny())
     check_gradients(tiny())
-    check_groups(tiny())
 
 
 def test_a_set_without_lines_has_no_boundary_to_learn() -> None:

@@ -10,11 +10,11 @@ from dot_faces import DotRuntime, a_face, draw_dots
 
 from fiducia.data.formats.pts import read_pts
 from fiducia.errors import UsageError
+from fiducia.faces import Face
 from fiducia.images import read_image, write_image
 from fiducia.predict.detect import Report, detect_paths
 from fiducia.predict.inputs import Photo
 from fiducia.predict.outputs import Origin
-from fiducia.structures import Face
 
 FACES = [a_face(40, 50, 90), a_face(220, 60, 60)]
 SHA = "5f" * 32

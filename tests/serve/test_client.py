@@ -32,10 +32,14 @@ def test_every_kind_of_image_gives_the_faces_of_the_predictor(live: str, photogr
             assert isinstance(face, fiducia.Face)
             np.testing.assert_allclose(face.xy, expected.xy, atol=0.01)
             assert face.scheme == expected.scheme
+            assert face.quality == pytest.approx(expected.quality, abs=1e-3)
             assert face.region("left_eye").shape == (6, 2)
         first, second = client.detect([path, pixels], [None, [[0, 0, 99, 99], [178, 89, 271, 177]]])
         assert (len(first), len(second)) == (1, 2)
         assert client.detect([]) == []
+        faces = client.detect(path)
+        assert faces.to_dict()["faces"] == fiducia.load("fifa_tiny", device="cpu")(path).to_dict()["faces"]
+        assert faces[0].align(64).image.shape == (64, 64, 3)
         (small,) = client.detect(path, weights="fifa_small", detector="yunet")
         assert small.xy.tolist() != face.xy.tolist()
         ((face, crop, to_image),) = client.align(path, size=80)

@@ -22,7 +22,11 @@ def detect(
     runtime: Annotated[str, typer.Option(help="torch, onnx or openvino.")] = "torch",
     out: Annotated[Path, typer.Option(help="Output directory.")] = Path("out"),
     format_: Annotated[
-        str, typer.Option("--format", help="Output formats, separated by commas: json, png, pts, csv, coco.")
+        str,
+        typer.Option(
+            "--format",
+            help="Output formats, separated by commas: json, png, pts, csv, coco, cvat, labelstudio, aligned.",
+        ),
     ] = "json,png",
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
     second_pass: Annotated[
@@ -39,16 +43,22 @@ def detect(
         float | None,
         typer.Option(min=0.0, max=1.0, help="Skip faces with a lower score [default: the detector's own]."),
     ] = None,
+    min_quality: Annotated[
+        float, typer.Option(min=0.0, max=1.0, help="Skip faces whose points are less likely to be right.")
+    ] = 0.0,
     max_pixels: Annotated[
         int, typer.Option(min=1, help="Refuse larger images; pixels of 16 bits count double.")
     ] = 100_000_000,
     resume: Annotated[
         bool, typer.Option("--resume", help="Skip the images that an interrupted run into --out has finished.")
     ] = False,
+    measures: Annotated[
+        bool, typer.Option("--measures", help="Add head pose, eye and mouth ratios of each face to json and csv.")
+    ] = False,
     threads: ThreadsOption = None,
     plugin: PluginOption = None,
 ) -> None:
-    """Detect faces and their landmarks in images. Write JSON, annotated images, .pts, CSV or COCO files."""
+    """Detect faces and their landmarks in images. Write JSON, pictures, .pts, CSV, COCO, CVAT, Label Studio files or crops."""
     from ..predict.detect import detect_paths
     from ..predict.outputs import check_formats
     from ..predict.outputs.base import Origin
@@ -67,10 +77,13 @@ def detect(
         flip=flip,
         min_score=min_score,
         max_pixels=max_pixels,
+        min_quality=min_quality,
     )
     card = read_card(weights)
     origin = Origin(card.name, card.sha256)
-    report = detect_paths(predictor, inputs, out, formats, on_progress=_say, origin=origin, resume=resume)
+    report = detect_paths(
+        predictor, inputs, out, formats, on_progress=_say, origin=origin, resume=resume, measures=measures
+    )
     if report.failed:
         sys.stderr.write(f"fiducia: {len(report.failed)} of {len(report.failed) + len(report.done)} inputs failed\n")
         raise typer.Exit(1)

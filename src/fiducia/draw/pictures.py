@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from ..structures import Face
+from ..faces.face import Face
 
 Image = npt.NDArray[np.uint8]
 Colour = tuple[int, int, int]

@@ -10,9 +10,9 @@ from typing import Protocol
 import cv2
 
 from ..errors import FiduciaError, UsageError
+from ..faces.face import Face
 from ..files import write_atomic
 from ..schemes.sets import Scheme
-from ..structures import Face
 from .inputs import Photo, expand, identity, open_photo
 from .outputs import Origin, Result, Writer, check_formats, result_table, writers
 from .streamed import Journal
@@ -67,6 +67,7 @@ def detect_paths(
     on_progress: Progress | None = None,
     origin: Origin | None = None,
     resume: bool = False,
+    measures: bool = False,
 ) -> Report:
     """Find the faces in photographs and directories of them, and write what ``formats`` ask for into ``out``.
 
@@ -83,6 +84,7 @@ def detect_paths(
             written or the error's line.
         origin: the weights, for the mark that these labels are machine-made.
         resume: skip what an earlier run into ``out`` with the same options has done before it was killed.
+        measures: add pose, distances and ratios of each face to ``json`` and ``csv``.
 
     Raises:
         UsageError: unknown format, ``out`` cannot be a directory, or a run of other options would go on.
@@ -100,7 +102,8 @@ def detect_paths(
     originals = {identity(source) for source in sources}
     made = origin or Origin()
     scheme = predictor.runtime.scheme
-    facts = {"weights": [made.weights, made.sha256], "scheme": scheme.name, "formats": list(formats)}
+    facts: dict[str, object] = {"weights": [made.weights, made.sha256], "scheme": scheme.name, "formats": list(formats)}
+    facts |= {"measures": True} if measures else {}
     journal = Journal(folder, facts, resume)
     stems = _stems(sources, [name for writer in chosen for name in writer.reserved()], journal.done)
     everyone = frozenset(stems.values())
@@ -112,7 +115,7 @@ def detect_paths(
                 continue
             try:
                 photo = open_photo(source)
-                result = Result(source, stems[source], photo.image, folder, predictor(photo), made)
+                result = Result(source, stems[source], photo.image, folder, predictor(photo), made, measures)
                 written = _write(result, chosen, everyone, originals)
             except UsageError:
                 raise
@@ -144,6 +147,7 @@ def _write(result: Result, chosen: Sequence[Writer], stems: frozenset[str], orig
         if identity(str(target)) in originals:
             raise FiduciaError(f"{result.source}: its result {target} would replace an input; choose another --out")
     for target in targets:
+        target.parent.mkdir(parents=True, exist_ok=True)
         write_atomic(target, files[target])
     return targets
 

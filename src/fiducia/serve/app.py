@@ -17,8 +17,8 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp
 
 from .._version import __version__
-from ..predict.outputs.base import face_table
-from ..structures import Face
+from ..faces import Face
+from ..faces.plain import face_table
 from .access import Access
 from .align import aligned_face
 from .bodies import Order, Upload, parse_body

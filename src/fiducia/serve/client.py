@@ -16,9 +16,9 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import FiduciaError, UsageError
+from ..faces import Face, Faces, Origin, PhotoRef
 from ..predict.inputs import open_photo
 from ..schemes.sets import Scheme, scheme_from_table
-from ..structures import Face
 
 if TYPE_CHECKING:
     import httpx
@@ -73,13 +73,16 @@ class _Steps:
             known = yield from self._models()
             self._schemes = {row["name"]: scheme_from_table(row["scheme"]) for row in known["weights"]}
         results: list[list[Any]] = []
-        for row in table["photographs"]:
+        scheme, origin = self._schemes[table["weights"]], Origin(table["weights"], table["weights_sha256"])
+        for photo, row in zip(photographs, table["photographs"], strict=True):
             if row.get("error"):
                 raise FiduciaError(row["error"]["message"])
-            faces: list[Any] = [_face(face, self._schemes[table["weights"]]) for face in row["faces"]]
+            ref = PhotoRef(str(photo) if isinstance(photo, (str, Path)) else row["image"], row["width"], row["height"])
+            faces = Faces([_face(face, scheme, ref) for face in row["faces"]], scheme=scheme, photo=ref, origin=origin)
             if path.endswith("align"):
-                faces = [(face, *_aligned(one)) for face, one in zip(faces, row["faces"], strict=True)]
-            results.append(faces)
+                results.append([(face, *_aligned(one)) for face, one in zip(faces, row["faces"], strict=True)])
+            else:
+                results.append(faces)
         return results if several else results[0]
 
     def _send(self, method: str, path: str, **content: Any) -> _Call[httpx.Response]:
@@ -119,14 +122,22 @@ def _boxes_text(tables: Sequence[Any]) -> str:
     return json.dumps(rows)
 
 
-def _face(table: dict[str, Any], scheme: Scheme) -> Face:
+def _face(table: dict[str, Any], scheme: Scheme, photo: PhotoRef) -> Face:
+    def numbers(name: str) -> npt.NDArray[np.float32] | None:
+        return None if table.get(name) is None else np.asarray(table[name], np.float32)
+
     return Face(
-        xy=np.asarray(table["points"], np.float32),
+        xy=np.asarray(table["points"], np.float32).reshape(-1, 2),
         confidence=np.asarray(table["confidence"], np.float32),
         box=np.asarray(table["box"], np.float32),
         scheme=scheme,
         score=table["score"],
         id=table["id"],
+        photo=photo,
+        quality=table.get("quality"),
+        sigma=numbers("sigma"),
+        sigma_percent=numbers("sigma_percent"),
+        visible=numbers("visible"),
     )
 
 
@@ -175,7 +186,7 @@ class Client(_Steps):
             detector: a name of :meth:`models`; None = the server's first.
 
         Returns:
-            A list of :class:`fiducia.Face`; for a list of images, a list of these.
+            The faces, a :class:`fiducia.Faces`; for a list of images, a list of these.
 
         Raises:
             FiduciaError: the server refused the request or cannot be reached; the message is the server's.

@@ -13,13 +13,13 @@ from .._version import __version__
 from ..detectors.base import suppress
 from ..detectors.registry import describe_detectors, get_detector
 from ..errors import FiduciaError, UsageError
+from ..faces import Faces
 from ..images import Header, HeaderError
 from ..images.formats.base import ImageError
 from ..images.headers import find_format, parse_with
 from ..predict.inputs import open_photo
 from ..predict.predictor import Found, Predictor, load
 from ..runtimes.opening import read_card
-from ..structures import Face
 from ..weights.card import WeightCard
 from ..weights.places import shipped_names
 from .bodies import Upload
@@ -131,7 +131,7 @@ class Engine:
             found = suppress(found)[:most]
         return (photo, found), remarks
 
-    def landmarks(self, weights: str, found: Sequence[Found]) -> list[list[Face]]:
+    def landmarks(self, weights: str, found: Sequence[Found]) -> list[Faces]:
         """Compute the landmarks of faces in several photographs, in batches. For the network's thread."""
         return self.offers[weights].predictor.landmarks(found)
 

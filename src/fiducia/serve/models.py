@@ -73,6 +73,14 @@ class FaceAnswer(BaseModel):
     confidence: list[float] = Field(description="Of each landmark, in [0, 1].")
     scheme: str = Field(description="The landmark set.", examples=["ibug68"])
     id: int
+    quality: float | None = Field(
+        default=None, description="Probability that the landmarks are right; calibrated weights."
+    )
+    sigma: list[float] | None = Field(default=None, description="Expected error of each landmark in pixels.")
+    sigma_percent: list[float] | None = Field(
+        default=None, description="The same in percent of the inter-ocular distance."
+    )
+    visible: list[float] | None = Field(default=None, description="Probability that each landmark is visible.")
 
 
 class AlignedFace(FaceAnswer):

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from ..cpu import available_cpus
+from ..faces import Face, Faces
 from ..predict.inputs import Photo
 from ..predict.predictor import Found
-from ..structures import Face
 from .batching import Batcher
 from .bodies import Upload
 from .engine import Engine, header_of
@@ -55,7 +55,7 @@ class Pipeline:
         self.metrics = metrics
         self._pool = ThreadPoolExecutor(workers or max(2, available_cpus()), thread_name_prefix="photograph")
         self._decoded = Budget(engine.limits.max_decoded)
-        self.batcher: Batcher[Found, tuple[list[Face], float, float]] = Batcher(
+        self.batcher: Batcher[Found, tuple[Faces, float, float]] = Batcher(
             self._compute, on_batch=metrics.batches.observe
         )
         metrics.waiting.set_function(lambda: self.batcher.waiting)
@@ -75,7 +75,7 @@ class Pipeline:
             start = time.monotonic()
             found, remarks, future, middle = await self.run(lambda: self._find(upload, weights, detector))
             stages = {"find": middle - start}
-            faces: list[Face] = []
+            faces: Sequence[Face] = []
             if future is not None:
                 faces, begun, ended = await asyncio.wrap_future(future)
                 stages |= {"wait": begun - middle, "network": ended - begun}
@@ -87,7 +87,7 @@ class Pipeline:
 
     def _find(
         self, upload: Upload, weights: str, detector: str
-    ) -> tuple[Found, tuple[str, ...], Future[tuple[list[Face], float, float]] | None, float]:
+    ) -> tuple[Found, tuple[str, ...], Future[tuple[Faces, float, float]] | None, float]:
         """Decode and detect, and hand the faces in at once: the network need not wait for the event loop."""
         with self.batcher.coming():
             found, remarks = self.engine.find(detector, upload)
@@ -95,7 +95,7 @@ class Pipeline:
             future = self.batcher.submit(weights, found, len(found[1])) if found[1] else None
         return found, remarks, future, ended
 
-    def _compute(self, weights: str, found: Sequence[Found]) -> list[tuple[list[Face], float, float]]:
+    def _compute(self, weights: str, found: Sequence[Found]) -> list[tuple[Faces, float, float]]:
         begun = time.monotonic()
         faces = self.engine.landmarks(weights, found)
         ended = time.monotonic()

@@ -21,7 +21,7 @@ from ..weights.transfer import init_from
 from .checkpoint import clean_leftovers
 from .ema import EMA
 from .fabric import launch, process_globals
-from .faces import split_records
+from .faces import mean_face, split_records
 from .logs import RunLog, versions
 from .loop import Hooks, Learner, run_epochs
 from .optim import build_optimizer
@@ -86,6 +86,9 @@ def _train(recipe: Recipe, out: Path, saved: dict[str, object] | None, init: str
     training, validation, scheme = faces.training, faces.validation, faces.scheme
     torch.manual_seed(cfg.seed)
     model = build_network(recipe, scheme)
+    face = mean_face(training, recipe.data)
+    if face is not None:
+        model.prepare(face)
     if recipe.model.backbone_weights is not None:
         load_backbone(model, recipe.model.backbone_weights)
     fresh: list[str] = []

@@ -43,6 +43,11 @@ def read_results(root: str, split: str = "all", scheme: str | None = None) -> Fa
     return read_all("json", root, _WHAT, _faces, split, scheme)
 
 
+def _is_tasks(value: object) -> bool:
+    """Tell whether a file is Label Studio's, which may lie in the same folder."""
+    return isinstance(value, list) and all(isinstance(task, dict) and "data" in task for task in value)
+
+
 def scan_results(root: str, split: str = "all", scheme: str | None = None) -> Iterator[Record | Fault]:
     """Yield the faces of results, and a fault for each file or face that gives none."""
     return scan_all("json", root, _WHAT, _faces, scheme)
@@ -54,7 +59,10 @@ def _faces(path: Path, scheme: str | None, notes: Notes) -> Iterator[Placed]:
     faulty = False
     for file in files:
         try:
-            table = as_table(read_json(file, _WHAT), f"{file}: the top level")
+            value = read_json(file, _WHAT)
+            if path.is_dir() and _is_tasks(value):
+                continue
+            table = as_table(value, f"{file}: the top level")
             if path.is_dir() and not {"image", "faces"} <= set(table):
                 # Results of other formats may lie in the same folder.
                 if "annotations" not in table and file.name != SIDECAR:

@@ -287,7 +287,8 @@ function faceRow(face, other) {
   button.setAttribute("aria-pressed", face.id === chosen);
   const [x1, y1, x2, y2] = face.box;
   const mean = face.confidence.reduce((a, b) => a + b, 0) / face.confidence.length;
-  const facts = [`${Math.round(x2 - x1)} × ${Math.round(y2 - y1)} px, score ${face.score.toFixed(2)}`];
+  const sure = face.quality === undefined ? `score ${face.score.toFixed(2)}` : `quality ${face.quality.toFixed(2)}`;
+  const facts = [`${Math.round(x2 - x1)} × ${Math.round(y2 - y1)} px, ${sure}`];
   if (other && other.points.length === face.points.length) {
     const apart = face.points.map(([x, y], i) => Math.hypot(x - other.points[i][0], y - other.points[i][1]));
     facts.push(`${(apart.reduce((a, b) => a + b, 0) / apart.length).toFixed(1)} px apart on average`);
@@ -345,7 +346,8 @@ function tip() {
     if (!face) return line;
     const [x, y] = face.points[point];
     const who = found.length > 1 ? `${asked()[i]} ` : "confidence ";
-    line.textContent = `${who}${face.confidence[point].toFixed(2)} at ${x.toFixed(1)}, ${y.toFixed(1)}`;
+    const error = face.sigma ? ` ± ${face.sigma[point].toFixed(1)} px` : "";
+    line.textContent = `${who}${face.confidence[point].toFixed(2)} at ${x.toFixed(1)}, ${y.toFixed(1)}${error}`;
     return line;
   });
   if (found.length > 1 && found[0] && found[1]?.points[point]) {
