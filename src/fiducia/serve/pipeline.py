@@ -77,7 +77,8 @@ class Pipeline:
             stages = {"find": middle - start}
             faces: Sequence[Face] = []
             if future is not None:
-                faces, begun, ended = await asyncio.wrap_future(future)
+                computed, begun, ended = await asyncio.wrap_future(future)
+                faces = computed
                 stages |= {"wait": begun - middle, "network": ended - begun}
         for stage, seconds in stages.items():
             self.metrics.stages.labels(stage).observe(seconds)
