@@ -46,6 +46,12 @@ TOPICS: dict[str, Topic] = {
             "runtimes.registry:register",
         ),
     ),
+    "serve": Topic(
+        "Serve",
+        "The client of a server that `fiducia serve` runs. [Guide](../../serving.md).",
+        ("Client", "AsyncClient"),
+        ("serve.app:make_app", "serve.engine:Engine", "serve.limits:Limits", "serve.access:Access"),
+    ),
     "train": Topic(
         "Train",
         "From a recipe to weights. [Guide](../../training.md).",
