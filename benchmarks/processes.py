@@ -51,7 +51,9 @@ def draw(folder: Path, count: int) -> list[str]:
     return paths
 
 
-def measure(paths: list[str], folder: Path, count: int, options: list[str], extra: dict[str, str]) -> tuple[float, float]:
+def measure(
+    paths: list[str], folder: Path, count: int, options: list[str], extra: dict[str, str]
+) -> tuple[float, float]:
     """Return wall and CPU seconds of ``count`` processes at once."""
     clean = {k: v for k, v in os.environ.items() if not k.startswith(("OMP_", "GOMP_", "OPENBLAS_", "MKL_"))}
     words = ["--format", "json", "--device", "cpu", *options]

@@ -47,7 +47,14 @@ def test_detect_is_stopped_in_one_line_and_goes_on(tmp_path: Path, number: int, 
     paths = photographs(tmp_path / "in", 40)
     pipe, out = tmp_path / "pipe.png", tmp_path / "out"
     os.mkfifo(pipe)
-    words = ["--weights", str(write_small(tmp_path / "small.safetensors", small())), "--detector", "whole", "--device", "cpu"]
+    words = [
+        "--weights",
+        str(write_small(tmp_path / "small.safetensors", small())),
+        "--detector",
+        "whole",
+        "--device",
+        "cpu",
+    ]
     words += ["--format", "json,csv,jsonl", "--out", str(out)]
     order = [*map(str, paths[:35]), str(pipe), *map(str, paths[35:])]
     process = subprocess.Popen(
@@ -134,12 +141,16 @@ def test_other_commands_are_stopped_in_one_line(
 
 
 def test_an_armed_stop_waits_for_the_second_signal() -> None:
-    with pytest.raises(Interrupted, match=r"^stopped; 1 done$") as caught, interruptible(lambda: "1 done") as stop:
-        stop.armed = True
-        os.kill(os.getpid(), signal.SIGINT)
-        assert stop.signal == signal.SIGINT
-        os.kill(os.getpid(), signal.SIGTERM)
-        pytest.fail("the second signal did not end the block")
+    def work() -> None:
+        with interruptible(lambda: "1 done") as stop:
+            stop.armed = True
+            os.kill(os.getpid(), signal.SIGINT)
+            assert stop.signal == signal.SIGINT
+            os.kill(os.getpid(), signal.SIGTERM)
+            pytest.fail("the second signal did not end the block")
+
+    with pytest.raises(Interrupted, match=r"^stopped; 1 done$") as caught:
+        work()
     assert caught.value.status == 143
 
 
@@ -165,10 +176,10 @@ def test_a_full_disk_ends_the_run_in_one_line_and_what_is_done_stays(
     (out / full).symlink_to("/dev/full")
     assert detect(*paths, "--format", "json,jsonl,csv") == 1
     told = capfd.readouterr().err
-    assert told.count("\n") == 1 + (full == "faces.csv"), "a summary stands before the table's line"
+    assert told.count("\n") == 1
     assert "No space left on device" in told
     assert full in told
-    done = {"034.json": 34, "faces.jsonl": 0, "faces.csv": 36}[full]
+    done = {"034.json": 34, "faces.jsonl": 1, "faces.csv": 36}[full]
     assert len([path for path in out.glob("*.json") if not path.is_symlink()]) == done
     (out / full).unlink()
     assert detect(*paths, "--format", "json,jsonl,csv", "--resume") == 0

@@ -7,8 +7,8 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-
 from typing import Any
+
 import pytest
 import typer
 

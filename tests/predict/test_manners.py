@@ -12,9 +12,17 @@ from networks import small, write_small
 
 IMPORT = """
 import gc, json, os, signal, sys, threading, warnings
-before = (dict(os.environ), list(warnings.filters), os.getcwd(), set(os.listdir("/proc/self/fd")) if os.path.isdir("/proc/self/fd") else None)
+
+
+def state():
+    open_files = set(os.listdir("/proc/self/fd")) if os.path.isdir("/proc/self/fd") else None
+    handlers = [repr(signal.getsignal(n)) for n in (signal.SIGINT, signal.SIGTERM, signal.SIGCHLD)]
+    return dict(os.environ), list(warnings.filters), os.getcwd(), open_files, handlers
+
+
+before = state()
 import fiducia
-after = (dict(os.environ), list(warnings.filters), os.getcwd(), set(os.listdir("/proc/self/fd")) if os.path.isdir("/proc/self/fd") else None)
+after = state()
 heavy = sorted({"torch", "cv2", "numpy", "pydantic", "typer", "matplotlib"} & set(sys.modules))
 print(json.dumps([before == after, heavy, threading.active_count()]))
 """

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import torch
+
 from ..errors import UsageError
 from ..exporting.sealed import is_export, read_sealed
 from ..structures import Runtime
@@ -43,7 +45,9 @@ def open_runtime(
     """
     kind = get_runtime(name)
     if not is_export(weights):
-        model, card = load_weights(weights)
+        # A network is first filled with drawn numbers: the caller's own draws go on as if none had been made here.
+        with torch.random.fork_rng(devices=[]):
+            model, card = load_weights(weights)
         return kind.build(model, card, card_scheme(card), device, decode), card
     path = _export_file(weights)
     suffix = path.suffix.lower()
