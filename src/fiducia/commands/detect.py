@@ -142,6 +142,7 @@ class _Told(Watcher):
 
     def planned(self, total: int, skipped: int) -> None:
         self.total, self.skipped = total, skipped
+        self.progress = Progress("images")  # whose clock starts now, after the network was loaded
         if skipped:
             complain(f"{skipped:,} images are done already; {total:,} are left")
 
