@@ -15,8 +15,8 @@ import fiducia
 PACKAGE = Path(fiducia.__file__).parent
 ROOMS = (
     *("errors", "_version", "cpu", "files", "latex", "text", "words", "plugins", "registry", "device"),
-    *("geometry", "schemes", "structures", "recipes", "images", "heatmaps", "draw"),
-    *("data", "augment", "models", "losses", "weights", "metrics"),
+    *("geometry", "schemes", "structures", "recipes", "images", "measures", "faces", "heatmaps", "draw"),
+    *("data", "augment", "models", "losses", "calibration", "weights", "metrics"),
     *("detectors", "exporting", "runtimes", "predict", "video"),
     *("training", "evaluation", "inspect", "reproduce", "serve", "annotate"),
     *("commands", "cli", "__init__", "__main__"),

@@ -12,7 +12,7 @@ from safetensors.torch import save_file
 from fiducia.errors import FiduciaError, UsageError
 from fiducia.models import LandmarkModel
 from fiducia.models.parts.vit import resize_position
-from fiducia.schemes.sets import get_scheme
+from fiducia.schemes.sets import former_names, get_scheme
 from fiducia.weights.backbone import convert_backbone, load_backbone, to_timm_names
 from fiducia.weights.card import WeightCard, card_scheme
 from fiducia.weights.store import load_card, load_weights, read_weights, save_weights
@@ -296,6 +296,14 @@ def test_an_own_landmark_set_travels_in_the_card(tmp_path: Path) -> None:
     path = write_small(tmp_path / "own.safetensors", small(points=4), scheme="muzzle", scheme_table=OWN)
     scheme = card_scheme(load_card(path))
     assert (scheme.name, scheme.names[2], list(scheme.mirror)) == ("muzzle", "tip", [1, 0, 2, 3])
+
+
+def test_a_card_with_the_point_names_of_version_0_1_gets_the_present_ones() -> None:
+    table = {**get_scheme("wflw98").to_table(), "names": list(former_names("wflw98") or ())}
+    assert card_scheme(small_card(points=98, scheme="wflw98", scheme_table=table)) == get_scheme("wflw98")
+    odd = {**table, "names": [*table["names"][1:], table["names"][0]]}
+    with pytest.raises(ValueError, match="its table of wflw98 is not the landmark set of that name"):
+        small_card(points=98, scheme="wflw98", scheme_table=odd)
 
 
 @pytest.mark.parametrize(

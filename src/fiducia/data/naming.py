@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import UsageError
-from ..schemes.sets import NONE, Scheme, SchemeError, get_scheme, is_none, scheme_names
+from ..schemes.sets import NONE, Scheme, SchemeError, former_names, get_scheme, is_none, scheme_names
 from .kinds import LabelError
 
 __all__ = ["Meaning", "all_names", "assumed", "find_declared", "meaning", "tidy_name"]
@@ -179,6 +179,9 @@ def _by_names(origin: str, names: Sequence[str], wanted: str | None, declared: s
                 (names[i], scheme.names[k]) for k, i in enumerate(order) if tidy[i] != tidy_name(scheme.names[k])
             )
             return Meaning(name, order, "names", renamed)
+        before = _match(tidy, former_names(name) or ())
+        if before is not None:
+            return Meaning(name, before, "names")
         if name in asked and _numbered(scheme.names) is not None:
             # A set of mere numbers has no names that could differ: the file's order counts.
             return Meaning(name, tuple(range(len(names))), "asked")
@@ -192,7 +195,7 @@ def _match(tidy: Sequence[str], own: Sequence[str]) -> tuple[int, ...] | None:
         return tuple(places[name] for name in own)
     found: dict[str, str] = {}
     for name in tidy:
-        longer = [o for o in own if o == name or o.startswith(f"{name}_")]
+        longer = [name] if name in own else [o for o in own if o.startswith(f"{name}_")]
         if len(longer) != 1 or longer[0] in found:
             return None
         found[longer[0]] = name

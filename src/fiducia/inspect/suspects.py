@@ -34,6 +34,7 @@ from ..structures import Record
 from ..training.run import train
 from ..training.setup import completed
 from ..training.state import differences
+from ..training.stop import Stop
 
 Array = npt.NDArray[np.float64]
 
@@ -80,7 +81,13 @@ def fold_of(records: Sequence[Record], folds: int, seed: int = 0) -> npt.NDArray
 
 
 def find_suspects(
-    recipe: Recipe, out: Path, *, folds: int = 5, weights: str | None = None, device: str = "auto"
+    recipe: Recipe,
+    out: Path,
+    *,
+    folds: int = 5,
+    weights: str | None = None,
+    device: str = "auto",
+    stop: Stop | None = None,
 ) -> list[Suspect]:
     """Doubt every training face of a recipe's data; the most doubtful come first.
 
@@ -90,8 +97,10 @@ def find_suspects(
         folds: networks to train.
         weights: ask these instead and train nothing; they must not have been trained on these faces.
         device: where the networks are asked.
+        stop: looked at by the training of each fold, which saves its state first.
 
     Raises:
+        Interrupted: a signal stopped a training; its state is saved.
         UsageError: folds that cannot be, runs of another recipe in ``out``, or weights of a foreign landmark set.
         FiduciaError: no face, or one that cannot be read.
     """
@@ -100,9 +109,9 @@ def find_suspects(
     records = exclude(everyone, data.exclude)
     if not records:
         raise FiduciaError(
-            f"{data.source}: data.exclude leaves none of {len(everyone):,} faces; take a pattern out of it"
+            f"{data.shown}: data.exclude leaves none of {len(everyone):,} faces; take a pattern out of it"
             if everyone
-            else f"{data.source}: no face in split {data.split!r}; run: fiducia data check {data.source}"
+            else f"{data.shown}: no face in split {data.split!r}; run: fiducia data check {data.shown}"
         )
     found = np.full((len(records), *records[0].xy.shape), np.nan)
     if weights is not None:
@@ -117,7 +126,7 @@ def find_suspects(
             update={"name": f"fold{number + 1}", "data": data.model_copy(update=update)},
         )
         run = out / f"fold{number + 1}"
-        _train(own, run)
+        _train(own, run, stop)
         predictor = load(run / "weights" / "ema.safetensors", detector=None, device=device, second_pass=False)
         found[held] = _ask(predictor, [records[int(i)] for i in held])
     return rank_suspects(records, found, fold + 1)
@@ -176,7 +185,7 @@ def write_suspects(out: Path, suspects: Sequence[Suspect], most: int = 24) -> li
     return [table, sheet]
 
 
-def _train(recipe: Recipe, run: Path) -> None:
+def _train(recipe: Recipe, run: Path, stop: Stop | None) -> None:
     """Train a fold, go on with it, or leave it as it is where it is finished."""
     if (run / "metrics.json").is_file():
         changed = differences(load_recipe(run / "recipe.toml"), completed(recipe))
@@ -184,7 +193,7 @@ def _train(recipe: Recipe, run: Path) -> None:
             told = ", ".join(changed)
             raise UsageError(f"{run}: was trained by another recipe or on other faces ({told}); give another --out")
         return
-    train(recipe, run, resume=(run / "checkpoints" / "last.ckpt").is_file())
+    train(recipe, run, resume=(run / "checkpoints" / "last.ckpt").is_file(), stop=stop)
 
 
 def _ask(predictor: Predictor, records: Sequence[Record]) -> Array:

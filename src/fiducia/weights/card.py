@@ -6,15 +6,17 @@ import json
 import math
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from ..calibration.table import Calibration
 from ..errors import FiduciaError
 from ..models.registry import find_preset
 from ..recipes.limits import DEEPEST, LARGEST_OPTION
-from ..schemes.sets import Scheme, SchemeError, get_scheme, is_another, scheme_from_table
+from ..schemes.sets import Scheme, SchemeError, former_names, get_scheme, is_another, scheme_from_table
 from ..words import one_line
+from .header import Header
 
-__all__ = ["FORMAT", "WeightCard", "card_scheme", "check_card", "parse_card", "parse_json"]
+__all__ = ["FORMAT", "WeightCard", "card_in", "card_scheme", "check_card", "parse_card", "parse_json"]
 
 FORMAT = 2
 """What this version writes. Format 1 had flat network options."""
@@ -73,15 +75,27 @@ class WeightCard(BaseModel):
     command: str = ""
     date: Word = ""
     notes: str = ""
+    calibration: Calibration | None = None
+    """What the confidence is worth (``fiducia weights calibrate``); None = not measured."""
     params: int = Field(default=0, ge=0)
     sha256: str = ""
     """Of the file's tensors, computed when it is read; never stored."""
+
+    @field_validator("scheme_table", mode="after")
+    @classmethod
+    def _present_names(cls, table: dict[str, Any]) -> dict[str, Any]:
+        """Give the points of a known landmark set their present names, where the card has those of version 0.1."""
+        name, names = table.get("name"), table.get("names")
+        old = former_names(name) if isinstance(name, str) else None
+        return get_scheme(str(name)).to_table() if old is not None and names == list(old) else table
 
     @model_validator(mode="after")
     def _consistent(self) -> WeightCard:
         """The landmark set's table agrees with its name and with the number of points, and no option is absurd."""
         _check_values(self.options, "options", numbers=True)
         _check_values([self.training, self.numbers, self.licence, self.notes, self.command], "its metadata")
+        if self.calibration is not None:
+            self.calibration.check_points(self.num_points)
         for i, row in enumerate(self.numbers):
             _check_row(row, f"numbers[{i}]")
         if self.scheme_table:
@@ -232,3 +246,17 @@ def card_scheme(card: WeightCard) -> Scheme:
             f"{scheme.num_points}; name weights whose card is their own"
         )
     return scheme
+
+
+def card_in(header: Header) -> WeightCard:
+    """Return the card in a file's header, as it stands there, without the tensors' digest.
+
+    Raises:
+        FiduciaError: it has none, or one that contradicts itself.
+    """
+    if "fiducia" not in header.metadata:
+        raise FiduciaError(
+            f"{header.path}: safetensors without a model card, so its network and landmarks are unknown; "
+            "a bare backbone goes into a recipe's model.backbone_weights"
+        )
+    return parse_card(header.metadata["fiducia"], str(header.path))

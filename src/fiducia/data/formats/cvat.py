@@ -32,7 +32,7 @@ from ..source import DatasetSpec, Faces, Fault, datasets, label_writers
 from ..values import as_table, as_text, as_word_number, parse_json, short
 from .own import Notes, Placed, at_real_size, encoded, marks, one_scheme, read_all, scan_all
 
-__all__ = ["read_cvat", "scan_cvat", "write_cvat"]
+__all__ = ["read_cvat", "scan_cvat", "write_cvat", "write_face", "xml_name"]
 
 _WHAT = "an annotation file exported as 'CVAT for images 1.1'"
 
@@ -187,24 +187,33 @@ def write_cvat(path: str | Path, records: Sequence[Record]) -> None:
             size = photo_size(record.image)
             if size is None:
                 raise FiduciaError(f"{record.image}: no image that can be read; expected the photograph of {record.id}")
-            name = _xml(path, relative_image(record.image, path.parent))
+            name = xml_name(path, relative_image(record.image, path.parent))
             width, height = map(str, size.shown)
             facts = {"id": str(len(images)), "name": name, "width": width, "height": height}
             images[record.image] = ET.SubElement(top, "image", facts)
-        _write_face(images[record.image], record, labels, declared, number)
+        write_face(images[record.image], record, labels, declared, number)
     ET.indent(top, " ")
     text = '<?xml version="1.0" encoding="utf-8"?>\n' + ET.tostring(top, encoding="unicode") + "\n"
     write_atomic(path, encoded(path, text))
 
 
-def _xml(path: Path, name: str) -> str:
+def xml_name(path: Path, name: str) -> str:
     """Refuse a name that XML cannot hold."""
     if any(ord(c) < 32 or c in "\ufffe\uffff" for c in name):
         raise FiduciaError(f"{path}: XML cannot hold the name {name!a}; rename the photograph, or write COCO")
     return name
 
 
-def _write_face(image: ET.Element, record: Record, labels: Sequence[str], scheme: str, number: int) -> None:
+def write_face(image: ET.Element, record: Record, labels: Sequence[str], scheme: str, number: int) -> None:
+    """Add a face to CVAT's element of its image, as a skeleton and, where it has one, a box of the same group ``number``.
+
+    Args:
+        image: the element to add to.
+        record: the face.
+        labels: the names of its points.
+        scheme: what the file calls the landmark set.
+        number: from 1, unique in the file.
+    """
     made = marks(record.tags)
     shared = {"label": "face", "source": made.get("source", "manual"), "z_order": "0", "group_id": str(number)}
     if record.box is not None:

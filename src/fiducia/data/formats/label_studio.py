@@ -32,7 +32,7 @@ from ..source import DatasetSpec, Faces, Fault, datasets, label_writers
 from ..values import as_list, as_number, as_table, as_text, read_json, short, show
 from .own import Notes, Placed, at_real_size, marks, one_scheme, read_all, scan_all
 
-__all__ = ["read_label_studio", "scan_label_studio", "write_label_studio"]
+__all__ = ["face_regions", "read_label_studio", "scan_label_studio", "write_label_studio"]
 
 _WHAT = "a JSON export of Label Studio (a list of tasks)"
 _IMAGE_KEYS = ("image", "img", "photo", "picture")
@@ -232,11 +232,19 @@ def write_label_studio(path: str | Path, records: Sequence[Record]) -> None:
         if record.image not in tasks:
             data = {"image": relative_image(record.image, path.parent), "scheme": declared}
             tasks[record.image] = {"id": len(tasks) + 1, "data": data, "annotations": [{"result": []}]}
-        tasks[record.image]["annotations"][0]["result"] += _regions(record, names, there.shown, f"face{number}")
+        tasks[record.image]["annotations"][0]["result"] += face_regions(record, names, there.shown, f"face{number}")
     write_atomic(path, (json.dumps(list(tasks.values()), indent=1, default=str) + "\n").encode())
 
 
-def _regions(record: Record, names: Sequence[str], size: Size, parent: str) -> list[dict[str, Any]]:
+def face_regions(record: Record, names: Sequence[str], size: Size, parent: str) -> list[dict[str, Any]]:
+    """Return Label Studio's regions of a face: a rectangle, and a key point for each known point with it as parent.
+
+    Args:
+        record: the face.
+        names: of its points.
+        size: (width, height) of the image as it is shown.
+        parent: the rectangle's id, unique in the task.
+    """
     shared = {"to_name": "image", "original_width": size[0], "original_height": size[1], "image_rotation": 0}
     percent = 100 / np.array(size, dtype=np.float64)
     known = np.asarray(np.isfinite(record.xy).all(axis=1)) & (record.visible > 0)

@@ -11,7 +11,7 @@ import numpy as np
 
 from ...files import text_bytes, write_atomic
 from ..evaluate import Evaluation
-from .charts import ced_svg, confidence_svgs, sweep_svgs
+from .charts import ced_svg, confidence_svgs, sweep_svgs, trust_svg
 from .face import face_svg, mean_shape
 from .markdown import latex, markdown
 from .others import FACES, POINTS, RESULT, Compared
@@ -67,6 +67,8 @@ def _charts(done: Evaluation, compared: Sequence[Compared]) -> dict[str, str]:
     }
     if done.result.get("reliability"):
         charts["near"], charts["error"] = confidence_svgs(done.result["reliability"])
+    if (done.result.get("trust") or {}).get("sigma"):
+        charts["trust"] = trust_svg(done.result["trust"]["sigma"])
     if done.result.get("robustness"):
         charts["shift"], charts["scale"] = sweep_svgs(done, compared)
     return charts
