@@ -348,3 +348,13 @@ def test_an_absurd_number_of_points_is_refused_before_memory_is_taken(tmp_path: 
     path.write_text("points = 1_000_000_000_000\nmirror = []\n")
     with pytest.raises(SchemeError, match="a number of 1 to 10000"):
         get_scheme(path)
+
+
+def test_an_own_set_with_the_name_of_a_known_one_is_refused(tmp_path: Path) -> None:
+    # Without name = ... it is called after its file, and weights with such a set in their card would not load again.
+    path = tmp_path / "five.toml"
+    path.write_text('names = ["a", "b", "c", "d", "e"]\nmirror = []\n')
+    with pytest.raises(SchemeError, match=r"five\.toml: is called 'five', as a known landmark set with other points"):
+        get_scheme(path)
+    path.write_text('name = "mine"\nnames = ["a", "b", "c", "d", "e"]\nmirror = []\n')
+    assert get_scheme(path).name == "mine"

@@ -228,6 +228,7 @@ class Detection:
             tip, right and left corner of the mouth, of the person), or None where the detector gives none.
         own_box: float64 ``(4,)`` in photograph pixels: the same box in the face's own frame. It covers the landmarks
             when it is turned by :attr:`roll` about its centre. None = no other than ``box``.
+        given: the box is the user's, not a detector's.
 
     Example:
         >>> Detection(box=np.array([10.0, 20.0, 110.0, 130.0]), score=0.9).score
@@ -238,6 +239,7 @@ class Detection:
     score: float = 1.0
     points: npt.NDArray[np.float64] | None = None
     own_box: npt.NDArray[np.float64] | None = None
+    given: bool = False
 
     @property
     def roll(self) -> float:

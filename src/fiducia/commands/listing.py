@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from .options import PluginOption, ThreadsOption
+from .printing import say
 
 __all__ = ["app"]
 
@@ -19,7 +20,7 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print only a JSON arra
 
 def _show(rows: Sequence[dict[str, Any]], as_json: bool) -> None:
     if as_json:
-        typer.echo(json.dumps(rows, indent=2))
+        say(json.dumps(rows, indent=2))
         return
     from rich.console import Console
     from rich.table import Table

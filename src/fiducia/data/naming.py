@@ -16,7 +16,7 @@ from ..errors import UsageError
 from ..schemes.sets import NONE, Scheme, SchemeError, former_names, get_scheme, is_none, scheme_names
 from .kinds import LabelError
 
-__all__ = ["Meaning", "assumed", "find_declared", "meaning", "tidy_name"]
+__all__ = ["Meaning", "all_names", "assumed", "find_declared", "meaning", "tidy_name"]
 
 _PLACEHOLDER = re.compile(r"([^\W\d_]*)[\W_]*(\d{1,6})")
 _NAMED = 12
@@ -93,6 +93,31 @@ def assumed(origin: str, found: Meaning) -> str | None:
             f"{origin}: its points are taken for those of {found.scheme}: {listed}; left and right are the person's own"
         )
     return None
+
+
+def all_names(found: Sequence[str], wanted: str | None, declared: str | None) -> list[str]:
+    """Return the names of all points of a file that leaves out those that are not labelled.
+
+    Args:
+        found: the different names in the file.
+        wanted: the set that the user asked for.
+        declared: the set that the file names.
+
+    Returns:
+        the set's names in its order and the file's spelling, where all that were found are among them; else ``found``.
+    """
+    for name in (wanted, declared):
+        if name is None or (is_none(name) and ":" not in name):
+            continue
+        try:
+            own = list(get_scheme(name).names)
+        except SchemeError:
+            continue
+        known = {tidy_name(o): o for o in own}
+        if set(map(tidy_name, found)) <= set(known):
+            spelled = {tidy_name(f): f for f in found}
+            return [spelled.get(tidy, o) for tidy, o in known.items()]
+    return list(found)
 
 
 def find_declared(declared: str, folder: Path) -> str:

@@ -69,6 +69,11 @@ class Face:
         score: the detector's own score; 1 for a box that the user gave.
         id: the face's number in the image, best face first; a track's number in a video.
         photo: the image's name and size, or None. It holds no pixels.
+        quality: probability that the mean error of the points is at most 8 % of the inter-ocular distance (of a face of this
+            size seen from the front); None where the weights are not calibrated.
+        sigma: float32 ``(K,)`` expected distance of each point from the truth, in pixels of the image; None likewise.
+        sigma_percent: float32 ``(K,)`` the same in percent of that inter-ocular distance; None likewise.
+        visible: float32 ``(K,)`` probability that each point is visible, not covered by anything or turned away; None likewise.
 
     Example:
         >>> from fiducia import get_scheme
@@ -85,6 +90,10 @@ class Face:
     score: float = 1.0
     id: int = 0
     photo: PhotoRef | None = None
+    quality: float | None = None
+    sigma: Floats | None = None
+    sigma_percent: Floats | None = None
+    visible: Floats | None = None
 
     @property
     def points(self) -> NamedPoints:
@@ -114,15 +123,24 @@ class Face:
     def to(self, scheme: str | Scheme) -> Face:
         """Return the face in another landmark set, such as ``five``; docs/schemes.md lists the conversions.
 
-        A point that is the mean of several has the mean of their confidence.
+        A point that is the mean of several has the mean of their confidence, expected error and visibility.
 
         Raises:
             SchemeError: the set has points that this one lacks; none is guessed.
         """
         target = get_scheme(scheme) if isinstance(scheme, str) else scheme
-        sure = [float(self.confidence[list(group)].mean()) for group in conversion(self.scheme, target)]
+        groups = [list(group) for group in conversion(self.scheme, target)]
+        told = {
+            name: None if values is None else np.array([values[group].mean() for group in groups], np.float32)
+            for name, values in (
+                ("confidence", self.confidence),
+                ("sigma", self.sigma),
+                ("sigma_percent", self.sigma_percent),
+                ("visible", self.visible),
+            )
+        }
         xy = convert(self.xy, self.scheme, target).astype(np.float32)
-        return replace(self, xy=xy, confidence=np.array(sure, np.float32), scheme=target)
+        return replace(self, xy=xy, scheme=target, **told)  # type: ignore[arg-type]
 
     @property
     def inter_ocular(self) -> float:

@@ -10,6 +10,7 @@ from typing import Any, overload
 import numpy as np
 import numpy.typing as npt
 
+from ..calibration import Calibration, judge
 from ..detectors.base import suppress
 from ..detectors.boxes import BoxesFile, check_detections, given_boxes, inside
 from ..detectors.foreign import boxes_from, is_foreign
@@ -27,14 +28,10 @@ from ..runtimes.opening import open_runtime
 from ..runtimes.registry import get_runtime
 from ..structures import Detection, Detector, Runtime
 from ..weights.places import load_saved_plugins
+from .batches import Found, enough
 from .inputs import Photo, open_photo
 
 __all__ = ["Predictor", "load"]
-
-_MAX_PENDING = 64_000_000
-"""Pixels of photographs that wait for a full batch, at most: 0.2 GB."""
-
-Found = tuple[Photo, Sequence[Detection]]
 
 
 class Predictor:
@@ -49,6 +46,8 @@ class Predictor:
         batch_size: crops per batch.
         min_face: minimum face size in pixels (longer side of the box); smaller faces are skipped.
         max_pixels: larger images are refused before memory is taken; pixels of 16 bits count double.
+        calibration: of the weights: what turns confidence into quality and expected errors; None = faces have none.
+        min_quality: detected faces of lower quality are left out; faces in boxes of the user's are all kept.
         origin: the weights' name and hash, for the mark that labels are machine-made.
 
     Example:
@@ -70,12 +69,20 @@ class Predictor:
         batch_size: int = 32,
         min_face: float = 0.0,
         max_pixels: int = MAX_PIXELS,
+        calibration: Calibration | None = None,
+        min_quality: float = 0.0,
         origin: Origin | None = None,
     ) -> None:
         if passes < 1 or batch_size < 1:
             raise UsageError(f"passes = {passes}, batch_size = {batch_size}; both must be at least 1")
         if not min_face >= 0:
             raise UsageError(f"min_face = {min_face}; expected pixels, 0 or more")
+        if not 0 <= min_quality <= 1:
+            raise UsageError(f"min_quality = {min_quality}; expected a probability from 0 to 1")
+        if min_quality > 0 and calibration is None:
+            raise UsageError(
+                f"min_quality = {min_quality}: these weights have no calibration; run: fiducia weights calibrate"
+            )
         self.runtime = runtime
         self.detector = detector
         self.scale = scale
@@ -83,6 +90,8 @@ class Predictor:
         self.batch_size = batch_size
         self.min_face = min_face
         self.max_pixels = max_pixels
+        self.calibration = calibration
+        self.min_quality = min_quality
         self.origin = origin or Origin()
 
     @overload
@@ -109,7 +118,7 @@ class Predictor:
             FiduciaError: an image or a box cannot be used; the message names it.
         """
         if not isinstance(image, (list, tuple)):
-            return self._predict([self.find(image, boxes)])[0]
+            return self.predict([self.find(image, boxes)])[0]
         if boxes is not None and len(boxes) != len(image):
             raise UsageError(f"{len(image)} photographs, but boxes for {len(boxes)}; give one table of boxes each")
         return list(self.stream(image, boxes))
@@ -120,11 +129,10 @@ class Predictor:
         tables = iter(boxes) if boxes is not None else None
         for image in images:
             waiting.append(self.find(image, next(tables) if tables is not None else None))
-            faces = sum(len(found) for _, found in waiting)
-            if faces >= self.batch_size or sum(photo.image[..., 0].size for photo, _ in waiting) > _MAX_PENDING:
-                yield from self._predict(waiting)
+            if enough(waiting, self.batch_size):
+                yield from self.predict(waiting)
                 waiting = []
-        yield from self._predict(waiting)
+        yield from self.predict(waiting)
 
     def find(self, image: Any, boxes: Any = None) -> Found:
         """Read an image and detect (or check) its face boxes, without landmarks."""
@@ -145,14 +153,14 @@ class Predictor:
     def _given(self, boxes: Any, photo: Photo) -> list[Detection]:
         """Return the boxes of a call as detections; those of this package keep their score and their roll."""
         if isinstance(boxes, Sequence) and len(boxes) and all(isinstance(box, Detection) for box in boxes):
-            return check_detections(boxes, photo.name)
+            return [replace(one, given=True) for one in check_detections(boxes, photo.name)]
         if is_foreign(boxes):
             height, width = photo.image.shape[:2]
             boxes = boxes_from(boxes, (width, height))
         return given_boxes(boxes, photo.name)
 
-    def _predict(self, photos: Sequence[Found]) -> list[Faces]:
-        """Compute all faces of some photographs, batch by batch."""
+    def predict(self, photos: Sequence[Found]) -> list[Faces]:
+        """Return the faces of photographs that :meth:`find` gave, one list each; they are computed in full batches."""
         owners = [i for i, (_, found) in enumerate(photos) for _ in found]
         detections = [d for _, found in photos for d in found]
         scheme = self.runtime.scheme
@@ -163,21 +171,45 @@ class Predictor:
             names = [photos[i][0].name for i in owners[part]]
             images = [photos[i][0].image for i in owners[part]]
             xy, confidence = self._points(images, detections[part], names)
-            for i, points, sure in zip(owners[part], xy, confidence, strict=True):
-                number = len(results[i])
-                detection = photos[i][1][number]
-                results[i].append(
-                    Face(
-                        xy=points.astype(np.float32),
-                        confidence=np.clip(sure, 0.0, 1.0).astype(np.float32),
-                        box=detection.box.astype(np.float32),
-                        scheme=scheme,
-                        score=detection.score,
-                        id=number,
-                        photo=refs[i],
-                    )
-                )
+            faces = self._faces(xy, np.clip(confidence, 0.0, 1.0), detections[part], [refs[i] for i in owners[part]])
+            for i, face, detection in zip(owners[part], faces, detections[part], strict=True):
+                if face.quality is None or face.quality >= self.min_quality or detection.given:
+                    results[i].append(replace(face, id=len(results[i])))
         return results
+
+    def _faces(
+        self,
+        xy: npt.NDArray[np.float64],
+        confidence: npt.NDArray[np.float32],
+        found: Sequence[Detection],
+        photos: Sequence[PhotoRef],
+    ) -> list[Face]:
+        """Return faces with their quality and expected errors, where the weights are calibrated."""
+        scheme = self.runtime.scheme
+        faces = [
+            Face(
+                xy=points.astype(np.float32),
+                confidence=sure.astype(np.float32),
+                box=detection.box.astype(np.float32),
+                scheme=scheme,
+                score=detection.score,
+                photo=photo,
+            )
+            for points, sure, detection, photo in zip(xy, confidence, found, photos, strict=True)
+        ]
+        if self.calibration is None:
+            return faces
+        told = judge(self.calibration, xy, confidence, np.stack([detection.box for detection in found]))
+        return [
+            replace(
+                face,
+                quality=float(told.quality[i]),
+                sigma=told.sigma[i].astype(np.float32),
+                sigma_percent=told.relative[i].astype(np.float32),
+                visible=None if told.visible is None else told.visible[i].astype(np.float32),
+            )
+            for i, face in enumerate(faces)
+        ]
 
     def _points(
         self, images: Sequence[npt.NDArray[np.uint8]], faces: Sequence[Detection], names: Sequence[str]
@@ -234,6 +266,7 @@ def load(
     max_pixels: int = MAX_PIXELS,
     flip: bool | None = None,
     decode: str | None = None,
+    min_quality: float = 0.0,
 ) -> Predictor:
     """Return a predictor with trained weights. Nothing is downloaded.
 
@@ -251,9 +284,10 @@ def load(
         max_pixels: larger images are refused before memory is taken; pixels of 16 bits count double.
         flip: flip test-time augmentation (about 2x slower); None = as the model card says.
         decode: heatmap decoder; None = as the model card says.
+        min_quality: detected faces whose points are less likely to be right are left out, 0 to 1.
 
     Raises:
-        UsageError: an unknown name.
+        UsageError: an unknown name, or ``min_quality`` with weights that are not calibrated.
         FiduciaError: damaged weights.
 
     Example:
@@ -275,5 +309,8 @@ def load(
         batch_size=batch_size,
         min_face=min_face,
         max_pixels=max_pixels,
+        # Another decoder gives another confidence than the one that was calibrated.
+        calibration=card.calibration if decode in (None, card.decode) else None,
+        min_quality=min_quality,
         origin=Origin(card.name, card.sha256),
     )

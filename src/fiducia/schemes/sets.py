@@ -28,6 +28,7 @@ __all__ = [
     "convert",
     "former_names",
     "get_scheme",
+    "is_another",
     "is_none",
     "load_scheme",
     "require_mirror",
@@ -87,6 +88,16 @@ def former_names(name: str) -> tuple[str, ...] | None:
 def is_none(name: str) -> bool:
     """Tell whether a name stands for bare points: ``none`` or ``none:K``."""
     return name == NONE or name.startswith(f"{NONE}:")
+
+
+def is_another(scheme: Scheme) -> bool:
+    """Tell whether a landmark set has the name of a known one, but other points, mirror pairs or normalisers."""
+    if scheme.name not in TABLES:
+        return False
+    known = _builtin(scheme.name)
+    return any(
+        getattr(scheme, part) != getattr(known, part) for part in ("names", "mirror", "inter_ocular", "inter_pupil")
+    )
 
 
 def conversion(source: str | Scheme, target: str | Scheme) -> tuple[tuple[int, ...], ...]:
@@ -170,4 +181,9 @@ def _own(path: Path) -> Scheme:
 
 @lru_cache(maxsize=64)
 def _loaded(path: Path, changed: int, size: int) -> Scheme:
-    return load_scheme(path)
+    scheme = load_scheme(path)
+    if is_another(scheme):
+        raise SchemeError(
+            f"{path}: is called {scheme.name!r}, as a known landmark set with other points; give it another name = ..."
+        )
+    return scheme

@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +20,7 @@ from ...schemes.sets import Scheme
 from ...structures import Record
 
 __all__ = [
+    "LineWriter",
     "Origin",
     "Result",
     "Table",
@@ -86,6 +87,21 @@ class Writer(Protocol):
             tables: gives the results of each photograph in their order, as often as it is called; they come from disk,
                 so that the memory does not grow with their number.
         """
+        ...
+
+
+@runtime_checkable
+class LineWriter(Protocol):
+    """A writer whose file grows by one line a photograph, as soon as its results are there.
+
+    Attributes:
+        stream: the file's name in the folder of results; it stands in ``reserved()`` too.
+    """
+
+    stream: str
+
+    def line(self, table: Table) -> bytes:
+        """Return a photograph's line, with its end; ``table`` may hold more keys than :func:`result_table` gives."""
         ...
 
 
