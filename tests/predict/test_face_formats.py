@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import xml.etree.ElementTree as ET
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from fiducia.faces import Face, Faces, Origin
 from fiducia.images import read_image, write_image
 from fiducia.measures.align import align_matrix
 from fiducia.measures.table import MEASURES
+from fiducia.predict.batches import Found
 from fiducia.predict.detect import detect_paths
 from fiducia.predict.inputs import Photo
 from fiducia.schemes.sets import get_scheme
@@ -26,10 +28,18 @@ ORIGIN = Origin("fifa_tiny", "ab12" * 16)
 class Knows:
     """Finds the drawn face, twice, in a picture that is not black."""
 
+    batch_size = 4
+
     class runtime:
         scheme = SCHEME
 
-    def __call__(self, image: Photo) -> list[Face]:
+    def find(self, image: Photo) -> Found:
+        return image, []
+
+    def predict(self, photos: Sequence[Found]) -> list[Faces]:
+        return [self.faces(photo) for photo, _ in photos]
+
+    def faces(self, image: Photo) -> Faces:
         xy = synthetic_face(3)[1].astype(np.float32)
         box = np.r_[xy.min(axis=0), xy.max(axis=0)].astype(np.float32)
         sure = np.ones(68, np.float32)
