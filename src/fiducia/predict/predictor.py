@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from ..calibration import Calibration, judge
 from ..detectors.base import suppress
-from ..detectors.boxes import BoxesFile, given_boxes, inside
+from ..detectors.boxes import BoxesFile, check_detections, given_boxes, inside
 from ..detectors.foreign import boxes_from, is_foreign
 from ..detectors.registry import get_detector
 from ..device import pick_device
@@ -112,8 +112,9 @@ class Predictor:
 
         Args:
             image: a path, the bytes of a file, a uint8 ``(H, W, 3)`` RGB array or a PIL image; or a list of these.
-            boxes: rows x1 y1 x2 y2 in pixels of the image, to use in place of the detector, or the result of supervision,
-                ultralytics, insightface, mediapipe or dlib (:func:`fiducia.boxes_from`); for a list of images, one per image.
+            boxes: rows x1 y1 x2 y2 in pixels of the image, to use in place of the detector; or detections of this package; or the
+                result of supervision, ultralytics, insightface, mediapipe or dlib (:func:`fiducia.boxes_from`). For a list of
+                images, one of these per image.
 
         Returns:
             :class:`~fiducia.faces.many.Faces`, a list, best first as the detector ranks them; with ``boxes`` one face per box,
@@ -143,12 +144,7 @@ class Predictor:
         """Read an image and detect (or check) its face boxes, without landmarks."""
         photo = image if isinstance(image, Photo) else open_photo(image, max_pixels=self.max_pixels)
         if boxes is not None or isinstance(self.detector, BoxesFile):
-            if boxes is not None and is_foreign(boxes):
-                height, width = photo.image.shape[:2]
-                boxes = boxes_from(boxes, (width, height))
-            found = (
-                given_boxes(boxes, photo.name) if boxes is not None else self.detector.lookup(photo.name)  # type: ignore[union-attr]
-            )
+            found = self._given(boxes, photo) if boxes is not None else self.detector.lookup(photo.name)  # type: ignore[union-attr]
             inside(found, photo.image, photo.name)
             return photo, found
         if self.detector is None:
@@ -159,6 +155,15 @@ class Predictor:
         found = [replace(own, box=one.box, score=one.score) for own, one in zip(given, checked, strict=True)]
         found = [d for d in found if max(d.box[2:] - d.box[:2]) >= self.min_face]
         return photo, suppress(found)
+
+    def _given(self, boxes: Any, photo: Photo) -> list[Detection]:
+        """Return the boxes of a call as detections; those of this package keep their score and their roll."""
+        if isinstance(boxes, Sequence) and len(boxes) and all(isinstance(box, Detection) for box in boxes):
+            return [replace(one, given=True) for one in check_detections(boxes, photo.name)]
+        if is_foreign(boxes):
+            height, width = photo.image.shape[:2]
+            boxes = boxes_from(boxes, (width, height))
+        return given_boxes(boxes, photo.name)
 
     def predict(self, photos: Sequence[Found]) -> list[Faces]:
         """Return the faces of photographs that :meth:`find` gave, one list each; they are computed in full batches."""
