@@ -114,7 +114,15 @@ Example:
     2500
 """
 label_writers: Registry[LabelWriter] = Registry("label format", "fiducia.data.formats")
-"""Every format that labels can be written in, by name; ``fiducia data convert --to``."""
+"""Every format that labels can be written in, by name; ``fiducia data convert --to``.
+
+A writer takes a path and the faces, such as those of ``faces.to_labels()``.
+
+Example:
+    >>> from fiducia import label_writers
+    >>> {"coco", "csv", "cvat", "labelstudio", "pts"} <= set(label_writers)
+    True
+"""
 
 
 def find_dataset(source: str) -> tuple[DatasetSpec, str]:

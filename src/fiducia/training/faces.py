@@ -6,14 +6,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..augment.views import plain_crop
 from ..data.source import carve, exclude, keep, load_records
 from ..data.usable import usable
 from ..errors import FiduciaError
+from ..geometry import affine_apply
 from ..recipes.sections import DataConfig
 from ..schemes.sets import Scheme, get_scheme
 from ..structures import Record
 
-__all__ = ["RunFaces", "split_records"]
+__all__ = ["RunFaces", "mean_face", "split_records"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,6 +94,20 @@ def _split(data: DataConfig, source: str) -> RunFaces:
         training, validation = training[: data.limit], validation[: data.limit]
     remarks = [*found.remarks, *skipped]
     return RunFaces(training=training, validation=validation, scheme=get_scheme(names[0]), remarks=remarks)
+
+
+def mean_face(records: Sequence[Record], data: DataConfig) -> Tensor | None:
+    """Return the mean of the plain crops' landmarks, float32 ``(K, 2)`` fractions of the crop's side: f is crop pixel ``f * S``.
+
+    None where some landmark is labelled in no face.
+    """
+    crops = np.stack([affine_apply(plain_crop(record, data), record.xy) for record in records])
+    labelled = np.isfinite(crops).all(-1, keepdims=True)
+    count = labelled.sum(0)
+    if not count.all():
+        return None
+    mean = np.where(labelled, crops, 0.0).sum(0) / count
+    return torch.tensor(mean / data.side, dtype=torch.float32)
 
 
 def _several(source: str, names: Sequence[str]) -> FiduciaError:

@@ -16,6 +16,7 @@ from ..schemes.sets import Scheme
 from ..weights.backbone import load_backbone
 from ..weights.transfer import init_from
 from .ema import EMA
+from .faces import RunFaces, mean_face
 from .loop import Leg
 from .optim import build_optimizer
 from .setup import build_network, build_objective
@@ -45,7 +46,7 @@ def check_sizes(legs: Sequence[Recipe], scheme: Scheme) -> None:
 def start_leg(
     legs: Sequence[Recipe],
     number: int,
-    scheme: Scheme,
+    faces: RunFaces,
     *,
     before: RunState | None,
     init: str | None,
@@ -56,7 +57,7 @@ def start_leg(
     Args:
         legs: the recipes of all stages.
         number: the stage, from 0.
-        scheme: the landmark set.
+        faces: of the run.
         before: the end of the stage before; None in the first one, and for a checkpoint.
         init: weights for the first stage to start from.
         saved: a checkpoint of this stage.
@@ -64,10 +65,13 @@ def start_leg(
     Raises:
         UsageError, FiduciaError: weights that do not fit or cannot be read.
     """
-    recipe = legs[number]
+    recipe, scheme = legs[number], faces.scheme
     # A number of its own for each stage, so that a run killed between two stages draws what an unbroken one does.
     torch.manual_seed(recipe.train.seed + 1_000_003 * number)
     model = build_network(recipe, scheme)
+    face = mean_face(faces.training, recipe.data)
+    if face is not None:
+        model.prepare(face)
     fresh: list[str] = []
     if saved is None and before is None:
         if recipe.model.backbone_weights is not None:

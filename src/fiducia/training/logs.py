@@ -21,8 +21,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from .._version import __version__
 from ..files import write_atomic
+from ..words import duration
 
-__all__ = ["RunLog", "duration", "versions"]
+__all__ = ["RunLog", "versions"]
 
 
 def versions() -> dict[str, str]:
@@ -47,16 +48,6 @@ def versions() -> dict[str, str]:
         "platform": platform.platform(),
         "command": " ".join([Path(sys.argv[0]).name, *sys.argv[1:]]),
     }
-
-
-def duration(seconds: float) -> str:
-    """Return a time as ``1h02m``, ``3m07s`` or ``8s``."""
-    whole = round(max(0.0, seconds))
-    hours, rest = divmod(whole, 3600)
-    minutes, secs = divmod(rest, 60)
-    if hours:
-        return f"{hours}h{minutes:02d}m"
-    return f"{minutes}m{secs:02d}s" if minutes else f"{secs}s"
 
 
 class RunLog:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+import cv2
 import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
@@ -183,7 +184,20 @@ def _loader(
     )
     # A generator of its own: each new loader draws from one, and the network's draws must be the same after a kill.
     own = torch.Generator()
-    return DataLoader(dataset, batch_sampler=sampler, collate_fn=collate, num_workers=train.workers, generator=own)
+    return DataLoader(
+        dataset,
+        batch_sampler=sampler,
+        collate_fn=collate,
+        num_workers=train.workers,
+        generator=own,
+        worker_init_fn=_one_thread if train.workers else None,
+    )
+
+
+def _one_thread(worker: int) -> None:
+    """Keep a worker process at one thread: workers share the cores by their number."""
+    torch.set_num_threads(1)
+    cv2.setNumThreads(1)
 
 
 def _on_device(loader: DataLoader[list[Any]], device: torch.device) -> Iterator[Batch]:

@@ -91,7 +91,7 @@ def _train(recipe: Recipe, out: Path, saved: dict[str, Any] | None, init: str | 
     stop.armed = True
     try:
         for number in range(first, len(legs)):
-            state = start_leg(legs, number, faces.scheme, before=state, init=init, saved=saved)
+            state = start_leg(legs, number, faces, before=state, init=init, saved=saved)
             saved = None
             if log is None:
                 log = RunLog(out, state.history, quiet=fabric.global_rank > 0)

@@ -15,7 +15,7 @@ from ..losses.objective import Objective
 from ..losses.registry import losses
 from ..losses.targets import HeatmapTargets
 from ..models.base import LandmarkModel
-from ..models.bounded import without_memory
+from ..models.bounded import TooLargeError, without_memory
 from ..models.build import build_model
 from ..models.registry import find_preset
 from ..recipes.sections import LossConfig, Recipe
@@ -121,9 +121,12 @@ def completed(recipe: Recipe) -> Recipe:
         raise UsageError(f"data.scheme: {error}") from error
     schedules.get(recipe.optim.schedule, "optim.schedule: ")
     extras(recipe.augment.extra)
-    with without_memory():
-        model = build_network(recipe, scheme)
-        objective = build_objective(recipe, scheme, model)
+    try:
+        with without_memory():
+            model = build_network(recipe, scheme)
+            objective = build_objective(recipe, scheme, model)
+    except TooLargeError as error:
+        raise UsageError(f"model: {recipe.model.name} cannot be built as the recipe says: {error}") from error
     build_optimizer(model, objective.parameters(), recipe.optim)
     whole = recipe.model_copy(update={"loss": dict(objective.given)})
     for number, leg in enumerate(stage_recipes(whole) if whole.stage else (), start=1):

@@ -188,5 +188,5 @@ def convert_backbone(source: Path, out: Path) -> int:
         raise FiduciaError(f"{source}: {str(error).removeprefix(f'{source}: ')}") from error
     if not any(k.startswith("blocks.") for k in state):
         raise FiduciaError(f"{source}: no transformer blocks under CLIP's, FaRL's or timm's names")
-    write_atomic(out, to_bytes({k: v.contiguous() for k, v in state.items()}))
+    write_atomic(out, to_bytes({k: v.clone().contiguous() for k, v in state.items()}))
     return len(state)
