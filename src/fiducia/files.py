@@ -22,7 +22,17 @@ from typing import BinaryIO
 
 from .errors import FiduciaError, UsageError
 
-__all__ = ["PIPE_WAIT", "open_output", "printable", "read_bytes", "require_writable", "write_atomic", "write_stdout"]
+__all__ = [
+    "PIPE_WAIT",
+    "open_input",
+    "open_output",
+    "printable",
+    "read_bytes",
+    "reason_of",
+    "require_writable",
+    "write_atomic",
+    "write_stdout",
+]
 
 PIPE_WAIT = 10.0
 """Seconds that a pipe may stay silent, or without a reader, before it is given up."""
@@ -69,6 +79,32 @@ def read_bytes(path: str | os.PathLike[str], limit: int, what: str = "a file") -
     if len(data) > limit:
         raise _too_large(name, limit)
     return data
+
+
+def open_input(path: str | os.PathLike[str], what: str = "a file") -> BinaryIO:
+    """Open a plain file for reading in pieces; pipes, devices, sockets and directories are refused.
+
+    Args:
+        path: where it is.
+        what: what is expected there, for errors, such as ``"a video"``.
+
+    Raises:
+        FiduciaError: it cannot be read; one line that starts with the path.
+    """
+    name = os.fspath(path)
+    try:
+        mode = Path(name).stat().st_mode
+        _refuse_special(name, mode, what)
+        if stat.S_ISFIFO(mode):
+            raise FiduciaError(f"{name}: is a pipe; expected {what}; write it into a file first")
+        return Path(name).open("rb")
+    except (OSError, ValueError) as error:
+        raise FiduciaError(f"{name}: {_reason(error)}; expected {what}; check the path and its permissions") from None
+
+
+def reason_of(error: OSError | ValueError) -> str:
+    """Return in a few words why a file cannot be written."""
+    return _plainly(error)
 
 
 def _refuse_special(name: str, mode: int, what: str) -> None:

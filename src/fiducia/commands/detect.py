@@ -1,4 +1,4 @@
-"""``fiducia detect INPUT…``: image files in, landmarks out."""
+"""``fiducia detect INPUT…``: images and videos in, landmarks out."""
 
 from __future__ import annotations
 
@@ -14,7 +14,9 @@ __all__ = ["detect"]
 
 
 def detect(
-    inputs: Annotated[list[str], typer.Argument(metavar="INPUT...", help="Image files or directories.")],
+    inputs: Annotated[
+        list[str], typer.Argument(metavar="INPUT...", help="Image files, videos, cameras (0, 1, ...) or directories.")
+    ],
     weights: Annotated[str, typer.Option(help="A shipped name, a safetensors file or a run directory.")] = "fifa_tiny",
     detector: Annotated[
         str, typer.Option(help="auto, yunet, yunet_s, yunet:FILE, dlib, whole, or a JSON file of boxes.")
@@ -22,7 +24,11 @@ def detect(
     runtime: Annotated[str, typer.Option(help="torch, onnx or openvino.")] = "torch",
     out: Annotated[Path, typer.Option(help="Output directory.")] = Path("out"),
     format_: Annotated[
-        str, typer.Option("--format", help="Output formats, separated by commas: json, png, pts, csv, coco.")
+        str,
+        typer.Option(
+            "--format",
+            help="Output formats, separated by commas: json, png, pts, csv, coco; for videos also jsonl, mp4.",
+        ),
     ] = "json,png",
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
     second_pass: Annotated[
@@ -45,10 +51,16 @@ def detect(
     resume: Annotated[
         bool, typer.Option("--resume", help="Skip the images that an interrupted run into --out has finished.")
     ] = False,
+    every: Annotated[int, typer.Option(min=1, help="Videos: look for new faces in every so-many-th frame.")] = 15,
+    smooth: Annotated[bool, typer.Option("--smooth/--raw", help="Videos: smooth the landmarks in time.")] = True,
+    seconds: Annotated[
+        float | None,
+        typer.Option(min=0.0, help="Videos and cameras: stop after so many seconds [default: at the end]."),
+    ] = None,
     threads: ThreadsOption = None,
     plugin: PluginOption = None,
 ) -> None:
-    """Detect faces and their landmarks in images. Write JSON, annotated images, .pts, CSV or COCO files."""
+    """Detect faces and their landmarks in images and videos. Write JSON, annotated images and videos, .pts, CSV or COCO files."""
     from ..predict.detect import detect_paths
     from ..predict.outputs import check_formats
     from ..predict.outputs.base import Origin
@@ -70,7 +82,17 @@ def detect(
     )
     card = read_card(weights)
     origin = Origin(card.name, card.sha256)
-    report = detect_paths(predictor, inputs, out, formats, on_progress=_say, origin=origin, resume=resume)
+    report = detect_paths(
+        predictor,
+        inputs,
+        out,
+        formats,
+        on_progress=_say,
+        origin=origin,
+        resume=resume,
+        follow=lambda: predictor.tracker(every=every, smooth=smooth),
+        seconds=seconds,
+    )
     if report.failed:
         sys.stderr.write(f"fiducia: {len(report.failed)} of {len(report.failed) + len(report.done)} inputs failed\n")
         raise typer.Exit(1)

@@ -22,6 +22,7 @@ from ..runtimes.opening import open_runtime
 from ..runtimes.registry import get_runtime
 from ..structures import Detection, Detector, Face, Runtime
 from ..weights.places import load_saved_plugins
+from .following import Following
 from .inputs import Photo, open_photo
 
 __all__ = ["Predictor", "load"]
@@ -32,7 +33,7 @@ _MAX_PENDING = 64_000_000
 Found = tuple[Photo, Sequence[Detection]]
 
 
-class Predictor:
+class Predictor(Following):
     """Detects faces and their landmarks. :func:`load` returns one; it can also be built from parts.
 
     Args:
@@ -136,7 +137,21 @@ class Predictor:
         found = [d for d in found if max(d.box[2:] - d.box[:2]) >= self.min_face]
         return photo, suppress(found)
 
-    def _predict(self, photos: Sequence[Found]) -> list[list[Face]]:
+    def find_faces(self, image: npt.NDArray[np.uint8]) -> Sequence[Detection]:
+        """Return the faces that the detector sees in an RGB array; :meth:`find` without the photograph."""
+        return self.find(Photo("frame", image))[1]
+
+    def look(self, image: npt.NDArray[np.uint8], where: Sequence[Detection], passes: int) -> list[Face]:
+        """Return the face at each place of an RGB array, without the detector.
+
+        Args:
+            image: uint8 ``(H, W, 3)``.
+            where: boxes, and angles where they have points.
+            passes: 1 = crop by the box alone; 2 and more = again by the points.
+        """
+        return self._predict([(Photo("frame", image), where)], passes)[0]
+
+    def _predict(self, photos: Sequence[Found], passes: int | None = None) -> list[list[Face]]:
         """Compute all faces of some photographs, batch by batch."""
         owners = [i for i, (_, found) in enumerate(photos) for _ in found]
         detections = [d for _, found in photos for d in found]
@@ -145,7 +160,7 @@ class Predictor:
             part = slice(start, start + self.batch_size)
             names = [photos[i][0].name for i in owners[part]]
             images = [photos[i][0].image for i in owners[part]]
-            xy, confidence = self._points(images, detections[part], names)
+            xy, confidence = self._points(images, detections[part], names, passes or self.passes)
             for i, points, sure in zip(owners[part], xy, confidence, strict=True):
                 number = len(results[i])
                 detection = photos[i][1][number]
@@ -162,7 +177,7 @@ class Predictor:
         return results
 
     def _points(
-        self, images: Sequence[npt.NDArray[np.uint8]], faces: Sequence[Detection], names: Sequence[str]
+        self, images: Sequence[npt.NDArray[np.uint8]], faces: Sequence[Detection], names: Sequence[str], passes: int
     ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float32]]:
         """Return points ``(N, K, 2)`` in each face's photograph, and confidence ``(N, K)`` of the last pass.
 
@@ -170,7 +185,7 @@ class Predictor:
         """
         size = self.runtime.size
         regions = [face.crop_box for face in faces]
-        for last in range(1, self.passes + 1):
+        for last in range(1, passes + 1):
             to_crop = np.stack(
                 [box_to_crop(region, size, self.scale, face.roll) for region, face in zip(regions, faces, strict=True)]
             )
@@ -181,7 +196,7 @@ class Predictor:
             for name, points in zip(names, xy, strict=True):
                 if not np.isfinite(points).all():
                     raise FiduciaError(f"{name}: the network gave points that are not finite; are its weights damaged?")
-            if last < self.passes:
+            if last < passes:
                 regions = [
                     _refined(points, region, face.roll) for points, region, face in zip(xy, regions, faces, strict=True)
                 ]

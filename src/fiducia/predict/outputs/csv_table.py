@@ -1,4 +1,4 @@
-"""``--format csv``: ``faces.csv``, a row a face; ``csv:FILE`` reads it back."""
+"""``--format csv``: ``faces.csv``, a row a face; ``csv:FILE`` reads it back. For each video ``STEM.csv``."""
 
 from __future__ import annotations
 
@@ -8,14 +8,21 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from ...schemes.sets import Scheme
+from ...video.frames import Frame
 from ..streamed import write_parts
 from .base import Origin, Result, Table, writers
+from .frames import Clip, FrameSink, TextSink, frame_table
 
 NAME = "faces.csv"
 
 
 class CsvTable:
-    """Writes one table: image, size, id, score, scheme, origin, box, then ``x0,y0,confidence0`` and so on."""
+    """Writes one table: image, size, id, score, scheme, origin, box, then ``x0,y0,confidence0`` and so on.
+
+    A video has a table of its own, which begins with video, frame and time.
+    """
+
+    video_suffix = ".csv"
 
     def reserved(self) -> tuple[str, ...]:
         """Return the table's name."""
@@ -25,6 +32,17 @@ class CsvTable:
         """Return nothing: no file belongs to one photograph."""
         return {}
 
+    def open_video(self, clip: Clip) -> FrameSink:
+        """Return what writes the rows of a video."""
+        head = _line(["video", "frame", "time", *_columns(clip.scheme, clip.origin)])
+
+        def rows(frame: Frame) -> str:
+            table = frame_table(frame, clip)
+            lead = [table["video"], table["frame"], table["time"]]
+            return "".join(_line([*lead, *_cells(table, row, clip.origin)]) for row in table["faces"])
+
+        return TextSink(clip.path(".csv"), rows, head)
+
     def close(self, folder: Path, scheme: Scheme, origin: Origin, tables: Callable[[], Iterator[Table]]) -> None:
         """Write the table."""
         write_parts(folder / NAME, csv_lines(tables(), scheme, origin))
@@ -32,24 +50,28 @@ class CsvTable:
 
 def csv_lines(tables: Iterator[Table], scheme: Scheme, origin: Origin) -> Iterator[str]:
     """Yield the table's text, line by line."""
-    text = io.StringIO(newline="")
-    writer = csv.writer(text, lineterminator="\n")
-
-    def line(cells: list[object]) -> str:
-        text.seek(0)
-        text.truncate()
-        writer.writerow(cells)
-        return text.getvalue()
-
-    points = [f"{axis}{i}" for i in range(scheme.num_points) for axis in ("x", "y", "confidence")]
-    boxes = ["box_x1", "box_y1", "box_x2", "box_y2"]
-    made = origin.marks()
-    yield line(["image", "width", "height", "id", "score", "scheme", *made, *boxes, *points])
+    yield _line(["image", *_columns(scheme, origin)])
     for table in tables:
         for row in table["faces"]:
-            values = [v for (x, y), c in zip(row["points"], row["confidence"], strict=True) for v in (x, y, c)]
-            facts = [table["image"], table["width"], table["height"], row["id"], row["score"], row["scheme"]]
-            yield line([*facts, *made.values(), *row["box"], *values])
+            yield _line([table["image"], *_cells(table, row, origin)])
+
+
+def _columns(scheme: Scheme, origin: Origin) -> list[str]:
+    points = [f"{axis}{i}" for i in range(scheme.num_points) for axis in ("x", "y", "confidence")]
+    boxes = ["box_x1", "box_y1", "box_x2", "box_y2"]
+    return ["width", "height", "id", "score", "scheme", *origin.marks(), *boxes, *points]
+
+
+def _cells(table: Table, row: Table, origin: Origin) -> list[object]:
+    values = [v for (x, y), c in zip(row["points"], row["confidence"], strict=True) for v in (x, y, c)]
+    facts = [table["width"], table["height"], row["id"], row["score"], row["scheme"]]
+    return [*facts, *origin.marks().values(), *row["box"], *values]
+
+
+def _line(cells: list[object]) -> str:
+    text = io.StringIO(newline="")
+    csv.writer(text, lineterminator="\n").writerow(cells)
+    return text.getvalue()
 
 
 writers.register("csv")(CsvTable())
