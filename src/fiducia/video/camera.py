@@ -34,7 +34,7 @@ class Camera:
         self.trouble = ""
         self.sound: Sequence[Any] = ()
         self.packets: list[Any] = []
-        logs: Any = cv2
+        logs: Any = cv2.utils.logging
         level = logs.getLogLevel()
         logs.setLogLevel(0)  # what OpenCV would say is said in one line below
         try:
