@@ -152,7 +152,7 @@ class FaceTracker:
             apart = float(np.linalg.norm(a.xy - b.xy, axis=1).mean())
             if apart < SAME_FACE * min(a.size, b.size):
                 loser = max((a, b), key=lambda track: _surprise(track, time))
-                loser.lose(loser.free)
+                loser.lose()
 
     def _detector_due(self, doubtful: bool, width: int, height: int) -> bool:
         """Whether the detector runs in this frame."""
@@ -230,7 +230,7 @@ class FaceTracker:
         np.fill_diagonal(overlap, 0.0)
         for track, most in zip(self._tracks, overlap.max(axis=1, initial=0.0), strict=True):
             if track.seen and most < OVERLAP:
-                track.free = track.motion.copy()
+                track.remember()
 
 
 def _surprise(track: Track, time: float) -> float:

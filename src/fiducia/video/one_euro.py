@@ -22,9 +22,9 @@ Array = npt.NDArray[np.float64]
 class Smoothing:
     """How strongly points are smoothed.
 
-    The cutoff frequency is ``cutoff + slope * speed``, with the speed in face sizes a second. The mean of the points
-    carries far less noise than a single point does, so its speed is known better and it may follow sooner: it has a
-    slope of its own.
+    The cutoff frequency is ``cutoff + slope * speed``, with the speed in face sizes a second. The motion of the whole
+    face is known far better than that of a single point, since the noise of the points cancels: it may be followed
+    sooner and has a slope of its own.
 
     Attributes:
         cutoff: Hz of a point at rest; lower = calmer.
@@ -88,7 +88,10 @@ class OneEuro:
 
 
 class PointFilter:
-    """Filters the points of one face: their mean apart from their places about it.
+    """Filters the points of one face: its motion as a whole (shift, turn, size) apart from the points' places in it.
+
+    The whole motion is the similarity that lays the first shape over the points, by least squares. It is filtered as
+    two places that it moves, so that its speed is in face sizes a second too.
 
     Args:
         settings: how strongly.
@@ -96,14 +99,31 @@ class PointFilter:
 
     def __init__(self, settings: Smoothing | None = None) -> None:
         s = settings or Smoothing()
-        self._mean = OneEuro(s.cutoff, s.face_slope, s.speed_cutoff)
-        self._rest = OneEuro(s.cutoff, s.slope, s.speed_cutoff)
+        self._whole = OneEuro(s.cutoff, s.face_slope, s.speed_cutoff)
+        self._inside = OneEuro(s.cutoff, s.slope, s.speed_cutoff)
+        self._first: npt.NDArray[np.complex128] | None = None
 
     def __call__(self, xy: npt.ArrayLike, time: float, size: float) -> Array:
         """Return filtered points ``(K, 2)`` of points ``(K, 2)`` in pixels, at a time in seconds, for a face's size in pixels."""
         points = np.asarray(xy, dtype=np.float64)
-        mean = points.mean(axis=0, keepdims=True)
-        return self._mean(mean, time, size) + self._rest(points - mean, time, size)
+        z = points[:, 0] + 1j * points[:, 1]
+        mean = z.mean()
+        if self._first is None:
+            spread = math.sqrt(float((np.abs(z - mean) ** 2).mean())) or 1.0
+            self._first = (z - mean) / spread
+        turn = np.vdot(self._first, z - mean) / len(z)
+        if abs(turn) < 1e-6 * size:
+            return points
+        inside = (z - mean) / turn
+        whole = self._whole(_plane(np.array([mean, mean + turn])), time, size)
+        shape = self._inside(_plane(inside), time, size / abs(turn))
+        new_mean, new_turn = whole[0, 0] + 1j * whole[0, 1], complex(*(whole[1] - whole[0]))
+        return _plane(new_mean + new_turn * (shape[:, 0] + 1j * shape[:, 1]))
+
+
+def _plane(z: npt.NDArray[np.complex128]) -> Array:
+    """Return complex numbers as places ``(N, 2)``."""
+    return np.stack([z.real, z.imag], axis=-1)
 
 
 def _share(cutoff: npt.ArrayLike, dt: float) -> Array:

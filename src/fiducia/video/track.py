@@ -23,6 +23,12 @@ CENTRE_STEP = 0.6
 """... nor is it further from where it is expected than this many face sizes, ..."""
 SHAPE_STEP = 0.25
 """... nor are its points, laid over those before, off by more than this share of its size (root mean square)."""
+WELL = 0.9
+"""A face is seen well from this share of its best confidence on."""
+STALE = 1.0
+"""A motion that is older than this many seconds says nothing of where the face is."""
+QUICK, SLOW = 0.3, 0.01
+"""How soon the mean confidence follows a frame that is surer, and one that is less sure."""
 INSIDE = 0.5
 """A face of which less than this share of the points lies in the frame has left it."""
 
@@ -40,17 +46,20 @@ class Track:
         number: the track's own number, which is the ``id`` of its faces; -1 until it has one.
         xy: float64 ``(K, 2)`` the last points in pixels, not smoothed.
         roll: angle of the face in the last frame.
-        sure: mean confidence of the points over the last looks, in [0, 1].
+        sure: mean confidence that the points of a good look have lately, in [0, 1]; a look far below is doubtful.
+        best: the same over a longer time.
         misses: detector runs in a row that did not see this face.
         seen: it was found in the last frame; False = lost.
         last: seconds of the frame in which it was last found.
-        free: its motion when it last overlapped no other face.
+        free: its motion when it was last seen well: sure, and beside no other face. What covers a face drags its points
+            along before it is lost, so the last motion is not to be trusted.
     """
 
     def __init__(self, face: Face, roll: float, time: float, smoothing: Smoothing | None) -> None:
         self.number = -1
         self.smoothing = smoothing
-        self.motion = Motion(tight_box(face.xy), time)
+        self.motion = self.free = Motion(tight_box(face.xy), time)
+        self.best = 0.0
         self.restart(face, roll, time)
 
     def restart(self, face: Face, roll: float, time: float) -> None:
@@ -61,6 +70,7 @@ class Track:
         self._five = _gives_five(face.scheme)
         self.roll = roll
         self.sure = float(face.confidence.mean())
+        self.best = max(self.best, self.sure)
         self.misses = 0
         self.seen = True
         self.last = time
@@ -69,7 +79,7 @@ class Track:
         self._smooth(time)
         self.motion.predict(time)
         self.motion.update(self.box)
-        self.free = self.motion.copy()
+        self.remember()
 
     @property
     def box(self) -> Array:
@@ -121,17 +131,24 @@ class Track:
             self.roll = float(five_point_roll(convert(self.xy, face.scheme, "five")))
         else:
             self.roll = self._first_roll + turn_between(self._first, self.xy)
-        self.sure += 0.2 * (float(face.confidence.mean()) - self.sure)
+        confidence = float(face.confidence.mean())
+        self.sure += (QUICK if confidence > self.sure else SLOW) * (confidence - self.sure)
+        self.best += (QUICK if confidence > self.best else SLOW) * (confidence - self.best)
         self.seen, self.last = True, time
         self.motion.update(self.box)
         self._smooth(time)
 
-    def lose(self, motion: Motion | None = None) -> None:
-        """Take the face as lost; it may be found again near where ``motion`` (its own if None) leads."""
+    def remember(self) -> None:
+        """Keep the motion for when the face is hidden, if the face is seen well."""
+        if float(self.face.confidence.mean()) >= WELL * self.best:
+            self.free = self.motion.copy()
+
+    def lose(self) -> None:
+        """Take the face as lost; it may be found again near where its motion led when it was last seen well."""
         self.seen = False
-        if motion is not None:
-            now = self.motion.time
-            self.motion = motion.copy()
+        now = self.motion.time
+        if now - self.free.time <= STALE:
+            self.motion = self.free.copy()
             self.motion.predict(now)
 
     def shown(self) -> Face:
