@@ -186,7 +186,13 @@ def crossing(predictor: Any, first: Still, second: Still, seconds: float, save: 
             cv2.imwrite(str(save / f"cross{i:03d}.png"), drawn[150:640, :, ::-1])
     result = identities(*record)
     numbers = len({number for frame in record[3] for number in frame})
-    return {"switches": result.switches, "missed": result.missed, "false": result.false, "seen": result.seen, "tracks": numbers}
+    return {
+        "switches": result.switches,
+        "missed": result.missed,
+        "false": result.false,
+        "seen": result.seen,
+        "tracks": numbers,
+    }
 
 
 def crossings(predictor: Any, faces: list[Still], save: Path | None) -> dict[str, Any]:
@@ -248,7 +254,11 @@ def memory(predictor: Any, still: Still, count: int) -> dict[str, Any]:
             if frame.index % (count // 10) == count // 20:
                 rss.append(_resident())
     growth = rss[-1] - rss[1]
-    return {"frames": count, "MiB by tenths": [round(v, 1) for v in rss], "growth from the second tenth on, MiB": round(growth, 1)}
+    return {
+        "frames": count,
+        "MiB by tenths": [round(v, 1) for v in rss],
+        "growth from the second tenth on, MiB": round(growth, 1),
+    }
 
 
 def _resident() -> float:

@@ -99,7 +99,9 @@ def test_an_index_at_the_end_that_is_cut_off_is_one_line(tmp_path: Path) -> None
     write_clip(tmp_path / "a.mp4", grey_frames(10))
     whole = (tmp_path / "a.mp4").read_bytes()
     (tmp_path / "cut.mp4").write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(FiduciaError, match=r"cut\.mp4: is a video \(MP4 or QuickTime\) that cannot be read: .*cut short"):
+    with pytest.raises(
+        FiduciaError, match=r"cut\.mp4: is a video \(MP4 or QuickTime\) that cannot be read: .*cut short"
+    ):
         VideoFile(str(tmp_path / "cut.mp4"))
 
 

@@ -123,9 +123,7 @@ class Full:
 
 
 @pytest.mark.parametrize("room", [10, 20000])
-def test_a_full_disk_is_one_line_and_leaves_nothing(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, room: int
-) -> None:
+def test_a_full_disk_is_one_line_and_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, room: int) -> None:
     begin = PartFile.__init__
 
     def small(self: PartFile, path: Path) -> None:

@@ -123,9 +123,7 @@ def detect_paths(
     if follow is None and isinstance(predictor, Following):
         follow = predictor.tracker
     most = predictor.max_pixels if isinstance(predictor, Following) else MAX_PIXELS
-    clips = _Clips(
-        folder, chosen, scheme, made, originals, follow, seconds, most
-    )
+    clips = _Clips(folder, chosen, scheme, made, originals, follow, seconds, most)
     finished = False
     try:
         for source in sources:

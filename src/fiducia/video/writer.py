@@ -132,7 +132,9 @@ class VideoWriter:
             raise self._part.error(error) from None
         except self._av.error.FFmpegError as error:
             self._abandon()
-            raise FiduciaError(f"{self._part.path}: cannot be written ({error.strerror}); choose another place") from None
+            raise FiduciaError(
+                f"{self._part.path}: cannot be written ({error.strerror}); choose another place"
+            ) from None
         except ValueError as error:
             self._abandon()
             raise FiduciaError(
