@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import itertools
 import json
 import os
 import signal
@@ -212,7 +213,7 @@ class FakeCamera:
         self.left = self.pictures if number == 0 else -1
         self.released = False
 
-    def isOpened(self) -> bool:  # noqa: N802
+    def isOpened(self) -> bool:
         return self.left >= 0
 
     def set(self, *_: float) -> None:
@@ -241,7 +242,7 @@ def test_a_camera_that_vanishes_leaves_what_it_gave(
     lines = lines_of(ran.folder / "camera0.jsonl")
     assert [line["frame"] for line in lines] == list(range(5))
     assert lines[0]["video"] == "camera 0"
-    assert all(a["time"] < b["time"] for a, b in zip(lines, lines[1:], strict=False))
+    assert all(a["time"] < b["time"] for a, b in itertools.pairwise(lines))
     assert len(frames_of(ran.folder / "camera0.mp4")) == 5
 
 

@@ -155,7 +155,7 @@ def test_a_missing_video_and_one_that_is_too_large(tmp_path: Path) -> None:
     with pytest.raises(FiduciaError, match="no such file; expected a video"):
         VideoFile(str(tmp_path / "none.mp4"))
     write_clip(tmp_path / "a.mp4", grey_frames(2))
-    with pytest.raises(FiduciaError, match="64 x 48 pixels; expected at most 0.003 million"):
+    with pytest.raises(FiduciaError, match=r"64 x 48 pixels; expected at most 0\.003 million"):
         VideoFile(str(tmp_path / "a.mp4"), max_pixels=3000)
 
 
