@@ -54,6 +54,18 @@ def test_times_and_pictures_come_back(tmp_path: Path) -> None:
     assert sorted(p.name for p in tmp_path.iterdir()) == ["a.mp4", "b.mp4"]
 
 
+@pytest.mark.parametrize("height", [48, 720])
+def test_colours_come_back_and_are_tagged(tmp_path: Path, height: int) -> None:
+    colour = np.full((height, 64, 3), (220, 40, 60), np.uint8)
+    writer = VideoWriter(tmp_path / "a.mp4", 64, height, Fraction(30), BASE)
+    writer.write(colour, 0)
+    writer.close()
+    (frame,) = frames_of(tmp_path / "a.mp4")
+    assert np.abs(frame.image[height // 2, 32].astype(int) - (220, 40, 60)).max() <= 6
+    with av.open(str(tmp_path / "a.mp4")) as file:
+        assert next(file.decode(video=0)).colorspace == 1
+
+
 def test_a_video_that_begins_late_keeps_its_times(tmp_path: Path) -> None:
     write_clip(tmp_path / "a.m2ts", grey_frames(5), times=[9000 + 3000 * i for i in range(5)])
     copy(tmp_path / "a.m2ts", tmp_path / "b.mp4")

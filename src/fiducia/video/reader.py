@@ -23,6 +23,8 @@ _FORMATS = (
     "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,mpegvideo,flv,asf,ogg,h264,hevc,m4v,mjpeg,nut,ivf,dv,mxf"
 )
 """Formats that hold their frames themselves. Play lists, which name other files and addresses, are not opened."""
+_UNTAGGED = 2
+"""Number of "unspecified" among the colour matrices (ITU-T H.273)."""
 _TOLERANCE = 0.5
 """Seconds that a video may end before the length that its header gives."""
 
@@ -181,6 +183,9 @@ class VideoFile:
 
 def _upright(picture: Any) -> npt.NDArray[np.uint8]:
     """Return a decoded frame as RGB, turned as the file says."""
-    image = picture.to_ndarray(format="rgb24")
+    # High definition without a tag is BT.709, as players take it; FFmpeg would take BT.601.
+    untagged_hd = picture.colorspace == _UNTAGGED and picture.height >= 720 and not picture.format.is_rgb
+    colours = "ITU709" if untagged_hd else None
+    image = picture.reformat(format="rgb24", src_colorspace=colours).to_ndarray()
     turns = round(picture.rotation / 90) % 4
     return np.ascontiguousarray(np.rot90(image, turns)) if turns else image

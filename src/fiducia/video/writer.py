@@ -20,6 +20,8 @@ __all__ = ["VideoWriter"]
 
 _CODECS = {"libx264": {"preset": "veryfast", "crf": "20", "bf": "0"}, "mpeg4": {"qscale": "3"}}
 """Encoders, the first that this build of PyAV has is used, with their options."""
+_BT709 = 1
+"""Number of ITU-R BT.709 in the standard's tables of colour (ITU-T H.273)."""
 _SOUND = {"aac", "mp3", "mp2", "ac3", "eac3", "opus", "alac", "flac"}
 """Codecs of sound that an MP4 file takes as they are."""
 
@@ -60,6 +62,9 @@ class VideoWriter:
             self._container = av.open(self._part.file, "w", format="mp4", options=options)
             stream = self._container.add_stream(codec, rate=rate, options=_CODECS[codec])
             stream.width, stream.height, stream.pix_fmt = width + width % 2, height + height % 2, "yuv420p"
+            # Tagged, so that every player shows the same colours.
+            for name in ("colorspace", "color_primaries", "color_trc"):
+                setattr(stream.codec_context, name, _BT709)
             stream.codec_context.gop_size = max(1, round(rate))
             stream.time_base = stream.codec_context.time_base = time_base
             self._stream = stream
@@ -82,6 +87,7 @@ class VideoWriter:
             FiduciaError: the disk is full, or the encoder fails.
         """
         frame = self._av.VideoFrame.from_ndarray(self._fitted(image), format="rgb24")
+        frame = frame.reformat(format="yuv420p", dst_colorspace="ITU709")
         frame.pts, frame.time_base = pts, self._base
         with self._one_line():
             self._copy(packets)
