@@ -180,7 +180,7 @@ def crossing(predictor: Any, first: Still, second: Still, seconds: float, save: 
         for kept, value in zip(record, (boxes, names, [f.box for f in faces], [f.id for f in faces]), strict=True):
             kept.append(value)
         if save and i % max(1, count // 15) == 0:
-            from fiducia.draw.pictures import draw_faces
+            from fiducia.draw.faces import draw_faces
 
             drawn = draw_faces(image, faces)
             cv2.imwrite(str(save / f"cross{i:03d}.png"), drawn[150:640, :, ::-1])

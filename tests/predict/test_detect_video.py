@@ -80,7 +80,7 @@ def test_one_face_keeps_its_id_and_moves_with_the_picture(detect: Callable[..., 
     assert (ran.status, ran.err) == (0, "")
     assert ran.out == f"{clip} (12 frames): 1 face -> {tmp_path / 'out' / 'clip.mp4'}\n"
     # The words json and jsonl, png and mp4 mean one file for a video.
-    assert ran.files == ["clip.csv", "clip.jsonl", "clip.mp4", "faces.csv"]
+    assert ran.files == ["clip.csv", "clip.jsonl", "clip.mp4"]
     lines = lines_of(ran.folder / "clip.jsonl")
     assert [line["frame"] for line in lines] == list(range(12))
     assert [line["time"] for line in lines] == pytest.approx([i / 30 for i in range(12)], abs=1e-6)

@@ -8,9 +8,10 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
+from fiducia.faces.face import Face
 from fiducia.geometry import box_iou, tight_box
 from fiducia.schemes.sets import get_scheme
-from fiducia.structures import Detection, Face
+from fiducia.structures import Detection
 from fiducia.video.loop import FaceTracker, TrackerOptions
 
 Array = npt.NDArray[np.float64]
@@ -75,7 +76,7 @@ class Scene:
         self.runs += 1
         return [Detection(box=tight_box(xy), score=actor.score) for actor, xy in self.visible()]
 
-    def look(self, image: npt.NDArray[np.uint8], where: Sequence[Detection], passes: int) -> list[Face]:
+    def look(self, image: npt.NDArray[np.uint8], where: Sequence[Detection], passes: int | None) -> list[Face]:
         """Return the visible face that each box shows most of; without one, nonsense with no confidence."""
         self.looks += len(where)
         scheme = get_scheme("five")

@@ -2,27 +2,41 @@
 
 from __future__ import annotations
 
-import contextlib
-import signal
-import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import FrameType
+from typing import Protocol
 
-from ..errors import FiduciaError
+from ..draw.faces import Style
+from ..errors import FiduciaError, UsageError
+from ..schemes.sets import Scheme
 from ..video.loop import FaceTracker
-from .outputs import Writer
+from ..video.opening import open_video
+from .inputs import identity
+from .outputs import Origin, Writer
 from .outputs.frames import Clip, FrameSink, FrameWriter
 
-__all__ = ["ClipReport", "Stop", "stop_on_signals", "video_writers", "write_clip"]
+__all__ = ["ClipReport", "ClipRunner", "NoStop", "Stop", "video_writers", "write_clip"]
 
 
-@dataclass
-class Stop:
-    """A signal that came: 0 = none."""
+class Stop(Protocol):
+    """A request to end, as the commands make it of Ctrl-C.
 
-    signal: int = 0
+    Attributes:
+        armed: the loop looks at ``signal`` after every frame.
+        signal: the signal that came; 0 = none.
+    """
+
+    armed: bool
+    signal: int
+
+
+class NoStop:
+    """No request ever comes."""
+
+    def __init__(self) -> None:
+        self.armed = False
+        self.signal = 0
 
 
 @dataclass(frozen=True)
@@ -80,6 +94,7 @@ def write_clip(
     ids: set[int] = set()
     frames, start = 0, 0.0
     keep = False
+    stop.armed = True
     try:
         sinks += [writer.open_video(clip) for writer in formats]
         for frame in follow.run(clip.video):
@@ -97,6 +112,7 @@ def write_clip(
         keep = True
         raise
     finally:
+        stop.armed = False
         written = _close(sinks, keep)
         clip.video.close()
     notes = [f"{frames} frame{'' if frames == 1 else 's'}"]
@@ -125,27 +141,53 @@ def _close(sinks: Sequence[FrameSink], keep: bool) -> list[Path]:
     return sorted(written, key=lambda path: path.suffix != ".mp4")
 
 
-@contextlib.contextmanager
-def stop_on_signals() -> Iterator[Stop]:
-    """Turn the first Ctrl-C or SIGTERM into a request to stop; a second one acts as usual.
+@dataclass(frozen=True)
+class ClipRunner:
+    """Writes the files of one video after another; what is the same for all of a run.
 
-    Outside the main thread, signals are left alone.
+    Attributes:
+        folder: of the results.
+        chosen: the formats.
+        scheme: the landmark set of every face.
+        origin: what made the points.
+        originals: identities of the inputs, which are never written over.
+        follow: gives a tracker that has seen no frame; None = the predictor takes photographs only.
+        stop: a request to end.
+        seconds: of each video, the first so many are read; None = all.
+        max_pixels: videos of larger frames are refused.
+        measures: add pose, distances and ratios of each face.
+        style: how faces are drawn.
     """
-    stop = Stop()
-    if threading.current_thread() is not threading.main_thread():
-        yield stop
-        return
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
 
-    def ask(number: int, _: FrameType | None) -> None:
-        stop.signal = number
-        for each, handler in before.items():
-            signal.signal(each, handler)
+    folder: Path
+    chosen: Sequence[Writer]
+    scheme: Scheme
+    origin: Origin
+    originals: set[str]
+    follow: Callable[[], FaceTracker] | None
+    stop: Stop
+    seconds: float | None
+    max_pixels: int
+    measures: bool
+    style: Style
 
-    for number in before:
-        signal.signal(number, ask)
-    try:
-        yield stop
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+    def __call__(self, source: str, stem: str) -> ClipReport:
+        """Write the files of a video.
+
+        Raises:
+            FiduciaError: it cannot be read or written; no file is left.
+        """
+        if self.follow is None:
+            raise FiduciaError(f"{source}: a video; this predictor takes photographs only")
+        formats = video_writers(self.chosen, source)
+        for suffix in (writer.video_suffix for writer in formats):
+            for target in (self.folder / f"{stem}{suffix}", self.folder / f"{stem}.part{suffix}"):
+                if identity(str(target)) in self.originals:
+                    raise FiduciaError(f"{source}: its result {target} would replace an input; choose another --out")
+        try:
+            video = open_video(source, max_pixels=self.max_pixels)
+        except UsageError as error:
+            # A package is missing for this one video; the photographs are still read.
+            raise FiduciaError(f"{source}: {error}") from None
+        clip = Clip(source, stem, self.folder, self.scheme, self.origin, video, self.measures, self.style)
+        return write_clip(clip, formats, self.follow(), self.stop, self.seconds)

@@ -9,28 +9,30 @@ from typing import Protocol
 
 import cv2
 
-from ..errors import FiduciaError, Interrupted, UsageError
+from ..draw.faces import Style
+from ..errors import FiduciaError, Interrupted, PlaceLost, UsageError
+from ..faces.face import Face
 from ..files import write_atomic
 from ..images import MAX_PIXELS
 from ..schemes.sets import Scheme
-from ..structures import Face
 from ..video.frames import camera_number, is_video
 from ..video.loop import FaceTracker
-from ..video.opening import open_video
-from .clips import stop_on_signals, video_writers, write_clip
+from .batches import Found, enough
+from .clips import ClipRunner, NoStop, Stop
 from .following import Following
 from .inputs import Photo, expand, identity, open_photo
-from .outputs import Origin, Result, Writer, check_formats, result_table, writers
-from .outputs.frames import Clip
-from .streamed import Journal
+from .outputs import LineWriter, Origin, Result, Writer, check_formats, result_table, writers
+from .streamed import Journal, Streams
+from .watcher import Watcher
 
-__all__ = ["Finder", "Report", "detect_paths"]
+__all__ = ["Finder", "Report", "Watcher", "detect_paths"]
 
-_OWN_SUFFIXES = (".json", ".png", ".pts")
+_OWN_SUFFIXES = (".json", ".png", ".pts", ".svg")
 """Endings of files that hold the results of one photograph."""
 _VIDEO_SUFFIXES = (".jsonl", ".mp4", ".csv")
 """Endings of files that hold the results of one video."""
-Progress = Callable[[str, "int | None", str], None]
+_FAULTS = (FiduciaError, OSError, ValueError, RuntimeError, MemoryError, cv2.error)
+"""What one photograph may fail with while the others are done."""
 
 
 class _HasScheme(Protocol):
@@ -41,13 +43,19 @@ class _HasScheme(Protocol):
 class Finder(Protocol):
     """What :func:`detect_paths` asks of a predictor; :class:`fiducia.predict.predictor.Predictor` is one."""
 
+    batch_size: int
+
     @property
     def runtime(self) -> _HasScheme:
         """What computes the points; its landmark set is that of every face."""
         ...
 
-    def __call__(self, image: Photo) -> list[Face]:
-        """Return the faces of a photograph, largest first."""
+    def find(self, image: Photo) -> Found:
+        """Return the photograph and the boxes of its faces."""
+        ...
+
+    def predict(self, photos: Sequence[Found]) -> Sequence[Sequence[Face]]:
+        """Return the faces of each photograph, best first."""
         ...
 
 
@@ -58,7 +66,7 @@ class Report:
     Attributes:
         done: names of the photographs and videos whose results are written.
         failed: (name, one-line message) of those that have none.
-        written: every file of results, of an earlier part of the run too.
+        written: every file of results that this run wrote.
         skipped: names of inputs that an earlier part of the run has done.
     """
 
@@ -73,137 +81,204 @@ def detect_paths(
     inputs: Sequence[str | Path],
     out: str | Path,
     formats: Sequence[str] = ("json", "png"),
-    on_progress: Progress | None = None,
+    watcher: Watcher | None = None,
     origin: Origin | None = None,
     resume: bool = False,
+    measures: bool = False,
+    max_pixels: int = MAX_PIXELS,
+    style: Style | None = None,
     follow: Callable[[], FaceTracker] | None = None,
     seconds: float | None = None,
+    stop: Stop | None = None,
 ) -> Report:
     """Find the faces in photographs, videos and directories of them, and write what ``formats`` ask for into ``out``.
 
-    ``json``, ``png`` and ``pts`` are written a photograph, ``OUT/STEM.json`` and so on (``.pts`` a face: ``STEM.pts``,
-    ``STEM_1.pts``, …, with ``pts.json`` for all); ``csv`` and ``coco`` are one file for all, ``OUT/faces.csv`` and
-    ``OUT/coco.json``, written at the end. Of a video ``png`` and ``mp4`` give the annotated video, ``OUT/STEM.mp4``,
-    ``json`` and ``jsonl`` a line a frame, ``OUT/STEM.jsonl``, and ``csv`` a table of its own, ``OUT/STEM.csv``.
-    Where two inputs have one stem, the second becomes ``STEM~2``.
+    ``json``, ``png``, ``svg`` and ``pts`` are written a photograph, ``OUT/STEM.json`` and so on (``.pts`` a face: ``STEM.pts``,
+    ``STEM_1.pts``, …, with ``pts.json`` for all); ``jsonl`` is one file that grows, ``OUT/faces.jsonl``; ``csv``,
+    ``coco`` and ``sheet`` are one file for all, ``OUT/faces.csv``, ``OUT/coco.json`` and ``OUT/sheet.jpg``, written at the
+    end. Where two inputs have one stem, the second becomes ``STEM~2``. Faces are computed in batches across photographs.
+    Of a video ``png`` and ``mp4`` give the annotated video, ``OUT/STEM.mp4``, ``json`` and ``jsonl`` a line a frame,
+    ``OUT/STEM.jsonl``, and ``csv`` a table of its own, ``OUT/STEM.csv``.
+    Killed at any moment, the photographs that were written are whole, and ``resume`` does the others.
 
     Args:
         predictor: what finds them.
         inputs: image files, videos, numbers of cameras, or directories that are searched to any depth.
         out: directory of the results, made where it is missing.
         formats: names of :data:`fiducia.predict.outputs.writers`.
-        on_progress: called after each input with its name, its number of faces (None = failed), and the first file
-            written or the error's line.
+        watcher: hears of each input.
         origin: the weights, for the mark that these labels are machine-made.
+        style: how faces are drawn; None = as :class:`fiducia.draw.faces.Style` says.
         resume: skip what an earlier run into ``out`` with the same options has done before it was killed.
+        measures: add pose, distances and ratios of each face to ``json`` and ``csv``.
+        max_pixels: larger images are refused before memory is taken.
         follow: gives what follows the faces of a video; None = the predictor's own tracker.
         seconds: of each video, the first so many are read; None = all.
+        stop: a request to end a video after the frame in hand; None = there is none.
 
     Raises:
         UsageError: unknown format, ``out`` cannot be a directory, or a run of other options would go on.
+        PlaceLost: the disk is full, or ``out`` was removed; what is written stays.
+        Interrupted: a video was stopped; its files are whole up to there.
         FiduciaError: ``out`` cannot be written into.
-        Interrupted: a signal came while a video was written; its files are whole up to there.
     """
     formats = check_formats(formats)
     chosen = [writers[name] for name in formats]
     folder = _folder(out)
-    say = on_progress or (lambda *_: None)
+    watcher = watcher or Watcher()
     sources, complaints = expand(inputs, folder)
     report = Report()
-    for source, message in complaints:
-        report.failed.append((source, message))
-        say(source, None, message)
-    originals = {identity(source) for source in sources}
     made = origin or Origin()
     scheme = predictor.runtime.scheme
-    facts = {"weights": [made.weights, made.sha256], "scheme": scheme.name, "formats": list(formats)}
+    facts: dict[str, object] = {"weights": [made.weights, made.sha256], "scheme": scheme.name, "formats": list(formats)}
+    facts |= {"measures": True} if measures else {}
     journal = Journal(folder, facts, resume)
-    stems = _stems(sources, [name for writer in chosen for name in writer.reserved()], journal.done)
-    everyone = frozenset(stems.values())
-    if follow is None and isinstance(predictor, Following):
-        follow = predictor.tracker
-    most = predictor.max_pixels if isinstance(predictor, Following) else MAX_PIXELS
-    clips = _Clips(folder, chosen, scheme, made, originals, follow, seconds, most)
-    finished = False
+    finished, streams = False, Streams(folder)
+    videos = frozenset(filter(is_video, sources))
+    # Tables of photographs are written where there is one, or nothing at all.
+    tables = [] if videos and len(videos) == len(sources) else chosen
     try:
-        for source in sources:
-            if source in journal.done:
-                report.skipped.append(source)
+        streams.begin([writer for writer in tables if isinstance(writer, LineWriter)], journal.tables)
+        stems = _stems(sources, [name for writer in chosen for name in writer.reserved()], journal.done, videos)
+        book = _Book(
+            chosen,
+            folder,
+            made,
+            stems,
+            {identity(source) for source in sources},
+            journal,
+            streams,
+            measures,
+            style or Style(),
+        )
+        todo = [source for source in sources if source not in journal.done]
+        report.skipped.extend(source for source in sources if source in journal.done)
+        watcher.planned(len(todo) + len(complaints), len(report.skipped))
+        for source, message in complaints:
+            _fail(report, watcher, source, message)
+        waiting: list[tuple[str, Found]] = []
+        if follow is None and isinstance(predictor, Following):
+            follow = predictor.tracker
+        clips = ClipRunner(
+            *(folder, chosen, scheme, made, book.originals, follow, stop or NoStop(), seconds),
+            *(max_pixels, measures, book.style),
+        )
+        for source in todo:
+            if source in videos:
+                _finish(predictor, waiting, book, report, watcher)
+                waiting = []
+                _video(clips, source, book, report, watcher)
                 continue
             try:
-                if is_video(source):
-                    clips(source, stems[source], report, journal, say)
-                    continue
-                photo = open_photo(source)
-                result = Result(source, stems[source], photo.image, folder, predictor(photo), made)
-                written = _write(result, chosen, everyone, originals)
-            except (UsageError, Interrupted):
+                photo = open_photo(source, max_pixels=max_pixels)
+                for line in photo.remarks:
+                    watcher.remark(source, line)
+                waiting.append((source, predictor.find(photo)))
+            except UsageError:
                 raise
-            except (FiduciaError, OSError, ValueError, RuntimeError, MemoryError, cv2.error) as error:
-                message = _one_line(source, error)
-                report.failed.append((source, message))
-                say(source, None, message)
-                continue
-            journal.add({**result_table(result), "source": source, "stem": result.stem})
-            report.done.append(source)
-            report.written.extend(written)
-            say(source, len(result.faces), str(written[0]) if written else "")
-        for writer in chosen:
+            except _FAULTS as error:
+                _fail(report, watcher, source, _one_line(source, error))
+            if enough([found for _, found in waiting], predictor.batch_size):
+                _finish(predictor, waiting, book, report, watcher)
+                waiting = []
+        _finish(predictor, waiting, book, report, watcher)
+        for writer in tables:
             writer.close(folder, scheme, made, journal.tables)
             report.written.extend(folder / name for name in writer.reserved())
         finished = True
     finally:
+        streams.close()
         journal.close(finished)
     return report
 
 
 @dataclass(frozen=True)
-class _Clips:
-    """What is the same for all videos of a run."""
+class _Book:
+    """Where results go: the formats, the names, the journal."""
 
-    folder: Path
     chosen: Sequence[Writer]
-    scheme: Scheme
+    folder: Path
     origin: Origin
+    stems: Mapping[str, str]
     originals: set[str]
-    follow: Callable[[], FaceTracker] | None
-    seconds: float | None
-    max_pixels: int
+    journal: Journal
+    streams: Streams
+    measures: bool
+    style: Style
+    everyone: frozenset[str] = field(init=False)
 
-    def __call__(self, source: str, stem: str, report: Report, journal: Journal, say: Progress) -> None:
-        """Write the files of one video and report them.
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "everyone", frozenset(self.stems.values()))
 
-        Raises:
-            FiduciaError: it cannot be read or written; no file is left.
-            Interrupted: a signal stopped it; its files are whole up to there.
-        """
-        if self.follow is None:
-            raise FiduciaError(f"{source}: a video; this predictor takes photographs only")
-        formats = video_writers(self.chosen, source)
-        for suffix in (writer.video_suffix for writer in formats):
-            for target in (self.folder / f"{stem}{suffix}", self.folder / f"{stem}.part{suffix}"):
-                if identity(str(target)) in self.originals:
-                    raise FiduciaError(f"{source}: its result {target} would replace an input; choose another --out")
+    def write(self, source: str, photo: Photo, faces: Sequence[Face]) -> list[Path]:
+        """Write one photograph's files, then its line in the journal: only then it counts as done."""
+        self.journal.check()
+        result = Result(
+            source, self.stems[source], photo.image, self.folder, faces, self.origin, self.measures, self.style
+        )
+        written = _write(result, self.chosen, self.everyone, self.originals)
+        table = result_table(result)
+        self.streams.add(table)
+        self.journal.add({**table, "input": source, "stem": result.stem})
+        return written
+
+
+def _finish(
+    predictor: Finder, waiting: Sequence[tuple[str, Found]], book: _Book, report: Report, watcher: Watcher
+) -> None:
+    """Predict and write the photographs that wait; where one of a batch fails, each is tried by itself."""
+    answers: Sequence[Sequence[Face]] | None = None
+    if len(waiting) > 1:
         try:
-            video = open_video(source, max_pixels=self.max_pixels)
-        except UsageError as error:
-            # A package is missing for this one video; the photographs are still read.
-            raise FiduciaError(f"{source}: {error}") from None
-        with stop_on_signals() as stop:
-            clip = Clip(source, stem, self.folder, self.scheme, self.origin, video)
-            done = write_clip(clip, formats, self.follow(), stop, self.seconds)
-        report.written.extend(done.written)
-        name = f"{source} ({', '.join(done.notes)})"
-        if done.trouble:
-            report.failed.append((source, done.trouble))
-            say(source, None, f"{done.trouble}; results up to there are in {self.folder}")
-            return
-        say(name, done.faces, str(done.written[0]) if done.written else "")
-        if stop.signal and camera_number(source) is None:
-            text = f"{source}: stopped after {done.frames} frames; results up to there are in {self.folder}"
-            raise Interrupted(text, 128 + stop.signal)
-        journal.add({"source": source, "stem": stem, "frames": done.frames})
+            answers = predictor.predict([found for _, found in waiting])
+        except UsageError:
+            raise
+        except _FAULTS:
+            answers = None
+    for number, (source, found) in enumerate(waiting):
+        try:
+            faces = answers[number] if answers is not None else predictor.predict([found])[0]
+            written = book.write(source, found[0], faces)
+        except (UsageError, PlaceLost):
+            raise
+        except _FAULTS as error:
+            _fail(report, watcher, source, _one_line(source, error))
+            continue
         report.done.append(source)
+        report.written.extend(written)
+        watcher.done(source, len(faces), str(written[0]) if written else "")
+
+
+def _video(clips: ClipRunner, source: str, book: _Book, report: Report, watcher: Watcher) -> None:
+    """Write the files of one video and report them.
+
+    Raises:
+        Interrupted: it was stopped; its files are whole up to there.
+    """
+    try:
+        book.journal.check()
+        done = clips(source, book.stems[source])
+    except (UsageError, PlaceLost):
+        raise
+    except _FAULTS as error:
+        _fail(report, watcher, source, _one_line(source, error))
+        return
+    report.written.extend(done.written)
+    if done.trouble:
+        _fail(report, watcher, source, f"{done.trouble}; results up to there are in {book.folder}")
+        return
+    watcher.done(f"{source} ({', '.join(done.notes)})", done.faces, str(done.written[0]) if done.written else "")
+    signal, clips.stop.signal = clips.stop.signal, 0
+    if signal and camera_number(source) is None:
+        text = f"{source}: stopped after {done.frames} frames; results up to there are in {book.folder}"
+        raise Interrupted(text, 128 + signal)
+    book.journal.add({"input": source, "stem": book.stems[source], "frames": done.frames})
+    report.done.append(source)
+
+
+def _fail(report: Report, watcher: Watcher, source: str, message: str) -> None:
+    report.failed.append((source, message))
+    watcher.failed(source, message)
 
 
 def _write(result: Result, chosen: Sequence[Writer], stems: frozenset[str], originals: set[str]) -> list[Path]:
@@ -216,29 +291,36 @@ def _write(result: Result, chosen: Sequence[Writer], stems: frozenset[str], orig
         if identity(str(target)) in originals:
             raise FiduciaError(f"{result.source}: its result {target} would replace an input; choose another --out")
     for target in targets:
+        target.parent.mkdir(parents=True, exist_ok=True)
         write_atomic(target, files[target])
     return targets
 
 
-def _stems(sources: Sequence[str], tables: Sequence[str], done: Mapping[str, str]) -> dict[str, str]:
+def _stems(
+    sources: Sequence[str], tables: Sequence[str], done: Mapping[str, str], videos: frozenset[str] = frozenset()
+) -> dict[str, str]:
     """Return source → stem of its results; no two are alike, even where the file system ignores case.
 
     Args:
         sources: the photographs.
         tables: names of files that hold the results of all.
         done: source → stem of those that an earlier part of the run has written.
+        videos: those of the sources that are videos.
     """
     names = {source: _stem(source) for source in sources if source not in done}
-    own = _OWN_SUFFIXES + (_VIDEO_SUFFIXES if any(map(is_video, names)) else ())
+    own = _OWN_SUFFIXES + (_VIDEO_SUFFIXES if videos else ())
     taken = {Path(name).stem.casefold() for name in tables if Path(name).suffix in own}
     taken |= {stem.casefold() for stem in done.values()}
     reserved = {name.casefold() for name in names.values()}
     stems = dict(done)
+    last: dict[str, int] = {}  # where the search for a free number goes on: ten thousand of one stem take no longer
     for source, name in names.items():
-        stem, number = name, 1
+        number = last.get(name.casefold(), 1)
+        stem = name if number == 1 else f"{name}~{number}"
         while stem.casefold() in taken or (number > 1 and stem.casefold() in reserved):
             number += 1
             stem = f"{name}~{number}"
+        last[name.casefold()] = number
         taken.add(stem.casefold())
         stems[source] = stem
     return stems

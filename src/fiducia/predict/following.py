@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import cast
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -13,11 +13,15 @@ import numpy.typing as npt
 from ..detectors.boxes import BoxesFile
 from ..detectors.registry import Scored
 from ..errors import FiduciaError, UsageError
-from ..structures import Detection, Detector, Face
+from ..faces.face import Face
+from ..faces.photo import PhotoRef
+from ..images import Image, Photo
+from ..structures import Detection, Detector
 from ..video.frames import Frame, Source
 from ..video.loop import FaceTracker, TrackerOptions
 from ..video.one_euro import Smoothing
 from ..video.opening import open_video
+from .batches import Found
 
 __all__ = ["Following"]
 
@@ -30,14 +34,43 @@ class Following:
 
     detector: Detector | BoxesFile | None
     max_pixels: int
+    passes: int | None
 
-    def find_faces(self, image: npt.NDArray[np.uint8]) -> Sequence[Detection]:
-        """Return the faces that the detector sees in an RGB array."""
-        raise NotImplementedError
+    if TYPE_CHECKING:
 
-    def look(self, image: npt.NDArray[np.uint8], where: Sequence[Detection], passes: int) -> list[Face]:
-        """Return the face at each place of an RGB array, without the detector."""
-        raise NotImplementedError
+        def find(self, image: Any, boxes: Any = None) -> Found:
+            """As in the predictor."""
+
+        def _points(
+            self, images: Sequence[Image], faces: Sequence[Detection], names: Sequence[str], wanted: int | None
+        ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float32]]: ...
+
+        def _faces(
+            self,
+            xy: npt.NDArray[np.float64],
+            confidence: npt.NDArray[np.float32],
+            found: Sequence[Detection],
+            photos: Sequence[PhotoRef],
+        ) -> list[Face]: ...
+
+    def find_faces(self, image: Image) -> Sequence[Detection]:
+        """Return the faces that the detector sees in an RGB array, best first."""
+        return self.find(Photo("frame", image))[1]
+
+    def look(self, image: Image, where: Sequence[Detection], passes: int | None = None) -> list[Face]:
+        """Return the face at each place of an RGB array, without the detector.
+
+        Args:
+            image: uint8 ``(H, W, 3)``.
+            where: boxes, and angles where they have points.
+            passes: 1 = crop by the box alone; 2 and more = again by the points; None = as for photographs.
+        """
+        if not where:
+            return []
+        count = len(where)
+        xy, confidence = self._points([image] * count, where, ["frame"] * count, passes or self.passes)
+        photo = PhotoRef.of(Photo("frame", image))
+        return self._faces(xy, np.clip(confidence, 0.0, 1.0), where, [photo] * count)
 
     def tracker(
         self, *, every: int = 15, smooth: bool | Smoothing = True, memory: float = 1.5, min_confidence: float = 0.15

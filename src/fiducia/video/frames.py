@@ -13,8 +13,8 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from ..faces.face import Face
 from ..images.sniff import kind_of_file
-from ..structures import Face
 
 __all__ = ["SUFFIXES", "Frame", "Source", "camera_number", "is_video"]
 
@@ -100,8 +100,11 @@ def camera_number(source: str) -> int | None:
 
 def is_video(source: str) -> bool:
     """Whether an input is a video or a camera, by its name or, where the name does not tell, by the start of the file."""
-    if camera_number(source) is not None or Path(source).suffix.lower() in SUFFIXES:
+    suffix = Path(source).suffix.lower()
+    if camera_number(source) is not None or suffix in SUFFIXES:
         return True
+    if suffix in _STILLS:
+        return False
     try:
         if not stat.S_ISREG(Path(source).stat().st_mode):
             return False
@@ -118,4 +121,6 @@ def _video_inside(head: bytes) -> bool:
     return kind_of_file(head).startswith(("a video", "an Ogg video"))
 
 
+_STILLS = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".heic", ".heif", ".avif"}
+"""Names that tell enough: such a file is not opened to see what it is."""
 _STILL_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"mif1", b"msf1", b"avif", b"avis", b"hevc", b"hevx"}

@@ -12,8 +12,9 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import UsageError
+from ..faces.face import Face
 from ..geometry import box_iou
-from ..structures import Detection, Face
+from ..structures import Detection
 from .association import assign, associate
 from .frames import Frame
 from .one_euro import Smoothing
@@ -42,8 +43,8 @@ class Looker(Protocol):
         """Return all faces of a picture, best first, the doubtful ones too."""
         ...
 
-    def look(self, image: Image, where: Sequence[Detection], passes: int) -> list[Face]:
-        """Return the face at each place, with its points after this many passes."""
+    def look(self, image: Image, where: Sequence[Detection], passes: int | None) -> list[Face]:
+        """Return the face at each place, with its points after this many passes; None = as for photographs."""
         ...
 
 
@@ -195,7 +196,7 @@ class FaceTracker:
             return
         height, width = image.shape[:2]
         new: list[Track] = []
-        for (track, detection), face in zip(places, self.looker.look(image, [d for _, d in places], 2), strict=True):
+        for (track, detection), face in zip(places, self.looker.look(image, [d for _, d in places], None), strict=True):
             xy = face.xy.astype(np.float64)
             good = float(face.confidence.mean()) >= self.options.min_confidence and self._is_new(xy, track)
             if track is not None and good and track.inside(xy, height, width):

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 from pathlib import Path
 from typing import BinaryIO
 
-from ..errors import FiduciaError
-from ..files import reason_of
+from ..errors import FiduciaError, PlaceLost
 
 __all__ = ["PartFile"]
 
@@ -70,5 +70,8 @@ class PartFile:
             self.part.unlink()
 
     def error(self, error: OSError) -> FiduciaError:
-        """Return one line for what went wrong while writing."""
-        return FiduciaError(f"{self.path}: cannot be written ({reason_of(error)}); choose another place")
+        """Return one line for what went wrong while writing; on a full disk nothing else can be written either."""
+        reason = error.strerror or str(error)
+        if error.errno == errno.ENOSPC:
+            return PlaceLost(f"{self.path}: cannot be written ({reason}); make room")
+        return FiduciaError(f"{self.path}: cannot be written ({reason}); choose another place")

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import importlib.util
+import stat
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
-from typing import Any
+from pathlib import Path
+from typing import Any, BinaryIO
 
 import numpy as np
 import numpy.typing as npt
 
 from ..errors import FiduciaError, UsageError
-from ..files import open_input
 from ..images import MAX_PIXELS
 from ..images.sniff import kind_of_file
 from .frames import Frame
@@ -68,7 +69,7 @@ class VideoFile:
         self.trouble = ""
         self.packets: list[Any] = []
         self._keep_sound = False
-        self._file = open_input(path, "a video")
+        self._file = _open_plain(path)
         try:
             self._container = self._open()
             self._stream = self._find_stream()
@@ -179,6 +180,25 @@ class VideoFile:
         with contextlib.suppress(AttributeError):
             self._container.close()
         self._file.close()
+
+
+def _open_plain(path: str) -> BinaryIO:
+    """Open a plain file.
+
+    Raises:
+        FiduciaError: there is none.
+    """
+    try:
+        mode = Path(path).stat().st_mode
+        if not stat.S_ISREG(mode):
+            what = "a directory" if stat.S_ISDIR(mode) else "a pipe or a device"
+            raise FiduciaError(f"{path}: is {what}; expected a video; name a plain file")
+        return Path(path).open("rb")
+    except FileNotFoundError:
+        reason = "no such file"
+    except (OSError, ValueError) as error:
+        reason = f"cannot be opened ({getattr(error, 'strerror', None) or error})"
+    raise FiduciaError(f"{path}: {reason}; expected a video; check the path and its permissions")
 
 
 def _upright(picture: Any) -> npt.NDArray[np.uint8]:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
 
+from ..faces.face import Face
 from ..geometry import five_point_roll, tight_box
 from ..schemes.sets import Scheme, conversion, convert
-from ..structures import Detection, Face
+from ..structures import Detection
 from .motion import Motion
 from .one_euro import PointFilter, Smoothing
 
@@ -153,14 +155,8 @@ class Track:
 
     def shown(self) -> Face:
         """Return the face of the present frame, with smoothed points and the track's number."""
-        return Face(
-            xy=self._shown.astype(np.float32),
-            confidence=self.face.confidence,
-            box=tight_box(self._shown).astype(np.float32),
-            scheme=self.face.scheme,
-            score=self.face.score,
-            id=self.number,
-        )
+        xy, box = self._shown.astype(np.float32), tight_box(self._shown).astype(np.float32)
+        return replace(self.face, xy=xy, box=box, id=self.number)
 
     def _smooth(self, time: float) -> None:
         self._shown = self.xy if self._filter is None else self._filter(self.xy, time, self.size)

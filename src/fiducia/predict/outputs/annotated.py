@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from ...draw.pictures import draw_faces
+from ...draw.faces import draw_faces
 from ...schemes.sets import Scheme
 from ...video.frames import Frame
 from ...video.writer import VideoWriter
@@ -53,7 +53,7 @@ class _Annotated:
             path, rate = clip.path(".mp4"), clip.video.rate
             self._writer = VideoWriter(path, width, height, rate, frame.time_base, self._sound)
             self.notes += [f"without its sound, {name}, which MP4 does not hold" for name in self._writer.left_out]
-        self._writer.write(draw_faces(frame.image, list(frame.faces)), frame.pts, self._packets())
+        self._writer.write(draw_faces(frame.image, list(frame.faces), clip.style), frame.pts, self._packets())
 
     def close(self, keep: bool) -> Path | None:
         """Finish the file, or remove it."""

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
+from ...draw.faces import Style
 from ...schemes.sets import Scheme
 from ...video.frames import Frame, Source, camera_number
 from ...video.part import PartFile
@@ -27,6 +27,8 @@ class Clip:
         scheme: the landmark set of every face.
         origin: what made the points.
         video: the source of its frames; none is read yet.
+        measures: add each face's measures to its plain values.
+        style: how faces are drawn.
     """
 
     source: str
@@ -35,6 +37,8 @@ class Clip:
     scheme: Scheme
     origin: Origin
     video: Source
+    measures: bool = False
+    style: Style = field(default_factory=Style)
 
     @property
     def label(self) -> str:
@@ -120,11 +124,8 @@ def frame_table(frame: Frame, clip: Clip) -> dict[str, Any]:
         "time": round(frame.time, 6),
         "width": width,
         "height": height,
-        "faces": [face_table(face) for face in frame.faces],
+        "faces": [
+            {**face_table(face), **({"measures": face.measures()} if clip.measures else {})} for face in frame.faces
+        ],
         **clip.origin.marks(),
     }
-
-
-def frame_line(frame: Frame, clip: Clip) -> str:
-    """Return a frame as one line of JSON."""
-    return json.dumps(frame_table(frame, clip), allow_nan=False) + "\n"
