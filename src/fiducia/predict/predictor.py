@@ -31,12 +31,13 @@ from ..structures import Detection, Detector, Runtime
 from ..weights.card import WeightCard
 from ..weights.places import load_saved_plugins
 from .batches import Found, enough
+from .following import Following
 from .inputs import Photo, open_photo
 
 __all__ = ["Predictor", "load"]
 
 
-class Predictor:
+class Predictor(Following):
     """Detects faces and their landmarks. :func:`load` returns one; it can also be built from parts.
 
     Args:
@@ -176,7 +177,7 @@ class Predictor:
             part = slice(start, start + self.batch_size)
             names = [photos[i][0].name for i in owners[part]]
             images = [photos[i][0].image for i in owners[part]]
-            xy, confidence = self._points(images, detections[part], names)
+            xy, confidence = self._points(images, detections[part], names, self.passes)
             faces = self._faces(xy, np.clip(confidence, 0.0, 1.0), detections[part], [refs[i] for i in owners[part]])
             for i, face, detection in zip(owners[part], faces, detections[part], strict=True):
                 if face.quality is None or face.quality >= self.min_quality or detection.given:
@@ -218,7 +219,11 @@ class Predictor:
         ]
 
     def _points(
-        self, images: Sequence[npt.NDArray[np.uint8]], faces: Sequence[Detection], names: Sequence[str]
+        self,
+        images: Sequence[npt.NDArray[np.uint8]],
+        faces: Sequence[Detection],
+        names: Sequence[str],
+        wanted: int | None,
     ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float32]]:
         """Return points ``(N, K, 2)`` in each face's photograph, and confidence ``(N, K)`` of the last pass.
 
@@ -226,7 +231,7 @@ class Predictor:
         """
         xy, confidence = self._pass(images, [face.crop_box for face in faces], faces, names)
         regions = [face.crop_box for face in faces]
-        passes = [self.passes or (1 if face.own_box is not None else 2) for face in faces]
+        passes = [wanted or (1 if face.own_box is not None else 2) for face in faces]
         for number in range(2, max(passes) + 1):
             again = [i for i, count in enumerate(passes) if count >= number]
             for i in again:
