@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import json
 import os
@@ -75,6 +76,43 @@ def test_a_client_that_sends_its_body_too_slowly(engine: Engine, photograph: byt
         answer = slow.recv(65536)
         assert answer.startswith(b"HTTP/1.1 408")
         assert json.loads(answer.partition(b"\r\n\r\n")[2])["error"]["limit"] == "seconds"
+
+
+def test_slow_bodies_keep_nobody_out(engine: Engine, photograph: bytes) -> None:
+    with on_socket(with_limits(engine, queue=2)) as url, contextlib.ExitStack() as stack:
+        for _ in range(8):
+            stack.enter_context(connect(url)).sendall(head(len(photograph)) + photograph[:100])
+        assert httpx.post(f"{url}/v1/detect", content=photograph, headers=JPEG).status_code == 200
+
+
+def test_a_client_that_leaves_in_the_middle_of_its_upload(engine: Engine, photograph: bytes) -> None:
+    with on_socket(engine) as url:
+        with connect(url) as client:
+            client.sendall(head(len(photograph)) + photograph[:5000])
+        for _ in range(200):
+            text = httpx.get(f"{url}/metrics").text
+            if 'status="499"' in text:
+                break
+            time.sleep(0.02)
+        assert 'fiducia_requests_total{path="/v1/detect",status="499"} 1.0' in text
+        assert httpx.post(f"{url}/v1/detect", content=photograph, headers=JPEG).status_code == 200
+
+
+def test_a_client_that_does_not_read_its_answer_is_left(engine: Engine, photograph: bytes) -> None:
+    boxes = [[178 + i % 5, 89, 271, 177] for i in range(8)]
+    body = json.dumps({"images": [{"data": base64.b64encode(photograph).decode(), "boxes": boxes}], "size": 1024})
+    start = f"POST /v1/align HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+    with on_socket(engine, read_seconds=0.5) as url, connect(url) as client:
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        client.sendall(start.encode() + body.encode())
+        for _ in range(600):
+            lines = httpx.get(f"{url}/metrics").text.splitlines()
+            if any(line.startswith('fiducia_requests_total{path="/v1/align"') for line in lines):
+                break
+            time.sleep(0.02)
+        # Its connection is gone, so that the server ends at once when this block is left.
+        started = time.monotonic()
+    assert time.monotonic() - started < 5
 
 
 def test_a_gigabyte_is_refused_by_its_announcement(live: str) -> None:
