@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
+import io
+import os
 import sys
 from typing import Annotated, NoReturn
 
@@ -18,6 +22,8 @@ __all__ = ["app", "main"]
 
 _LONGEST = 2000
 """Characters of an error's line."""
+_LOST = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EBADF, errno.EPIPE)
+"""What writing to a standard output ends in whose disk is full or whose reader is gone."""
 
 app = typer.Typer(
     name="fiducia",
@@ -57,8 +63,20 @@ def _root(
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line; a known error is one line on standard error, never a traceback."""
     prepare_process()
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # Names of files in no encoding are printed with their bytes spelled out.
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
-        app(arguments)
+        try:
+            app(arguments)
+        finally:
+            if sys.stdout is not None:
+                sys.stdout.flush()
+    except OSError as error:
+        if error.filename is not None or error.errno not in _LOST:
+            raise
+        _drop_stdout()
+        _end(f"standard output: cannot be written ({error.strerror})", 1)
     except UsageError as error:
         _end(error, 2)
     except Interrupted as error:
@@ -67,6 +85,14 @@ def main(arguments: list[str] | None = None) -> None:
         _end(error, 1)
     except KeyboardInterrupt:
         _end("stopped", 130)
+
+
+def _drop_stdout() -> None:
+    """Send what still waits for standard output nowhere: Python would try to write it again at its end."""
+    with contextlib.suppress(OSError, ValueError):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)
 
 
 def _end(why: object, status: int) -> NoReturn:

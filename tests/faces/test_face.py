@@ -38,6 +38,8 @@ def test_regions_and_points_by_name() -> None:
     assert face.points.get("tail") is None
     assert face.points.get("chin") is not None
     np.testing.assert_array_equal(np.stack(list(face.points.values())), face.xy)
+    np.testing.assert_array_equal(np.asarray(face.points), face.xy)
+    assert np.asarray(face.points, dtype=np.float64).dtype == np.float64
 
 
 def test_unknown_names_teach() -> None:
@@ -79,8 +81,8 @@ def test_the_measures_are_of_its_points() -> None:
     table = face.measures()
     assert table["yaw"] == round(face.pose().yaw, 2)
     assert table["mouth_open"] == pytest.approx(face.mouth_open, abs=1e-4)
-    assert table["left_blink"] == pytest.approx(face.blink[1], abs=1e-4)
-    assert table["right_eye_centre"] == pytest.approx(face.eye_centres[0].tolist(), abs=1e-3)
+    assert table["blink_left"] == pytest.approx(face.blink[1], abs=1e-4)
+    assert table["eye_centre_right"] == pytest.approx(face.eye_centres[0].tolist(), abs=1e-3)
 
 
 def test_align_and_mask_use_the_image_of_the_face(tmp_path: Path) -> None:

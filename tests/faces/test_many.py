@@ -62,7 +62,7 @@ def test_plain_values_are_those_of_the_json_format() -> None:
     assert table["faces"][1]["points"] == (SHAPE + 1).tolist()
     assert "measures" not in table["faces"][0]
     measured = faces().to_dict(measures=True)["faces"][0]["measures"]
-    assert measured["right_eye_centre"] == [10.0, 10.0]
+    assert measured["eye_centre_right"] == [10.0, 10.0]
     assert faces(0).to_dict() == {**table, "faces": []}
 
 
@@ -70,7 +70,7 @@ def test_rows_of_faces_and_of_points() -> None:
     rows = faces().to_records(measures=True)
     assert [row["id"] for row in rows] == [0, 1]
     assert (rows[1]["nose_tip_x"], rows[1]["nose_tip_y"], rows[1]["box_y2"]) == (21, 21, 33)
-    assert rows[0]["left_eye_centre_x"] == 30
+    assert rows[0]["eye_centre_left_x"] == 30
     assert list(rows[0]) == list(rows[1])
     text = io.StringIO()
     csv.DictWriter(text, rows[0]).writerows(rows)

@@ -72,14 +72,14 @@ def test_the_table_holds_what_the_set_and_the_points_allow() -> None:
     xy = drawn("ibug68")
     full = measure_table(xy, get_scheme("ibug68"))
     assert list(full) == [
-        *("yaw", "pitch", "roll", "pose_error", "inter_ocular", "right_eye_centre", "left_eye_centre"),
-        *("right_eye_aspect", "left_eye_aspect", "right_blink", "left_blink", "mouth_open"),
+        *("yaw", "pitch", "roll", "pose_error", "inter_ocular", "eye_centre_right", "eye_centre_left"),
+        *("eye_aspect_right", "eye_aspect_left", "blink_right", "blink_left", "mouth_open"),
     ]
     assert list(measure_table(drawn("five"), get_scheme("five"))) == [
-        *("yaw", "pitch", "roll", "pose_error", "right_eye_centre", "left_eye_centre"),
+        *("yaw", "pitch", "roll", "pose_error", "eye_centre_right", "eye_centre_left"),
     ]
     xy[36:42] = np.nan
     assert set(full) - set(measure_table(xy, get_scheme("ibug68"))) == {
-        *("inter_ocular", "right_eye_centre", "right_eye_aspect", "right_blink"),
+        *("inter_ocular", "eye_centre_right", "eye_aspect_right", "blink_right"),
     }
     assert measure_table(np.full((68, 2), np.nan), get_scheme("ibug68")) == {}

@@ -2,13 +2,14 @@ from __future__ import annotations
 
 import pytest
 import torch
-from network_checks import check_batch, check_export, check_gradients, check_points, crops, stir
+from network_checks import check_batch, check_export, check_gradients, check_points, stir
 
 from fiducia.errors import UsageError
 from fiducia.models import build_model, models
 from fiducia.models.base import LandmarkModel
 from fiducia.models.count import count_parameters
 from fiducia.models.dtld import sine_position
+from networks import crops
 
 TINY = {"width": 16, "heads": 2, "points": 2, "hidden": 32}
 

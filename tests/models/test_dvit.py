@@ -2,13 +2,14 @@ from __future__ import annotations
 
 import pytest
 import torch
-from network_checks import check_batch, check_gradients, check_points, crops, stir
+from network_checks import check_batch, check_gradients, check_points, stir
 
 from fiducia.errors import UsageError
 from fiducia.heatmaps.encode import encode
 from fiducia.models import build_model, models
 from fiducia.models.base import LandmarkModel
 from fiducia.structures import ModelOutput
+from networks import crops
 
 TINY = {"blocks": 2, "channels": 16, "width": 16, "heads": 2}
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from network_checks import check_batch, check_gradients, check_points, crops, stir
+from network_checks import check_batch, check_gradients, check_points, stir
 from torch import nn
 
 from fiducia.errors import UsageError
@@ -12,6 +12,7 @@ from fiducia.models.count import count_parameters
 from fiducia.models.parts.hourglass import BlurPool
 from fiducia.schemes.curves import boundary_curves
 from fiducia.schemes.sets import get_scheme, scheme_from_table
+from networks import crops
 
 TINY = {"stacks": 2, "channels": 16, "depth": 2, "propagation": 8}
 

@@ -8,10 +8,11 @@ from __future__ import annotations
 import pytest
 import torch
 
+from drawn import batch_of, default_loss, scheme_of
 from fiducia.errors import UsageError
 from fiducia.models.base import LandmarkModel
 from fiducia.models.build import build_model
-from zoo_faces import batch_of, crops, default_loss, scheme_of
+from networks import crops
 
 # The heatmap networks with little depth and width: their size is the goldens' business.
 SMALL = {"trunk": {"stacks": 2, "depth": 2, "channels": 32}}
@@ -32,7 +33,7 @@ def network(name: str, scheme: str = "cofw29", size: int | None = None) -> Landm
 
 
 @pytest.mark.parametrize("name", NETWORKS)
-@pytest.mark.parametrize(("scheme", "which"), [("kite", 0), ("wflw98", 0), ("ibug68", 1)])
+@pytest.mark.parametrize(("scheme", "which"), [("bare4", 0), ("wflw98", 0), ("ibug68", 1)])
 def test_points_are_crop_pixels_of_every_face_and_a_batch_is_its_faces(name: str, scheme: str, which: int) -> None:
     size = NETWORKS[name][1][which]
     model = network(name, scheme, size).eval()
@@ -48,7 +49,7 @@ def test_points_are_crop_pixels_of_every_face_and_a_batch_is_its_faces(name: str
 
 
 @pytest.mark.parametrize("name", NETWORKS)
-@pytest.mark.parametrize("scheme", ["kite", "ibug68"])
+@pytest.mark.parametrize("scheme", ["bare4", "ibug68"])
 def test_its_own_loss_trains_every_parameter(name: str, scheme: str) -> None:
     own = scheme_of(scheme)
     model = network(name, scheme).train()
@@ -59,7 +60,7 @@ def test_its_own_loss_trains_every_parameter(name: str, scheme: str) -> None:
     assert not missing
     moved = [n for n, p in model.named_parameters() if p.grad is not None and p.grad.abs().sum() > 0]
     still = set(dict(model.named_parameters())) - set(moved)
-    if name == "pfld" and scheme == "kite":  # nobody knows how the head of such a face is turned
+    if name == "pfld" and scheme == "bare4":  # nobody knows how the head of such a face is turned
         still = {n for n in still if not n.startswith("auxiliary.")}
     # SLPT's first layer starts from zeros: what only weighs them has no gradient yet.
     assert {n for n in still if not n.startswith("relations.layers.0.")} == set()

@@ -22,6 +22,7 @@ from fiducia.cli import main
 from fiducia.errors import FiduciaError, UsageError
 from fiducia.losses.registry import losses
 from fiducia.metrics.compare import bootstrap_mean, paired_bootstrap
+from fiducia.models.registry import models
 from fiducia.reproduce import run as module
 from fiducia.reproduce.ledger import read_run, table_ledger
 from fiducia.reproduce.ledger_files import write_ledger
@@ -422,3 +423,14 @@ def test_a_table_of_fiducias_own_has_intervals_and_validation_and_no_empty_colum
     row = table_rows(tmp_path, "comparison")["vit"]
     assert [float(row[key]) for key in ("low", "high", "validation")] == pytest.approx([*cell.interval, 5.25], abs=1e-5)
     assert table_rows(tmp_path, "comparison")["slpt"]["low"] == ""
+
+
+def test_at_smoke_a_registered_network_is_a_toy_and_at_other_scales_itself() -> None:
+    table = load_table("table7")
+    for row in table.rows:
+        toy, small = (row_recipe(table, row, scale=scale, source="synthetic:", seed=0) for scale in ("smoke", "small"))
+        assert toy is not None
+        assert small is not None
+        assert toy.model.name == small.model.name == row.net
+        assert toy.model.options == models[row.net].test_options
+        assert small.model.options == {}

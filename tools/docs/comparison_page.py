@@ -11,11 +11,12 @@ __all__ = ["comparison_page"]
 
 HEAD = """# Networks compared fairly
 
-Published figures compare training budgets as much as networks. Here every network is trained from random weights on the same faces,
-crops, augmentation, optimiser and number of image views, each with its own published loss and decoding, and measured once.
+Published figures compare training budgets as much as networks. Here every network is trained from random weights on the same
+faces, crops, augmentation, optimiser and number of image views, each with its own published loss and decoding, and measured
+once.
 
-* **Training**: {faces:,} faces of 300W's training parts, {epochs} epochs, {views:,} image views, 128 pixels, seed 0, the averaged weights of
-  the last epoch. Nothing is chosen by the test faces.
+* **Training**: {faces:,} faces of 300W's training parts, {epochs} epochs, {views:,} image views, 128 pixels, seed 0, the
+  averaged weights of the last epoch. Nothing is chosen by the test faces.
 * **Measured**: {protocol}.
 * **Interval**: 95 %, bootstrap over the test faces. It covers the choice of faces, not seed variance.
 * **ms**: one face, crop to landmarks, one thread, processor time, the least of all calls. {machine}.
@@ -35,8 +36,8 @@ Commands:
 
 ## How to read it
 
-* The budget is small: {epochs} epochs from random weights. It favours networks that learn fast. The published networks start from ImageNet
-  weights or train five to ten times as long, so the order at their own budget may differ.
+* The budget is small: {epochs} epochs from random weights. It favours networks that learn fast. The published networks start
+  from ImageNet weights or train five to ten times as long, so the order at their own budget may differ.
 * One optimiser serves all (`recipes/tables/small.toml`): AdamW, 1.2e-3, cosine. No network's own rate was searched.
 * Where two intervals overlap, one seed does not decide.
 """

@@ -40,10 +40,10 @@ benchmarks.
   networks they are held against the published code in `tests/parity`.
 * **ms**: one face, crop to landmarks, one thread, processor time, the least of all calls; random weights. {machine}.
   Command: `{command}`
-* **published**: NME by the outer eye corners in percent, full test sets of 300W (689 faces) and WFLW (2,500 faces), as the authors
-  print it, at their own crops and training.
-* **ours**: NME in percent on 300W `lfpw/testset`, 224 faces, of the [fair comparison](experiments/comparison.md), at 128 pixels and
-  a few epochs. It is not comparable with the published figure. Shipped weights: [Weights](weights.md).
+* **published**: NME by the outer eye corners in percent, full test sets of 300W (689 faces) and WFLW (2,500 faces), as the
+  authors print it, at their own crops and training.
+* **ours**: NME in percent on 300W `lfpw/testset`, 224 faces, of the [fair comparison](experiments/comparison.md), at 128
+  pixels and a few epochs. It is not comparable with the published figure. Shipped weights: [Weights](weights.md).
 """
 
 STATUS = """
@@ -51,16 +51,16 @@ STATUS = """
 
 * **trained here**: the network was trained on real faces and measured, in the comparison or as shipped weights.
 * **goldens + overfit**: names, shapes, parameter count, outputs and points are those of the published code on the same weights
-  (`pytest tests/parity`), the published loss too, and the network learns eight faces by heart. It was not trained to its published
-  accuracy here.
+  (`pytest tests/parity`), the published loss too, and the network learns eight faces by heart. It was not trained to its
+  published accuracy here.
 * **reconstruction, overfit only**: no code was published. The network is built from its paper, as
   [Reconstructions](reconstructions.md) says; published figures are not claimed for it.
 
-**Patent.** US 12,430,793 B2 covers a pipeline such as that of `dtld` and `dtld_plus`. Whether and where you may use them is for you to
-decide: see [Reconstructions](reconstructions.md#a-patent-on-dtlds-pipeline).
+**Patent.** US 12,430,793 B2 covers a pipeline such as that of `dtld` and `dtld_plus`. Whether and where you may use them is
+for you to decide: see [Reconstructions](reconstructions.md#a-patent-on-dtlds-pipeline).
 
-**PicassoNet** (Wen et al., TNNLS 2022) has no row. It is specified nowhere that could be read, so it stays a published figure: NME 3.58
-on 300W and 4.82 on WFLW.
+**PicassoNet** (Wen et al., TNNLS 2022) has no row. It is specified nowhere that could be read, so it stays a published
+figure: NME 3.58 on 300W and 4.82 on WFLW.
 
 `timm:NAME` takes any feature extractor of timm, with a heatmap or hourglass head. `ensemble` averages trained networks.
 
@@ -72,16 +72,17 @@ fiducia weights convert --from hrnet HRNet.pth hrnet.safetensors      # a publis
 fiducia weights convert --from pipnet pip.pth pip.safetensors --mean-face meanface.txt
 ```
 
-Every published network has a recipe in `recipes/zoo/`. [Registries](reference/registries.md#checkpoint-converters) lists the kinds of
-checkpoints.
+Every published network has a recipe in `recipes/zoo/`. [Registries](reference/registries.md#checkpoint-converters) lists the
+kinds of checkpoints.
 """
 
 OVERFIT = """
 ## Eight faces by heart
 
-Each network learns eight faces of 300W, without augmentation, by the loss that it was published with, from random weights: in its
-smallest sensible form, at 64 or 128 pixels, with one recipe for all. The error is the mean NME of these faces, by the outer eye corners.
-Training stops below {mark:g} %. A network that cannot do this has a fault. The curves are in `benchmarks/overfit.json`.
+Each network learns eight faces of 300W, without augmentation, by the loss that it was published with, from random weights: in
+its smallest sensible form, at 64 or 128 pixels, with one recipe for all. The error is the mean NME of these faces, by the
+outer eye corners. Training stops below {mark:g} %. A network that cannot do this has a fault. The curves are in
+`benchmarks/overfit.json`.
 
 Command: `{command}`, one thread. As a test: `pytest -m slow tests/models/test_overfit.py`.
 

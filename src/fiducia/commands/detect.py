@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from ..errors import FiduciaError, PlaceLost
+from ..predict.watcher import Watcher
+from ..words import duration
+from .interrupts import interruptible
 from .options import PluginOption, ThreadsOption
+from .printing import complain, say
+from .progress import Progress
 
 __all__ = ["detect"]
 
@@ -19,19 +24,25 @@ def detect(
     detector: Annotated[
         str, typer.Option(help="auto, yunet, yunet_s, yunet:FILE, dlib, whole, or a JSON file of boxes.")
     ] = "auto",
-    runtime: Annotated[str, typer.Option(help="torch, onnx or openvino.")] = "torch",
+    runtime: Annotated[str, typer.Option(help="auto, torch, onnx or openvino.")] = "auto",
     out: Annotated[Path, typer.Option(help="Output directory.")] = Path("out"),
     format_: Annotated[
         str,
         typer.Option(
             "--format",
-            help="Output formats, separated by commas: json, png, pts, csv, coco, cvat, labelstudio, aligned.",
+            help="Output formats, separated by commas: json, jsonl, png, svg, sheet, pts, csv, coco, cvat, labelstudio, aligned.",
         ),
     ] = "json,png",
+    legend: Annotated[bool, typer.Option("--legend", help="Explain the colours in annotated images.")] = False,
+    labels: Annotated[str, typer.Option(help="Write the index or the name of each point beside it.")] = "",
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
     second_pass: Annotated[
-        bool, typer.Option("--second-pass/--one-pass", help="Run a second pass on a tighter crop.")
-    ] = True,
+        bool | None,
+        typer.Option(
+            "--second-pass/--one-pass",
+            help="Run a second pass on a tighter crop [default: only for boxes that are not fitted to landmarks].",
+        ),
+    ] = None,
     flip: Annotated[
         bool | None,
         typer.Option(
@@ -55,46 +66,122 @@ def detect(
     measures: Annotated[
         bool, typer.Option("--measures", help="Add head pose, eye and mouth ratios of each face to json and csv.")
     ] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", help="Say on standard error which runtime is used.")] = False,
     threads: ThreadsOption = None,
     plugin: PluginOption = None,
 ) -> None:
     """Detect faces and their landmarks in images. Write JSON, pictures, .pts, CSV, COCO, CVAT, Label Studio files or crops."""
+    from ..draw.faces import LABELS, Style
+    from ..errors import UsageError
     from ..predict.detect import detect_paths
     from ..predict.outputs import check_formats
-    from ..predict.outputs.base import Origin
     from ..predict.predictor import load
-    from ..runtimes.opening import read_card
+    from ..runtimes.auto import describe
 
     formats = tuple(part.strip() for part in format_.split(","))
     check_formats(formats)
-    predictor = load(
-        weights,
-        detector=detector,
-        device=device,
-        runtime=runtime,
-        second_pass=second_pass,
-        min_face=min_face,
-        flip=flip,
-        min_score=min_score,
-        max_pixels=max_pixels,
-        min_quality=min_quality,
-    )
-    card = read_card(weights)
-    origin = Origin(card.name, card.sha256)
-    report = detect_paths(
-        predictor, inputs, out, formats, on_progress=_say, origin=origin, resume=resume, measures=measures
-    )
+    if labels not in LABELS:
+        raise UsageError(f"--labels {labels}: expected index or name")
+    told = _Told()
+    with interruptible(told.so_far):
+        predictor = load(
+            weights,
+            detector=detector,
+            device=device,
+            runtime=runtime,
+            second_pass=second_pass,
+            min_face=min_face,
+            flip=flip,
+            min_score=min_score,
+            max_pixels=max_pixels,
+            min_quality=min_quality,
+        )
+        about, why, urgent = describe(predictor.runtime)
+        if verbose or urgent:
+            complain(f"computed by {about}{f': {why}' if why else ''}")
+        try:
+            report = detect_paths(
+                predictor,
+                inputs,
+                out,
+                formats,
+                told,
+                origin=predictor.origin,
+                resume=resume,
+                max_pixels=max_pixels,
+                measures=measures,
+                style=Style(labels=labels, legend=legend),
+            )
+        except PlaceLost as error:
+            raise PlaceLost(f"{error}; {told.so_far()}") from None
+        finally:
+            told.progress.clear()
+    told.sum_up()
     if report.failed:
-        sys.stderr.write(f"fiducia: {len(report.failed)} of {len(report.failed) + len(report.done)} inputs failed\n")
+        complain(f"{len(report.failed)} of {told.count + len(report.failed)} inputs failed")
+    if report.failed or told.unheard:
         raise typer.Exit(1)
 
 
-def _say(source: str, faces: int | None, message: str) -> None:
-    """Print one finished input: errors on standard error, results on standard output."""
-    arrow = f" -> {message}" if message else ""
-    if faces is None:
-        sys.stderr.write(f"fiducia: {message}\n")
-    elif faces == 0:
-        typer.echo(f"{source}: no face found{arrow}")
-    else:
-        typer.echo(f"{source}: {faces} face{'' if faces == 1 else 's'}{arrow}")
+_MANY = 20
+"""A run of more images than this ends with a summary; for fewer, their own lines say all."""
+
+
+class _Told(Watcher):
+    """Tells the user of each input: errors and remarks on standard error, results on standard output."""
+
+    def __init__(self) -> None:
+        self.progress = Progress("images")
+        self.count = 0
+        self.faces = 0
+        self.empty = 0
+        self.total = 0
+        self.skipped = 0
+        self.lost = 0
+        self.unheard = False
+
+    def planned(self, total: int, skipped: int) -> None:
+        self.total, self.skipped = total, skipped
+        if skipped:
+            complain(f"{skipped:,} images are done already; {total:,} are left")
+
+    def remark(self, source: str, line: str) -> None:
+        self.progress.clear()
+        complain(f"{source}: {line}")
+
+    def done(self, source: str, faces: int, first: str) -> None:
+        self.count += 1
+        self.faces += faces
+        self.empty += faces == 0
+        what = f"{faces} face{'' if faces == 1 else 's'}" if faces else "no face found"
+        self.progress.clear()
+        self._say(f"{source}: {what}{f' -> {first}' if first else ''}")
+        self.progress(self.count + self.lost, self.total)
+
+    def failed(self, source: str, line: str) -> None:
+        self.lost += 1
+        self.progress.clear()
+        complain(line)
+        self.progress(self.count + self.lost, self.total)
+
+    def _say(self, line: str) -> None:
+        """Print a line; when nobody takes it any more, that is told once, and the files are still written."""
+        try:
+            if not self.unheard:
+                say(line)
+        except FiduciaError as error:
+            self.unheard = True
+            complain(f"{error}; the results are still written")
+
+    def so_far(self) -> str:
+        """Return what is done and how to go on."""
+        if not self.total:
+            return "nothing was written"
+        done = self.count + self.skipped
+        return f"{done:,} of {self.total + self.skipped:,} images are done and written; go on with --resume"
+
+    def sum_up(self) -> None:
+        """Say what was found in many images."""
+        if self.count > _MANY:
+            empty = f", no face in {self.empty:,}" if self.empty else ""
+            complain(f"{self.faces:,} faces in {self.count:,} images{empty}; {duration(self.progress.seconds)}")

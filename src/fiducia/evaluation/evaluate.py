@@ -20,6 +20,7 @@ from ..data.source import exclude, find_dataset, load_records
 from ..data.usable import usable
 from ..detectors.registry import DEFAULT
 from ..errors import FiduciaError
+from ..files import text_bytes
 from ..metrics.errors import NORMALISERS
 from ..metrics.figures import FaceScores, figures, point_nme, region_errors, reliability, score, without_nan
 from ..metrics.protocol import Protocol
@@ -85,7 +86,7 @@ class Evaluation:
             shown = ["" if np.isnan(v) else f"{100 * v:.6f}" for v in values]
             part = str(record.tags.get("part", ""))
             rows.writerow([record.id, record.image.as_posix(), part, int(self.scores.found[i]), *shown])
-        return text.getvalue().encode()
+        return text_bytes(text.getvalue())
 
 
 def evaluate(weights: str | Path, source: str, split: str | None = None, **options: Any) -> dict[str, Any]:
@@ -124,6 +125,7 @@ def evaluate_faces(
     box: Literal["auto", "landmarks", "dataset"] = "auto",
     check: Callable[[Protocol, list[str]], None] | None = None,
     robustness: bool = False,
+    on_progress: Callable[[int, int], None] | None = None,
 ) -> Evaluation:
     """Measure weights on a split of a data set.
 
@@ -137,6 +139,7 @@ def evaluate_faces(
             of the true points.
         check: called with the stamp and the faces' ids before the network is run, to refuse by raising.
         robustness: measure with moved and scaled boxes too, in 29 times the time.
+        on_progress: called with photographs done and photographs in all.
 
     Raises:
         UsageError: unknown names, or landmark sets that cannot be converted into each other.
@@ -180,7 +183,7 @@ def evaluate_faces(
     plan = make_plan(records, own, stamp, box)
     if check is not None:
         check(plan.protocol, [record.id for record in records])
-    found, lead = find_shared(settings, records, card.box_source)
+    found, lead = find_shared(settings, records, card.box_source, on_progress)
     told = {"confidence": found.confidence, "quality": found.quality, "sigma": found.sigma}
     done = judge(records, found.xy, own, **told, lead=lead, box=box, stamp=stamp)
     done.result["skipped"] = len(remaining) - len(records)

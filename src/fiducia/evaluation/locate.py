@@ -14,6 +14,7 @@ import numpy.typing as npt
 import torch
 from lightning_fabric import Fabric
 
+from ..cpu import wanted_threads
 from ..device import pick_device
 from ..errors import FiduciaError, UsageError
 from ..exporting.sealed import is_export
@@ -29,6 +30,7 @@ from ..weights.card import WeightCard
 from ..weights.store import described_network
 
 Array = npt.NDArray[np.float64]
+OnProgress = Callable[[int, int], None]
 
 __all__ = ["MATCH_IOU", "Found", "Settings", "annotated_box", "find_at", "find_faces", "find_points", "find_shared"]
 
@@ -171,7 +173,12 @@ def find_points(predictor: Predictor, records: Sequence[Record], box_source: str
     return find_faces(predictor, records, box_source).xy
 
 
-def find_faces(predictor: Predictor, records: Sequence[Record], box_source: str = "landmarks") -> Found:
+def find_faces(
+    predictor: Predictor,
+    records: Sequence[Record],
+    box_source: str = "landmarks",
+    on_progress: OnProgress | None = None,
+) -> Found:
     """Return predicted points in the order of the records.
 
     Without a detector every face is cropped by its own annotation. With one, a face takes the detected box of greatest
@@ -181,19 +188,24 @@ def find_faces(predictor: Predictor, records: Sequence[Record], box_source: str 
         predictor: with or without a detector; its scale is the crop's.
         records: annotated faces.
         box_source: ``landmarks`` or ``dataset``: the annotation's box.
+        on_progress: called with photographs done and photographs in all; with a detector each counts twice.
 
     Raises:
         FiduciaError: a photograph that cannot be read, or a face that cannot be cropped.
     """
     boxes: list[Array | None] = [annotated_box(record, box_source) for record in records]
     if predictor.detector is not None:
-        for path, faces in _by_photo(records).items():
+        photos = _by_photo(records)
+        for done, (path, faces) in enumerate(photos.items(), 1):
+            if on_progress is not None:
+                on_progress(done, 2 * len(photos))
             detections = [d.box for d in predictor.find(path)[1]]
             overlap = box_iou([tight_box(records[i].xy) for i in faces], detections)
             for row, i in enumerate(faces):
                 best = int(overlap[row].argmax()) if detections else -1
                 boxes[i] = detections[best] if detections and overlap[row, best] >= MATCH_IOU else None
-    found = find_at(predictor, records, [[] if box is None else [box] for box in boxes])
+    asked = [[] if box is None else [box] for box in boxes]
+    found = find_at(predictor, records, asked, on_progress, again=predictor.detector is not None)
     whole = Found.nothing(len(records), predictor.runtime.scheme.num_points)
     for i, one in enumerate(found):
         if len(one.xy):
@@ -201,13 +213,21 @@ def find_faces(predictor: Predictor, records: Sequence[Record], box_source: str 
     return whole
 
 
-def find_at(predictor: Predictor, records: Sequence[Record], boxes: Sequence[Sequence[Array]]) -> list[Found]:
+def find_at(
+    predictor: Predictor,
+    records: Sequence[Record],
+    boxes: Sequence[Sequence[Array]],
+    on_progress: OnProgress | None = None,
+    again: bool = False,
+) -> list[Found]:
     """Return what is found in given boxes of each face; a photograph is read once for all its boxes.
 
     Args:
         predictor: its detector is not asked.
         records: N faces.
         boxes: for each face as many boxes ``(4,)`` as one likes, in photograph pixels.
+        on_progress: called with photographs done and photographs in all.
+        again: this is the second half of the work, for ``on_progress``.
 
     Returns:
         For each face, points ``(boxes, K, 2)`` and confidence ``(boxes, K)`` in the order of its boxes.
@@ -220,7 +240,10 @@ def find_at(predictor: Predictor, records: Sequence[Record], boxes: Sequence[Seq
     photos = {path: faces for path, faces in _by_photo(records).items() if any(len(boxes[i]) for i in faces)}
     tables = [[box for i in faces for box in boxes[i]] for faces in photos.values()]
     # A predictor that is given boxes gives one face a box, in their order.
-    for faces, answers in zip(photos.values(), predictor.stream(list(photos), tables), strict=True):
+    answered = zip(photos.values(), predictor.stream(list(photos), tables), strict=True)
+    for done, (faces, answers) in enumerate(answered, 1):
+        if on_progress is not None:
+            on_progress(done + again * len(photos), (1 + again) * len(photos))
         waiting = iter(answers)
         for i in faces:
             mine = [next(waiting) for _ in boxes[i]]
@@ -237,7 +260,9 @@ def _by_photo(records: Sequence[Record]) -> dict[Path, list[int]]:
     return photos
 
 
-def find_shared(settings: Settings, records: Sequence[Record], box_source: str) -> tuple[Found, bool]:
+def find_shared(
+    settings: Settings, records: Sequence[Record], box_source: str, on_progress: OnProgress | None = None
+) -> tuple[Found, bool]:
     """Find the points of all faces, in one process or in several; the result is the same.
 
     Under torchrun its processes share the faces, else ``settings.devices`` are started on this machine.
@@ -246,6 +271,7 @@ def find_shared(settings: Settings, records: Sequence[Record], box_source: str) 
         settings: how the network is run.
         records: annotated faces.
         box_source: as in :func:`find_faces`.
+        on_progress: as in :func:`find_faces`, where one process does it all.
 
     Returns:
         What was found, and whether this process is the first. Every process of a torchrun has them all.
@@ -254,7 +280,7 @@ def find_shared(settings: Settings, records: Sequence[Record], box_source: str) 
     launched = "TORCHELASTIC_RUN_ID" in os.environ
     world = int(os.environ.get("WORLD_SIZE", "1")) if launched else settings.devices
     if world == 1:
-        return find_faces(settings.predictor(device), records, box_source), True
+        return find_faces(settings.predictor(device), records, box_source, on_progress), True
     work = partial(_work, settings=settings, records=records, box_source=box_source)
     if launched:
         local = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
@@ -294,7 +320,7 @@ def _to_file(fabric: Fabric, work: Callable[[Fabric], Found | FiduciaError], pat
 def _work(fabric: Fabric, settings: Settings, records: Sequence[Record], box_source: str) -> Found | FiduciaError:
     """Do this process's share (every world-th face) and gather; an error travels as a value, so that nobody waits."""
     rank, world = fabric.global_rank, fabric.world_size
-    torch.set_num_threads(max(1, (os.cpu_count() or 1) // world))
+    torch.set_num_threads(max(1, wanted_threads() // world))
     part: Found | FiduciaError
     try:
         part = find_faces(settings.predictor(str(fabric.device)), records[rank::world], box_source)

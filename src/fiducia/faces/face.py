@@ -27,7 +27,10 @@ Floats = npt.NDArray[np.float32]
 
 
 class NamedPoints(Mapping[str, Floats]):
-    """Points by name, read only: ``points["nose_tip"]`` is ``(2,)``; ``dict(points)``, ``points.items()`` give all."""
+    """Points by name, read only: ``points["nose_tip"]`` is ``(2,)``; ``dict(points)``, ``points.items()`` give all.
+
+    ``numpy.asarray(points)`` is the array ``(K, 2)`` of all.
+    """
 
     def __init__(self, xy: Floats, scheme: Scheme) -> None:
         self._xy, self._scheme = xy, scheme
@@ -36,6 +39,10 @@ class NamedPoints(Mapping[str, Floats]):
         if not isinstance(name, str):
             raise UsageError(f"points are looked up by name, found {name!r}; the array (K, 2) of all points is face.xy")
         return self._xy[self._scheme.point(name)]
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> npt.NDArray[Any]:
+        """Return all points, a copy of their array unless ``copy`` is False."""
+        return np.array(self._xy, dtype=dtype) if copy is not False else np.asarray(self._xy, dtype=dtype)
 
     def __contains__(self, name: object) -> bool:
         return name in self._scheme.names

@@ -27,10 +27,11 @@ Table = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Origin:
-    """What made the points: the weights' name and the SHA-256 of their tensors; empty = not known."""
+    """What made the points: the weights' name, the SHA-256 of their tensors, and what computed them; empty = not known."""
 
     weights: str = ""
     sha256: str = ""
+    runtime: str = ""
 
     def marks(self) -> dict[str, str]:
         """Return the keys that mark machine-made labels in every format; readers keep them as tags."""

@@ -16,8 +16,8 @@ from .pose import head_pose
 __all__ = ["MEASURES", "measure_table"]
 
 MEASURES = (
-    *("yaw", "pitch", "roll", "pose_error", "inter_ocular", "right_eye_centre_x", "right_eye_centre_y"),
-    *("left_eye_centre_x", "left_eye_centre_y", "right_eye_aspect", "left_eye_aspect", "right_blink", "left_blink"),
+    *("yaw", "pitch", "roll", "pose_error", "inter_ocular", "eye_centre_right_x", "eye_centre_right_y"),
+    *("eye_centre_left_x", "eye_centre_left_y", "eye_aspect_right", "eye_aspect_left", "blink_right", "blink_left"),
     "mouth_open",
 )
 """The columns of a table of measures."""
@@ -32,8 +32,8 @@ def measure_table(xy: npt.ArrayLike, scheme: Scheme) -> dict[str, float | list[f
 
     Returns:
         ``yaw``, ``pitch``, ``roll`` in degrees and ``pose_error`` as a share of the outer eye corners' distance;
-        ``inter_ocular`` in pixels; ``right_eye_centre`` and ``left_eye_centre`` as x, y in pixels; ``right_eye_aspect``,
-        ``left_eye_aspect``, ``right_blink``, ``left_blink``, ``mouth_open`` as ratios. A measure that cannot be taken is
+        ``inter_ocular`` in pixels; ``eye_centre_right`` and ``eye_centre_left`` as x, y in pixels; ``eye_aspect_right``,
+        ``eye_aspect_left``, ``blink_right``, ``blink_left``, ``mouth_open`` as ratios. A measure that cannot be taken is
         left out.
     """
     table: dict[str, float | list[float]] = {}
@@ -54,7 +54,7 @@ def measure_table(xy: npt.ArrayLike, scheme: Scheme) -> dict[str, float | list[f
         return {**angles, "pose_error": found.error}
 
     def sides(name: str, values: Any) -> dict[str, Any]:
-        return {f"{side}_{name}": value for side, value in zip(("right", "left"), values, strict=True)}
+        return {f"{name}_{side}": value for side, value in zip(("right", "left"), values, strict=True)}
 
     put(4, pose)
     put(3, lambda: {"inter_ocular": inter_ocular(xy, scheme)})

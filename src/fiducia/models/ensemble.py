@@ -82,7 +82,8 @@ class Ensemble(LandmarkModel):
 
     def prepare(self, mean_face: Tensor) -> bool:
         """Hand the face to the members, whose crops show the same part of the photograph."""
-        return any([network.prepare(mean_face) for network in self._networks])
+        used = [network.prepare(mean_face) for network in self._networks]
+        return any(used)
 
     def forward(self, images: Tensor) -> ModelOutput:
         """Crops ``(B, 3, S, S)``, uint8 or float in [0, 255] → the members' outputs, and the mean of their points."""

@@ -23,20 +23,17 @@ from ..faces.photo import PhotoRef
 from ..faces.plain import Origin
 from ..geometry import affine_apply, affine_invert, box_to_crop, rotation, tight_box
 from ..images import MAX_PIXELS, crop
+from ..runtimes.auto import describe
 from ..runtimes.flip import FlipTest
 from ..runtimes.opening import open_runtime
 from ..runtimes.registry import get_runtime
 from ..structures import Detection, Detector, Runtime
+from ..weights.card import WeightCard
 from ..weights.places import load_saved_plugins
+from .batches import Found, enough
 from .inputs import Photo, open_photo
 
-__all__ = ["Found", "Predictor", "load"]
-
-_MAX_PENDING = 64_000_000
-"""Pixels of photographs that wait for a full batch, at most: 0.2 GB."""
-
-Found = tuple[Photo, Sequence[Detection]]
-"""A photograph and the boxes of its faces."""
+__all__ = ["Predictor", "load"]
 
 
 class Predictor:
@@ -47,13 +44,15 @@ class Predictor:
         detector: finds faces; None = every call gives boxes.
         scale: the box's share of the crop (``data.scale`` of the training recipe).
         passes: 1 = crop by the detector's box; 2 = a second pass on the tight box of the first points, as in training;
-            more = further passes.
+            more = further passes. None = two, but one for a face whose detector was fitted to landmark boxes
+            (:attr:`Detection.own_box`): a second one moves its error by less than 1 %.
         batch_size: crops per batch.
         min_face: minimum face size in pixels (longer side of the box); smaller faces are skipped.
         max_pixels: larger images are refused before memory is taken; pixels of 16 bits count double.
         calibration: of the weights: what turns confidence into quality and expected errors; None = faces have none.
         min_quality: detected faces of lower quality are left out; faces in boxes of the user's are all kept.
         origin: the weights' name and hash, for the mark that labels are machine-made.
+        card: the model card of the weights, for whoever asks; None = unknown.
 
     Example:
         >>> from fiducia.data.synthetic.source import synthetic_face
@@ -70,15 +69,16 @@ class Predictor:
         detector: Detector | BoxesFile | None = None,
         *,
         scale: float = 0.8,
-        passes: int = 2,
+        passes: int | None = None,
         batch_size: int = 32,
         min_face: float = 0.0,
         max_pixels: int = MAX_PIXELS,
         calibration: Calibration | None = None,
         min_quality: float = 0.0,
         origin: Origin | None = None,
+        card: WeightCard | None = None,
     ) -> None:
-        if passes < 1 or batch_size < 1:
+        if (passes is not None and passes < 1) or batch_size < 1:
             raise UsageError(f"passes = {passes}, batch_size = {batch_size}; both must be at least 1")
         if not min_face >= 0:
             raise UsageError(f"min_face = {min_face}; expected pixels, 0 or more")
@@ -98,6 +98,7 @@ class Predictor:
         self.calibration = calibration
         self.min_quality = min_quality
         self.origin = origin or Origin()
+        self.card = card
 
     @overload
     def __call__(self, image: list[Any] | tuple[Any, ...], boxes: Sequence[Any] | None = None) -> list[Faces]: ...
@@ -122,7 +123,7 @@ class Predictor:
             FiduciaError: an image or a box cannot be used; the message names it.
         """
         if not isinstance(image, (list, tuple)):
-            return self._predict([self.find(image, boxes)])[0]
+            return self.predict([self.find(image, boxes)])[0]
         if boxes is not None and len(boxes) != len(image):
             raise UsageError(f"{len(image)} photographs, but boxes for {len(boxes)}; give one table of boxes each")
         return list(self.stream(image, boxes))
@@ -133,11 +134,10 @@ class Predictor:
         tables = iter(boxes) if boxes is not None else None
         for image in images:
             waiting.append(self.find(image, next(tables) if tables is not None else None))
-            faces = sum(len(found) for _, found in waiting)
-            if faces >= self.batch_size or sum(photo.image[..., 0].size for photo, _ in waiting) > _MAX_PENDING:
-                yield from self._predict(waiting)
+            if enough(waiting, self.batch_size):
+                yield from self.predict(waiting)
                 waiting = []
-        yield from self._predict(waiting)
+        yield from self.predict(waiting)
 
     def find(self, image: Any, boxes: Any = None) -> Found:
         """Read an image and detect (or check) its face boxes, without landmarks."""
@@ -160,16 +160,8 @@ class Predictor:
         found = [d for d in found if max(d.box[2:] - d.box[:2]) >= self.min_face]
         return photo, suppress(found)
 
-    def landmarks(self, found: Sequence[Found]) -> list[Faces]:
-        """Compute the landmarks of faces that :meth:`find` found, in batches over all photographs.
-
-        Returns:
-            The faces of each photograph, in the order of its boxes.
-        """
-        return self._predict(found)
-
-    def _predict(self, photos: Sequence[Found]) -> list[Faces]:
-        """Compute all faces of some photographs, batch by batch."""
+    def predict(self, photos: Sequence[Found]) -> list[Faces]:
+        """Return the faces of photographs that :meth:`find` gave, one list each; they are computed in full batches."""
         owners = [i for i, (_, found) in enumerate(photos) for _ in found]
         detections = [d for _, found in photos for d in found]
         scheme = self.runtime.scheme
@@ -227,24 +219,42 @@ class Predictor:
 
         A face that leans is cropped upright. Its second crop keeps that angle, round the box of the first points.
         """
-        size = self.runtime.size
+        xy, confidence = self._pass(images, [face.crop_box for face in faces], faces, names)
         regions = [face.crop_box for face in faces]
-        for last in range(1, self.passes + 1):
-            to_crop = np.stack(
-                [box_to_crop(region, size, self.scale, face.roll) for region, face in zip(regions, faces, strict=True)]
+        passes = [self.passes or (1 if face.own_box is not None else 2) for face in faces]
+        for number in range(2, max(passes) + 1):
+            again = [i for i, count in enumerate(passes) if count >= number]
+            for i in again:
+                regions[i] = _refined(xy[i], regions[i], faces[i].roll)
+            xy[again], confidence[again] = self._pass(
+                [images[i] for i in again],
+                [regions[i] for i in again],
+                [faces[i] for i in again],
+                [names[i] for i in again],
             )
-            crops = [crop(image, affine, size) for image, affine in zip(images, to_crop, strict=True)]
-            batch = np.ascontiguousarray(np.stack(crops).transpose(0, 3, 1, 2))
-            xy_crop, confidence = self.runtime(batch)
-            xy = affine_apply(affine_invert(to_crop), xy_crop)
-            for name, points in zip(names, xy, strict=True):
-                if not np.isfinite(points).all():
-                    raise FiduciaError(f"{name}: the network gave points that are not finite; are its weights damaged?")
-            if last < self.passes:
-                regions = [
-                    _refined(points, region, face.roll) for points, region, face in zip(xy, regions, faces, strict=True)
-                ]
         return xy, confidence
+
+    def _pass(
+        self,
+        images: Sequence[npt.NDArray[np.uint8]],
+        regions: Sequence[npt.NDArray[np.float64]],
+        faces: Sequence[Detection],
+        names: Sequence[str],
+    ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float32]]:
+        """Crop each face by a region in its own frame, and return points in its photograph, and confidence."""
+        size = self.runtime.size
+        to_crop = np.stack(
+            [box_to_crop(region, size, self.scale, face.roll) for region, face in zip(regions, faces, strict=True)]
+        )
+        batch = np.empty((len(images), 3, size, size), np.uint8)
+        for place, image, affine in zip(batch, images, to_crop, strict=True):
+            place[:] = crop(image, affine, size).transpose(2, 0, 1)
+        xy_crop, confidence = self.runtime(batch)
+        xy = affine_apply(affine_invert(to_crop), xy_crop)
+        for name, points in zip(names, xy, strict=True):
+            if not np.isfinite(points).all():
+                raise FiduciaError(f"{name}: the network gave points that are not finite; are its weights damaged?")
+        return xy, np.array(confidence)
 
 
 def _refined(points: npt.NDArray[np.float64], region: npt.NDArray[np.float64], angle: float) -> npt.NDArray[np.float64]:
@@ -267,8 +277,8 @@ def load(
     *,
     detector: str | Detector | None = "auto",
     device: str = "auto",
-    runtime: str = "torch",
-    second_pass: bool = True,
+    runtime: str = "auto",
+    second_pass: bool | None = None,
     batch_size: int = 32,
     min_face: float = 0.0,
     min_score: float | None = None,
@@ -285,8 +295,10 @@ def load(
         detector: ``auto``, a name of ``fiducia list detectors``, ``yunet:FILE.onnx``, a JSON file of boxes, any object of
             the :class:`fiducia.structures.Detector` shape, or None if every call gives boxes.
         device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
-        runtime: ``torch``, ``onnx``, ``openvino``, or another registered runtime.
-        second_pass: run a second pass on a tighter crop.
+        runtime: ``auto``, ``torch``, ``onnx``, ``openvino``, or another registered runtime. ``auto`` is the fastest one
+            that is installed and gives torch's points for these weights; it prepares them once, which takes a few seconds.
+        second_pass: run a second pass on a tighter crop; None = only for boxes that are not fitted to landmarks, such as
+            your own.
         batch_size: crops per batch.
         min_face: minimum face size in pixels (longer side of the box); smaller faces are skipped.
         min_score: faces that the detector scores lower are skipped; None = the detector's own limit.
@@ -307,19 +319,21 @@ def load(
     """
     load_saved_plugins(weights)
     get_runtime(runtime)
-    pick_device(device)
+    if runtime != "auto":
+        pick_device(device)
     finder = None if detector is None else get_detector(detector, min_score=min_score)
     points, card = open_runtime(weights, runtime, device, decode=decode)
     return Predictor(
         FlipTest.of(points, card) if (card.flip if flip is None else flip) else points,
         finder,
         scale=card.scale,
-        passes=2 if second_pass else 1,
+        passes=None if second_pass is None else 2 if second_pass else 1,
         batch_size=batch_size,
         min_face=min_face,
         max_pixels=max_pixels,
         # Another decoder gives another confidence than the one that was calibrated.
         calibration=card.calibration if decode in (None, card.decode) else None,
         min_quality=min_quality,
-        origin=Origin(card.name, card.sha256),
+        origin=Origin(card.name, card.sha256, describe(points)[0]),
+        card=card,
     )

@@ -25,6 +25,7 @@ from ..words import one_line
 from .limits import DEEPEST, MOST_BYTES, beyond_limits
 from .moved import moved_key
 from .sections import Recipe
+from .stages import merge_tables, stage_tables
 
 __all__ = ["dump_recipe", "find_recipe", "load_recipe", "parse_recipe", "recipe_names", "table_file", "toml_value"]
 
@@ -90,12 +91,12 @@ def load_recipe(name: str | Path, overrides: Iterable[str] = ()) -> Recipe:
             raise UsageError(
                 f"{path}: extends {one_line(parent, 120)}, which extends again; one level is allowed, so name its parent"
             )
-        table = _merge(base, table)
+        table = merge_tables(base, table)
     table.setdefault("name", path.stem)
     tables = [table]
     overrides = list(overrides)
     for override in overrides:
-        tables.append(_merge(tables[-1], _override(override)))
+        tables.append(merge_tables(tables[-1], _override(override)))
     try:
         recipe = parse_recipe(tables[-1], origin=str(path))
     except UsageError as error:
@@ -129,6 +130,9 @@ def parse_recipe(table: Mapping[str, Any], origin: str = "recipe") -> Recipe:
     if moved is not None:
         raise UsageError(f"{origin}: {moved}")
     _check_keys(table, Recipe, origin, "")
+    stages = table.get("stage", ())
+    if not isinstance(stages, list | tuple) or not all(isinstance(stage, Mapping) for stage in stages):
+        raise UsageError(f"{origin}: stages are tables, [[stage]]; found {stages!r}")
     try:
         recipe = Recipe.model_validate(dict(table))
         problem = beyond_limits(recipe)
@@ -143,6 +147,12 @@ def parse_recipe(table: Mapping[str, Any], origin: str = "recipe") -> Recipe:
         raise UsageError(f"{origin}: has more than {DEEPEST} tables in one another; no recipe needs them") from error
     if problem:
         raise UsageError(f"{origin}: {problem}")
+    try:
+        legs = stage_tables(table, [dict(stage) for stage in stages])
+    except UsageError as error:
+        raise UsageError(f"{origin}: {error}") from error
+    for number, leg in enumerate(legs, start=1):
+        parse_recipe(leg, f"{origin}: stage {number}")
     return recipe
 
 
@@ -166,14 +176,6 @@ def _read(path: Path) -> dict[str, Any]:
     except (ValueError, RecursionError) as error:
         # Also numbers of thousands of digits, and tables in tables without end.
         raise UsageError(f"{path}: not TOML: {one_line(error, 160) or type(error).__name__}") from error
-
-
-def _merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
-    merged = dict(base)
-    for key, value in over.items():
-        old = merged.get(key)
-        merged[key] = _merge(old, value) if isinstance(old, Mapping) and isinstance(value, Mapping) else value
-    return merged
 
 
 def _override(text: str) -> dict[str, Any]:
@@ -246,12 +248,15 @@ def _check_keys(table: Mapping[str, Any], model: type[BaseModel], origin: str, p
 
 def _dump(table: Mapping[str, Any], prefix: str, lines: list[str]) -> None:
     for key, value in table.items():
-        if not isinstance(value, Mapping):
+        if not isinstance(value, Mapping) and key != "stage":
             lines.append(f"{_key(key)} = {toml_value(value)}")
     for key, value in table.items():
         if isinstance(value, Mapping):
             lines += ["", f"[{prefix}{_key(key)}]"]
             _dump(value, f"{prefix}{_key(key)}.", lines)
+    for stage in table.get("stage", ()) if not prefix else ():
+        lines += ["", "[[stage]]"]
+        _dump(stage, "stage.", lines)
 
 
 def _key(key: str) -> str:

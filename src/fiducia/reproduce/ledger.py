@@ -22,9 +22,24 @@ from ..metrics.protocol import Protocol, comparable
 from ..metrics.published import Column, Figure
 from .rows import BUDGETS, Row, Table, load_table
 
-__all__ = ["RESULT", "Cell", "Line", "Measured", "TableLedger", "read_run", "read_runs", "table_ledger"]
+__all__ = [
+    "RESULT",
+    "Cell",
+    "Line",
+    "Measured",
+    "TableLedger",
+    "finished_runs",
+    "read_run",
+    "read_runs",
+    "table_ledger",
+]
 
 RESULT = "result.json"
+
+
+def finished_runs(out: Path, table: str) -> int:
+    """Return how many runs of a table are finished in a folder of runs; nothing is read."""
+    return sum(1 for _ in (out / table).glob(f"*/*/{RESULT}"))
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -24,6 +24,7 @@ __all__ = [
     "SchemeError",
     "UnknownName",
     "conversion",
+    "conversions_from",
     "convert",
     "former_names",
     "get_scheme",
@@ -109,10 +110,15 @@ def conversion(source: str | Scheme, target: str | Scheme) -> tuple[tuple[int, .
     if a == b:
         return tuple((i,) for i in range(a.num_points))
     if (a.name, b.name) not in CONVERSIONS:
-        known = [to for (start, to) in CONVERSIONS if start == a.name]
+        known = conversions_from(a.name)
         offer = f"{a.name} converts to {', '.join(known)}" if known else f"{a.name} converts to nothing else"
         raise SchemeError(f"{a.name} cannot be converted to {b.name} without guessing points; {offer}")
     return CONVERSIONS[a.name, b.name]
+
+
+def conversions_from(name: str) -> list[str]:
+    """Return the known landmark sets that a known one converts to."""
+    return [to for (start, to) in CONVERSIONS if start == name]
 
 
 def convert(xy: npt.ArrayLike, source: str | Scheme, target: str | Scheme) -> npt.NDArray[np.float64]:

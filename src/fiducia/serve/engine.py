@@ -17,8 +17,9 @@ from ..faces import Faces
 from ..images import Header, HeaderError
 from ..images.formats.base import ImageError
 from ..images.headers import find_format, parse_with
+from ..predict.batches import Found
 from ..predict.inputs import open_photo
-from ..predict.predictor import Found, Predictor, load
+from ..predict.predictor import Predictor, load
 from ..runtimes.opening import read_card
 from ..weights.card import WeightCard
 from ..weights.places import shipped_names
@@ -133,7 +134,7 @@ class Engine:
 
     def landmarks(self, weights: str, found: Sequence[Found]) -> list[Faces]:
         """Compute the landmarks of faces in several photographs, in batches. For the network's thread."""
-        return self.offers[weights].predictor.landmarks(found)
+        return self.offers[weights].predictor.predict(found)
 
     @functools.cached_property
     def description(self) -> ModelsAnswer:

@@ -11,8 +11,8 @@ from typing import TypeVar
 
 from ..cpu import available_cpus
 from ..faces import Face, Faces
+from ..predict.batches import Found
 from ..predict.inputs import Photo
-from ..predict.predictor import Found
 from .batching import Batcher
 from .bodies import Upload
 from .engine import Engine, header_of

@@ -14,8 +14,9 @@ from ..models.registry import find_preset
 from ..recipes.limits import DEEPEST, LARGEST_OPTION
 from ..schemes.sets import Scheme, SchemeError, former_names, get_scheme, is_another, scheme_from_table
 from ..words import one_line
+from .header import Header
 
-__all__ = ["FORMAT", "WeightCard", "card_scheme", "check_card", "parse_card", "parse_json"]
+__all__ = ["FORMAT", "WeightCard", "card_in", "card_scheme", "check_card", "parse_card", "parse_json"]
 
 FORMAT = 2
 """What this version writes. Format 1 had flat network options."""
@@ -245,3 +246,17 @@ def card_scheme(card: WeightCard) -> Scheme:
             f"{scheme.num_points}; name weights whose card is their own"
         )
     return scheme
+
+
+def card_in(header: Header) -> WeightCard:
+    """Return the card in a file's header, as it stands there, without the tensors' digest.
+
+    Raises:
+        FiduciaError: it has none, or one that contradicts itself.
+    """
+    if "fiducia" not in header.metadata:
+        raise FiduciaError(
+            f"{header.path}: safetensors without a model card, so its network and landmarks are unknown; "
+            "a bare backbone goes into a recipe's model.backbone_weights"
+        )
+    return parse_card(header.metadata["fiducia"], str(header.path))

@@ -8,28 +8,14 @@ from pathlib import Path
 
 from ..errors import FiduciaError
 from ..words import one_line
-from .card import WeightCard, parse_card
+from .card import WeightCard, card_in
 from .header import Header, digest, read_header
 from .places import find_weights
 
-__all__ = ["WeightInfo", "card_in", "load_card", "look_at"]
+__all__ = ["WeightInfo", "load_card", "look_at"]
 
 _LISTED = 8
 """Tensors that are listed of a file without a usable card."""
-
-
-def card_in(header: Header) -> WeightCard:
-    """Return the card in a file's header, as it stands there, without the tensors' digest.
-
-    Raises:
-        FiduciaError: it has none, or one that contradicts itself.
-    """
-    if "fiducia" not in header.metadata:
-        raise FiduciaError(
-            f"{header.path}: safetensors without a model card, so its network and landmarks are unknown; "
-            "a bare backbone goes into a recipe's model.backbone_weights"
-        )
-    return parse_card(header.metadata["fiducia"], str(header.path))
 
 
 def load_card(name: str | Path) -> WeightCard:

@@ -17,9 +17,9 @@ from ..models.build import build_model
 from ..models.registry import is_registered, models
 from ..registry import did_you_mean
 from ..words import one_line
-from .card import WeightCard, card_scheme
+from .card import WeightCard, card_in, card_scheme
 from .header import Header, digest, read_header
-from .info import card_in, load_card
+from .info import load_card
 from .places import SHIPPED, find_weights, load_saved_plugins, shipped_names
 from .tensors import read_tensors
 

@@ -7,11 +7,12 @@ import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
 
+from ...draw.faces import Style
 from ...errors import UsageError
 from ...faces.face import Face
 from ...faces.plain import Origin, face_table
@@ -20,6 +21,7 @@ from ...schemes.sets import Scheme
 from ...structures import Record
 
 __all__ = [
+    "LineWriter",
     "Origin",
     "Result",
     "Table",
@@ -49,6 +51,7 @@ class Result:
         folder: where results are written.
         origin: what made the points.
         measures: add each face's measures to its plain values.
+        style: how faces are drawn.
     """
 
     source: str
@@ -58,6 +61,7 @@ class Result:
     faces: Sequence[Face] = ()
     origin: Origin = field(default_factory=Origin)
     measures: bool = False
+    style: Style = field(default_factory=Style)
 
 
 class Writer(Protocol):
@@ -89,6 +93,21 @@ class Writer(Protocol):
         ...
 
 
+@runtime_checkable
+class LineWriter(Protocol):
+    """A writer whose file grows by one line a photograph, as soon as its results are there.
+
+    Attributes:
+        stream: the file's name in the folder of results; it stands in ``reserved()`` too.
+    """
+
+    stream: str
+
+    def line(self, table: Table) -> bytes:
+        """Return a photograph's line, with its end; ``table`` may hold more keys than :func:`result_table` gives."""
+        ...
+
+
 writers: Registry[Writer] = Registry("output format", "fiducia.predict.outputs")
 """Output formats by name; ``fiducia detect --format``."""
 
@@ -108,13 +127,17 @@ def check_formats(formats: Sequence[str]) -> tuple[str, ...]:
 
 
 def result_table(result: Result) -> dict[str, Any]:
-    """Return the faces of a photograph as plain values: image, width, height, faces, and the marks of its origin."""
+    """Return the faces of a photograph as plain values: image, width, height, faces, and the marks of its origin.
+
+    ``runtime`` stands there where it is known.
+    """
     height, width = result.image.shape[:2]
     faces = [
         {**face_table(face), **({"measures": face.measures()} if result.measures else {})} for face in result.faces
     ]
     name = in_folder(result.source, result.folder)
-    return {"image": name, "width": width, "height": height, "faces": faces, **result.origin.marks()}
+    computed = {"runtime": result.origin.runtime} if result.origin.runtime else {}
+    return {"image": name, "width": width, "height": height, "faces": faces, **result.origin.marks(), **computed}
 
 
 def table_records(table: Table, scheme: Scheme, origin: Origin) -> list[Record]:
