@@ -32,7 +32,7 @@ Post = Callable[..., httpx.Response]
 
 @pytest.fixture(scope="session")
 def engine() -> Engine:
-    return Engine(["fifa_tiny", "fifa_small"], ["auto", "yunet"], device="cpu", limits=LIMITS)
+    return Engine(["fifa_tiny", "fifa_small"], ["auto", "yunet"], runtime="torch", device="cpu", limits=LIMITS)
 
 
 def with_limits(engine: Engine, **changes: float) -> Engine:

@@ -219,7 +219,20 @@ def test_sigterm_under_load_finishes_what_it_has(photograph: bytes) -> None:
     """No request that was sent is lost, new ones find nobody, and the exit status is 0."""
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(sys.path)}
     environment.pop(TOKEN_VARIABLE, None)
-    command = [sys.executable, "-m", "fiducia", "serve", "--port", "0", "--weights", "fifa_tiny", "--detector", "yunet"]
+    command = [
+        sys.executable,
+        "-m",
+        "fiducia",
+        "serve",
+        "--port",
+        "0",
+        "--weights",
+        "fifa_tiny",
+        "--detector",
+        "yunet",
+        "--runtime",
+        "torch",
+    ]
     process = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)
     assert process.stderr is not None
     try:
