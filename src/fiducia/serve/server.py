@@ -51,7 +51,7 @@ class PatientProtocol(H11Protocol):
         super().data_received(data)
         if self.cycle is not None and not self.cycle.response_complete:
             self._stop()
-        elif self._late is None and self.conn.their_state is not h11.IDLE:
+        elif self._late is None and (self._begun() or self.conn.their_state is not h11.IDLE):
             self._wait()
 
     def on_response_complete(self) -> None:
@@ -81,6 +81,10 @@ class PatientProtocol(H11Protocol):
         """Answer what is no HTTP with JSON, as all errors are."""
         self._end(Problem(400, "this is no HTTP/1.1 request", "http"))
 
+    def _begun(self) -> bool:
+        """Whether a part of a request's head has arrived; a browser may open a connection that it never uses."""
+        return self.conn.our_state is h11.IDLE and bool(self.conn.trailing_data[0])
+
     def _wait(self) -> None:
         self._stop()
         self._late = self.loop.call_later(self.head_seconds, self._too_late)
@@ -97,7 +101,7 @@ class PatientProtocol(H11Protocol):
 
     def _too_late(self) -> None:
         self._late = None
-        if self.conn.our_state is h11.IDLE:
+        if self._begun():
             limit = self.head_seconds
             message = f"the head of the request took over {limit:g} s to arrive"
             self._end(Problem.over("head_seconds", limit, message, 408))
