@@ -15,7 +15,9 @@ COPY constraints.txt /tmp/
 COPY --from=wheel /wheels /tmp/wheels
 RUN python -m pip install --no-cache-dir -c /tmp/constraints.txt ${TORCH_INDEX:+--extra-index-url "$TORCH_INDEX"} \
         "$(ls /tmp/wheels/fiducia-*.whl)[serve]" \
-    && rm -rf /tmp/wheels /tmp/constraints.txt \
+    && site="$(python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')" \
+    && rm -rf /tmp/wheels /tmp/constraints.txt "$site/torch/test" "$site/torch/include" \
+    && find "$site/torch/bin" -type f ! -name torch_shm_manager -delete \
     && useradd --system --uid 10001 --no-create-home fiducia
 USER 10001
 ENV PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 HOME=/tmp
