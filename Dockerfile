@@ -15,12 +15,14 @@ COPY constraints.txt /tmp/
 COPY --from=wheel /wheels /tmp/wheels
 RUN python -m pip install --no-cache-dir -c /tmp/constraints.txt ${TORCH_INDEX:+--extra-index-url "$TORCH_INDEX"} \
         "$(ls /tmp/wheels/fiducia-*.whl)[serve]" \
-    && rm -rf /tmp/wheels /tmp/constraints.txt \
+    && site="$(python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')" \
+    && rm -rf /tmp/wheels /tmp/constraints.txt "$site/torch/test" "$site/torch/include" \
+    && find "$site/torch/bin" -type f ! -name torch_shm_manager -delete \
     && useradd --system --uid 10001 --no-create-home fiducia
 USER 10001
 ENV PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 HOME=/tmp
 EXPOSE 8000
 HEALTHCHECK --interval=30s --timeout=5s --start-period=60s --retries=3 \
-    CMD ["python", "-c", "import urllib.request as u; u.urlopen('http://127.0.0.1:8000/readyz', timeout=4)"]
+    CMD ["python", "-c", "import urllib.request as u; u.urlopen('http://127.0.0.1:8000/healthz', timeout=4)"]
 STOPSIGNAL SIGTERM
 ENTRYPOINT ["fiducia", "serve", "--host", "0.0.0.0", "--port", "8000"]

@@ -112,7 +112,7 @@ def measure(given: argparse.Namespace, port: int, pid: int, data: bytes, options
         return options[options.index(name) + 1] if name in options else default
 
     predictor = fiducia.load(
-        option("--weights", "fifa_tiny"), detector=option("--detector", "auto"), runtime=option("--runtime", "torch")
+        option("--weights", "fifa_tiny"), detector=option("--detector", "auto"), runtime=option("--runtime", "auto")
     )
     for _ in range(10):
         predictor(data)

@@ -32,7 +32,7 @@ Post = Callable[..., httpx.Response]
 
 @pytest.fixture(scope="session")
 def engine() -> Engine:
-    return Engine(["fifa_tiny", "fifa_small"], ["auto", "yunet"], device="cpu", limits=LIMITS)
+    return Engine(["fifa_tiny", "fifa_small"], ["auto", "yunet"], runtime="torch", device="cpu", limits=LIMITS)
 
 
 def with_limits(engine: Engine, **changes: float) -> Engine:
@@ -62,13 +62,15 @@ def post(engine: Engine) -> Post:
 
 
 @contextmanager
-def on_socket(engine: Engine, access: Access | None = None, head_seconds: float = 10.0) -> Iterator[str]:
+def on_socket(
+    engine: Engine, access: Access | None = None, head_seconds: float = 10.0, read_seconds: float = 30.0
+) -> Iterator[str]:
     """Run a server in a thread, and give its address."""
 
     class Protocol(PatientProtocol):
         pass
 
-    Protocol.head_seconds = head_seconds
+    Protocol.head_seconds, Protocol.read_seconds = head_seconds, read_seconds
     listener = bind("127.0.0.1", 0, "")
     server = make_server(make_app(engine, access), engine.limits)
     server.config.http = Protocol

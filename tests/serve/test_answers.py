@@ -24,7 +24,7 @@ JPEG = {"content-type": "image/jpeg"}
 
 @pytest.fixture(scope="module")
 def expected(photograph: bytes) -> fiducia.Face:
-    (face,) = fiducia.load("fifa_tiny", device="cpu")(photograph)
+    (face,) = fiducia.load("fifa_tiny", device="cpu", runtime="torch")(photograph)
     return face
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import threading
 import time
 from collections.abc import Sequence
@@ -11,7 +12,7 @@ from concurrent.futures import CancelledError
 import pytest
 
 from fiducia.serve.batching import Batcher
-from fiducia.serve.gate import Budget, Gate
+from fiducia.serve.gate import ARRIVING, Budget, Gate
 from fiducia.serve.limits import Limits, Problem
 
 
@@ -122,18 +123,28 @@ def test_what_is_cancelled_before_its_turn_is_not_computed() -> None:
 
 def test_the_gate_counts_requests_and_bytes() -> None:
     gate = Gate(Limits(queue=2, max_bytes=100, max_buffered=150))
-    with gate.enter() as first, gate.enter() as second:
+    with gate.arrive() as first, gate.arrive() as second, gate.arrive() as third:
         first.hold(90)
         with pytest.raises(Problem, match="larger than 100 bytes") as problem:
             first.hold(11)
         assert (problem.value.status, problem.value.limit) == (413, "bytes")
-        with pytest.raises(Problem, match="hold too many bytes") as problem:
+        with pytest.raises(Problem, match="too large together") as problem:
             second.hold(61)
         assert (problem.value.status, problem.value.limit) == (429, "queue")
-        with pytest.raises(Problem, match="2 requests are in work") as problem, gate.enter():
-            pass
+        with first.work(), second.work():
+            with pytest.raises(Problem, match="2 requests are in work") as problem, third.work():
+                pass
+            with pytest.raises(Problem, match="2 requests are in work"), gate.arrive():
+                pass
         assert 1 <= int(problem.value.headers["retry-after"]) <= 60
-    assert (gate.inside, gate.buffered) == (0, 0)
+        with third.work():
+            assert gate.inside == 1
+    assert (gate.inside, gate.arriving, gate.buffered) == (0, 0, 0)
+    with contextlib.ExitStack() as stack:
+        for _ in range(2 * ARRIVING):
+            stack.enter_context(gate.arrive())
+        with pytest.raises(Problem, match="are being sent"), gate.arrive():
+            pass
 
 
 def test_a_budget_lends_in_order_and_takes_back_from_who_gives_up() -> None:

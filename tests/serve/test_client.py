@@ -21,7 +21,7 @@ from .conftest import on_socket
 
 
 def test_every_kind_of_image_gives_the_faces_of_the_predictor(live: str, photograph: bytes, tmp_path: Path) -> None:
-    (expected,) = fiducia.load("fifa_tiny", device="cpu")(photograph)
+    (expected,) = fiducia.load("fifa_tiny", device="cpu", runtime="torch")(photograph)
     path = tmp_path / "Müller.jpg"
     path.write_bytes(photograph)
     pixels = read_image(photograph)
@@ -38,7 +38,10 @@ def test_every_kind_of_image_gives_the_faces_of_the_predictor(live: str, photogr
         assert (len(first), len(second)) == (1, 2)
         assert client.detect([]) == []
         faces = client.detect(path)
-        assert faces.to_dict()["faces"] == fiducia.load("fifa_tiny", device="cpu")(path).to_dict()["faces"]
+        assert (
+            faces.to_dict()["faces"]
+            == fiducia.load("fifa_tiny", device="cpu", runtime="torch")(path).to_dict()["faces"]
+        )
         assert faces[0].align(64).image.shape == (64, 64, 3)
         (small,) = client.detect(path, weights="fifa_small", detector="yunet")
         assert small.xy.tolist() != face.xy.tolist()

@@ -51,7 +51,7 @@ def test_it_runs_as_a_user_without_rights_and_its_options_exist() -> None:
     assert {word for word in words if word.startswith("--")} <= known
     port = words[words.index("--port") + 1]
     assert last["EXPOSE"] == port
-    assert f"127.0.0.1:{port}/readyz" in last["HEALTHCHECK"]
+    assert f"127.0.0.1:{port}/healthz" in last["HEALTHCHECK"]
 
 
 def test_compose_asks_for_a_token_and_gives_no_rights() -> None:

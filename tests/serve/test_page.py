@@ -142,6 +142,32 @@ def test_a_region_is_switched_off_and_on(page: Any) -> None:
     assert page.locator(".dot").count() == 68
 
 
+def test_a_face_of_the_list_is_gone_to(page: Any) -> None:
+    upload(page, PHOTO)
+    page.click("#faces button")
+    assert int(page.inner_text("#level").split()[0]) > 150
+    assert page.locator(".face.chosen").count() == 1
+    page.click("#faces button")
+    assert page.inner_text("#level") == "100 %"
+    assert page.locator(".face.chosen").count() == 0
+
+
+def test_several_images(page: Any, tmp_path: Path) -> None:
+    image = cv2.imread(str(PHOTO))
+    cv2.imwrite(str(tmp_path / "two.png"), cv2.hconcat([image, image[:, ::-1]]))
+    upload(page, PHOTO, tmp_path / "two.png")
+    page.locator("#count", has_text="1 face").wait_for()
+    assert page.locator("#strip button").count() == 2
+    page.keyboard.press("PageDown")
+    page.locator("#count", has_text="2 faces").wait_for()
+    assert page.locator(".dot").count() == 136
+    page.keyboard.press("]")
+    page.keyboard.press("]")
+    assert page.locator(".face.chosen").get_attribute("data-face") == "1"
+    tables = json.loads(download(page, "#json"))
+    assert [len(table["faces"]) for table in tables] == [1, 2]
+
+
 def test_two_weights_side_by_side(page: Any) -> None:
     upload(page, PHOTO)
     dots(page)
@@ -152,8 +178,8 @@ def test_two_weights_side_by_side(page: Any) -> None:
     spot = page.locator('.pane:nth-child(2) .dot[data-point="8"]').bounding_box()
     page.mouse.move(spot["x"] + spot["width"] / 2, spot["y"] + spot["height"] / 2)
     text = page.inner_text("#tip")
-    assert "fifa_tiny: confidence" in text
-    assert "fifa_small: confidence" in text
+    assert "fifa_tiny 0." in text
+    assert "fifa_small 0." in text
     assert "px apart" in text
 
 
@@ -236,3 +262,23 @@ def test_the_empty_page(page: Any) -> None:
     assert page.locator("#weights option").count() == 2
     page.keyboard.press("Tab")
     assert page.evaluate("document.activeElement.id") == "open"
+
+
+def test_a_server_with_a_token(browser: Any, engine: Any) -> None:
+    from fiducia.serve.access import Access
+
+    from .conftest import on_socket
+
+    with on_socket(engine, Access("a-token-of-this-test")) as url:
+        page = browser.new_page()
+        page.goto(url)
+        page.wait_for_selector("#ask[open]")
+        page.fill("#token", "wrong-token-of-this-test")
+        page.keyboard.press("Enter")
+        page.wait_for_selector("#ask[open]")
+        page.fill("#token", "a-token-of-this-test")
+        page.keyboard.press("Enter")
+        page.wait_for_selector("#state.good")
+        upload(page, PHOTO)
+        dots(page)
+        page.close()

@@ -156,6 +156,12 @@ def test_a_stream_without_a_length_is_stopped_as_soon_as_it_is_too_long(engine: 
     assert sent <= LIMITS.max_bytes + (1 << 17)
 
 
+def test_too_many_pixels_of_aligned_faces(post: Post, photograph: bytes) -> None:
+    form = boxed(photograph, [[178, 89, 271, 177]] * 17)
+    form["data"]["size"] = "1024"
+    refused(post("/v1/align", **form), 413, "smaller size", "limit_aligned_pixels", "aligned_pixels")
+
+
 def test_a_photograph_with_more_faces_than_the_limit_gives_the_best(engine: Engine, photograph: bytes) -> None:
     image = cv2.imdecode(np.frombuffer(photograph, np.uint8), cv2.IMREAD_COLOR)
     both = cv2.imencode(".jpg", np.hstack([image, image]))[1].tobytes()

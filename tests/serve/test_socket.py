@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import json
 import os
@@ -46,9 +47,18 @@ def head(length: int) -> bytes:
     ).encode()
 
 
-def test_a_client_that_sends_its_head_too_slowly_is_told_and_left(engine: Engine) -> None:
+@pytest.mark.parametrize(
+    "before", [b"", b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"], ids=["new", "kept alive"]
+)
+def test_a_client_that_sends_its_head_too_slowly_is_told_and_left(engine: Engine, before: bytes) -> None:
     with on_socket(engine, head_seconds=0.5) as url, connect(url) as silent, connect(url) as slow:
         start = time.monotonic()
+        if before:
+            slow.sendall(before)
+            whole = b""
+            while not whole.endswith(b"}"):
+                whole += slow.recv(65536)
+            assert whole.startswith(b"HTTP/1.1 200")
         slow.sendall(b"POST /v1/detect HTTP/1.1\r\nHost: loc")
         stop = threading.Event()
 
@@ -64,8 +74,8 @@ def test_a_client_that_sends_its_head_too_slowly_is_told_and_left(engine: Engine
         thread.join()
         assert answer.startswith(b"HTTP/1.1 408")
         assert json.loads(answer.partition(b"\r\n\r\n")[2])["error"]["limit"] == "head_seconds"
-        assert read_all(silent).startswith(b"HTTP/1.1 408")
-        assert time.monotonic() - start < 5
+        assert read_all(silent) == b"", "nothing was asked, so nothing is answered"
+        assert time.monotonic() - start < 10
         assert httpx.get(f"{url}/healthz").status_code == 200
 
 
@@ -75,6 +85,43 @@ def test_a_client_that_sends_its_body_too_slowly(engine: Engine, photograph: byt
         answer = slow.recv(65536)
         assert answer.startswith(b"HTTP/1.1 408")
         assert json.loads(answer.partition(b"\r\n\r\n")[2])["error"]["limit"] == "seconds"
+
+
+def test_slow_bodies_keep_nobody_out(engine: Engine, photograph: bytes) -> None:
+    with on_socket(with_limits(engine, queue=2)) as url, contextlib.ExitStack() as stack:
+        for _ in range(8):
+            stack.enter_context(connect(url)).sendall(head(len(photograph)) + photograph[:100])
+        assert httpx.post(f"{url}/v1/detect", content=photograph, headers=JPEG).status_code == 200
+
+
+def test_a_client_that_leaves_in_the_middle_of_its_upload(engine: Engine, photograph: bytes) -> None:
+    with on_socket(engine) as url:
+        with connect(url) as client:
+            client.sendall(head(len(photograph)) + photograph[:5000])
+        for _ in range(200):
+            text = httpx.get(f"{url}/metrics").text
+            if 'status="499"' in text:
+                break
+            time.sleep(0.02)
+        assert 'fiducia_requests_total{path="/v1/detect",status="499"} 1.0' in text
+        assert httpx.post(f"{url}/v1/detect", content=photograph, headers=JPEG).status_code == 200
+
+
+def test_a_client_that_does_not_read_its_answer_is_left(engine: Engine, photograph: bytes) -> None:
+    boxes = [[178 + i % 5, 89, 271, 177] for i in range(8)]
+    body = json.dumps({"images": [{"data": base64.b64encode(photograph).decode(), "boxes": boxes}], "size": 1024})
+    start = f"POST /v1/align HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+    with on_socket(engine, read_seconds=0.5) as url, connect(url) as client:
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        client.sendall(start.encode() + body.encode())
+        for _ in range(600):
+            lines = httpx.get(f"{url}/metrics").text.splitlines()
+            if any(line.startswith('fiducia_requests_total{path="/v1/align"') for line in lines):
+                break
+            time.sleep(0.02)
+        # Its connection is gone, so that the server ends at once when this block is left.
+        started = time.monotonic()
+    assert time.monotonic() - started < 5
 
 
 def test_a_gigabyte_is_refused_by_its_announcement(live: str) -> None:
@@ -181,7 +228,20 @@ def test_sigterm_under_load_finishes_what_it_has(photograph: bytes) -> None:
     """No request that was sent is lost, new ones find nobody, and the exit status is 0."""
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(sys.path)}
     environment.pop(TOKEN_VARIABLE, None)
-    command = [sys.executable, "-m", "fiducia", "serve", "--port", "0", "--weights", "fifa_tiny", "--detector", "yunet"]
+    command = [
+        sys.executable,
+        "-m",
+        "fiducia",
+        "serve",
+        "--port",
+        "0",
+        "--weights",
+        "fifa_tiny",
+        "--detector",
+        "yunet",
+        "--runtime",
+        "torch",
+    ]
     process = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)
     assert process.stderr is not None
     try:
@@ -228,6 +288,22 @@ def test_a_public_address_needs_a_token(capsys: pytest.CaptureFixture[str], monk
     bind("0.0.0.0", 0, "a" * 16).close()
     assert is_loopback("localhost")
     assert is_loopback("127.0.0.9")
+
+
+def test_wrong_options_are_one_line(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    for words, message in (
+        (["--log-level", "loud"], "expected debug, info or warning"),
+        (["--cors", "example.org"], "expected an origin"),
+        (["--weights", "fifa_huge", "--port", "0"], "fifa_huge: neither a weight file"),
+        (["--weights", "fifa_tiny", "--weights", "fifa_tiny", "--port", "0"], "two of the name fifa_tiny"),
+        (["--detector", "none", "--port", "0"], "no such detector"),
+    ):
+        with pytest.raises(SystemExit) as done:
+            main(["serve", *words])
+        assert done.value.code == 2
+        error = capsys.readouterr().err
+        assert message in error
+        assert error.count("\n") == 1
 
 
 def test_wrong_addresses_and_tokens_are_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -23,7 +23,7 @@ def serve(
         list[str] | None,
         typer.Option(help="A detector to offer; the first is the default [default: all that are installed]."),
     ] = None,
-    runtime: Annotated[str, typer.Option(help="torch, onnx or openvino.")] = "torch",
+    runtime: Annotated[str, typer.Option(help="auto, torch, onnx or openvino.")] = "auto",
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
     host: Annotated[str, typer.Option(help="Address to listen on; other than loopback needs a token.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on; 0 takes a free one.")] = 8000,

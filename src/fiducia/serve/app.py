@@ -17,7 +17,6 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp
 
 from .._version import __version__
-from ..faces import Face
 from ..faces.plain import face_table
 from .access import Access
 from .align import aligned_face
@@ -35,7 +34,12 @@ __all__ = ["make_app"]
 
 _PAGE = Path(__file__).parent / "page"
 _TYPES = {".html": "text/html; charset=utf-8", ".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
-ToTable = Callable[[Outcome, Face], dict[str, Any]]
+_FEW = 16
+_ALIGNED_PIXELS = 1 << 24
+"""Of all aligned faces in an answer: 256 faces of 256 x 256 pixels."""
+Write = Callable[[Outcome], list[dict[str, Any]]]
+"""Turns a photograph's faces into plain values."""
+Writer = Callable[[Order], Write]
 
 
 def make_app(engine: Engine, access: Access | None = None) -> ASGIApp:
@@ -89,38 +93,41 @@ class _Service:
         self.gate = Gate(engine.limits)
         self.pipeline = Pipeline(engine, metrics)
 
-    async def answer(self, request: Request, to_table: Callable[[Order], ToTable]) -> Response:
+    async def answer(self, request: Request, writer: Writer) -> Response:
         """Read a request, compute it within its time, and stop when the client leaves."""
         start = time.monotonic()
         limit = self.engine.limits.max_seconds
-        with self.gate.enter() as place:
+        with self.gate.arrive() as place:
             try:
                 async with asyncio.timeout(limit):
                     body = await _read(request, place)
             except TimeoutError:
                 raise Problem.over("seconds", limit, f"the request took over {limit:g} s to arrive", 408) from None
-            work = asyncio.ensure_future(self._compute(request, body, to_table))
-            gone = asyncio.ensure_future(_until_gone(request))
-            try:
-                await asyncio.wait(
-                    {work, gone}, timeout=limit - (time.monotonic() - start), return_when=asyncio.FIRST_COMPLETED
-                )
-                if work.done():
-                    return work.result()
-                if gone.done():
-                    raise Gone
-                raise Problem.over("seconds", limit, f"no answer within {limit:g} s; send less at once", 504)
-            finally:
-                work.cancel()
-                gone.cancel()
-                await asyncio.gather(work, gone, return_exceptions=True)
+            with place.work():
+                return await self._in_time(request, body, writer, start + limit)
 
-    async def _compute(self, request: Request, body: bytes, to_table: Callable[[Order], ToTable]) -> Response:
+    async def _in_time(self, request: Request, body: bytes, writer: Writer, end: float) -> Response:
+        limit = self.engine.limits.max_seconds
+        work = asyncio.ensure_future(self._compute(request, body, writer))
+        gone = asyncio.ensure_future(_until_gone(request))
+        try:
+            await asyncio.wait({work, gone}, timeout=end - time.monotonic(), return_when=asyncio.FIRST_COMPLETED)
+            if work.done():
+                return work.result()
+            if gone.done():
+                raise Gone
+            raise Problem.over("seconds", limit, f"no answer within {limit:g} s; send less at once", 504)
+        finally:
+            work.cancel()
+            gone.cancel()
+            await asyncio.gather(work, gone, return_exceptions=True)
+
+    async def _compute(self, request: Request, body: bytes, writer: Writer) -> Response:
         kind, query = request.headers.get("content-type", ""), dict(request.query_params)
         order = await self.pipeline.run(lambda: parse_body(kind, body, query, self.engine.limits))
         weights, detector = self.engine.choose(order.options)
-        table = to_table(order)
-        rows = await asyncio.gather(*(self._row(upload, weights, detector, table, order) for upload in order.uploads))
+        write = writer(order)
+        rows = await asyncio.gather(*(self._row(upload, weights, detector, write) for upload in order.uploads))
         failed = [problem for _, _, problem in rows if problem is not None]
         if len(failed) == len(rows):
             raise failed[0]
@@ -145,13 +152,15 @@ class _Service:
         return JSONResponse(content, headers={"server-timing": timing, "cache-control": "no-store"})
 
     async def _row(
-        self, upload: Upload, weights: str, detector: str, to_table: ToTable, order: Order
+        self, upload: Upload, weights: str, detector: str, write: Write
     ) -> tuple[dict[str, Any], dict[str, float], Problem | None]:
         """Return a photograph's part of the answer; one of several that cannot be used does not stop the others."""
         try:
             outcome = await self.pipeline.photograph(upload, weights, detector)
             start = time.monotonic()
-            faces = [to_table(outcome, face) for face in outcome.faces]
+            # An answer of many faces, or with pictures, takes long enough to hold up the event loop.
+            few = write is _plain and len(outcome.faces) <= _FEW
+            faces = write(outcome) if few else await self.pipeline.run(lambda: write(outcome))
         except Problem as problem:
             return {"image": upload.name, "error": problem.table()}, {}, problem
         height, width = outcome.photo.image.shape[:2]
@@ -168,20 +177,20 @@ class _Service:
 def _add_api(app: FastAPI, service: _Service) -> None:
     engine = service.engine
 
+    def check_alive() -> None:
+        if not service.pipeline.batcher.alive:
+            raise Problem(503, "the network's thread has ended; restart the server", "stopped")
+
     @app.post("/v1/detect", response_model=DetectAnswer, openapi_extra=detect_body(), tags=["faces"])
     async def detect(request: Request) -> Response:
         """Find faces and their landmarks in one or several photographs."""
-        return await service.answer(request, lambda order: lambda outcome, face: face_table(face))
+        return await service.answer(request, lambda order: _plain)
 
     @app.post("/v1/align", response_model=AlignAnswer, openapi_extra=align_body(), tags=["faces"])
     async def align(request: Request) -> Response:
         """Find faces, and return each upright and centred as an image file too."""
 
-        def to_table(order: Order) -> ToTable:
-            size, form = order.options.size, order.options.format
-            return lambda outcome, face: face_table(face) | aligned_face(outcome.photo.image, face, size, form)
-
-        return await service.answer(request, to_table)
+        return await service.answer(request, _aligner)
 
     @app.get("/v1/models", response_model=ModelsAnswer, tags=["server"])
     async def models() -> ModelsAnswer:
@@ -190,16 +199,15 @@ def _add_api(app: FastAPI, service: _Service) -> None:
 
     @app.get("/healthz", response_model=StateAnswer, tags=["server"])
     async def healthz() -> dict[str, str]:
-        """Tell that the server lives."""
+        """Tell that the server lives: this answer comes, and the network's thread runs."""
+        check_alive()
         return {"status": "ok"}
 
     @app.get("/readyz", response_model=StateAnswer, tags=["server"])
     async def readyz() -> dict[str, str]:
-        """Tell whether requests are taken: the network's thread runs, and the queue has room."""
-        if not service.pipeline.batcher.alive:
-            raise Problem(503, "the network's thread has ended; restart the server", "stopped")
-        if service.gate.inside >= engine.limits.queue:
-            raise service.gate.full(f"{service.gate.inside} requests are in work")
+        """Tell whether requests are taken: the server lives, and the queue has room."""
+        check_alive()
+        service.gate.check()
         return {"status": "ready"}
 
     @app.get("/metrics", response_class=Response, tags=["server"])
@@ -218,6 +226,27 @@ def _add_page(app: FastAPI) -> None:
             return FileResponse(file, media_type=_TYPES[file.suffix], headers={"cache-control": "no-cache"})
 
         app.add_api_route(address, answer, include_in_schema=False, response_class=FileResponse)
+
+
+def _plain(outcome: Outcome) -> list[dict[str, Any]]:
+    return [face_table(face) for face in outcome.faces]
+
+
+def _aligner(order: Order) -> Write:
+    """Return what writes faces with their crops, for one request."""
+    size, form = order.options.size, order.options.format
+    left = _ALIGNED_PIXELS
+
+    def write(outcome: Outcome) -> list[dict[str, Any]]:
+        nonlocal left
+        left -= size * size * len(outcome.faces)
+        if left < 0:
+            message = f"the aligned faces have over {_ALIGNED_PIXELS:,} pixels together; ask for a smaller size"
+            raise Problem.over("aligned_pixels", _ALIGNED_PIXELS, message)
+        image = outcome.photo.image
+        return [face_table(face) | aligned_face(image, face, size, form) for face in outcome.faces]
+
+    return write
 
 
 async def _refuse(request: Request, error: Exception) -> Response:

@@ -20,6 +20,7 @@ from ..images.headers import find_format, parse_with
 from ..predict.batches import Found
 from ..predict.inputs import open_photo
 from ..predict.predictor import Predictor, load
+from ..runtimes.auto import describe
 from ..runtimes.opening import read_card
 from ..weights.card import WeightCard
 from ..weights.places import shipped_names
@@ -65,7 +66,7 @@ class Engine:
         weights: Sequence[str] = (),
         detectors: Sequence[str] = (),
         *,
-        runtime: str = "torch",
+        runtime: str = "auto",
         device: str = "auto",
         limits: Limits | None = None,
     ) -> None:
@@ -76,7 +77,7 @@ class Engine:
             if name in self.offers:
                 raise UsageError(f"--weights {given}: there are two of the name {name}; rename one file")
             predictor = load(given, detector=None, device=device, runtime=runtime, max_pixels=self.limits.max_pixels)
-            self.offers[name] = Offer(predictor, read_card(given), runtime)
+            self.offers[name] = Offer(predictor, read_card(given), describe(predictor.runtime)[0])
         first = next(iter(self.offers.values())).predictor
         self.finders = {
             name: Predictor(first.runtime, get_detector(name), max_pixels=self.limits.max_pixels)

@@ -11,11 +11,14 @@ from contextlib import asynccontextmanager, contextmanager
 
 from .limits import Limits, Problem
 
-__all__ = ["Budget", "Gate", "Place"]
+__all__ = ["ARRIVING", "Budget", "Gate", "Place"]
+
+ARRIVING = 16
+"""So many requests may be under way for each place in the queue, the slow ones too. They hold bytes, which have their own limit."""
 
 
 class Place:
-    """A request's place in the queue, and the bytes that it holds."""
+    """A request that arrives: the bytes that it holds, and its place in the queue once it is whole."""
 
     def __init__(self, gate: Gate) -> None:
         self._gate = gate
@@ -34,38 +37,70 @@ class Place:
                 "bytes", limits.max_bytes, f"the request is larger than {limits.max_bytes:,} bytes; send less at once"
             )
         if self._gate.buffered + count > limits.max_buffered:
-            raise self._gate.full("the requests in work hold too many bytes")
+            raise self._gate.full("the requests in memory are too large together")
         self.held += count
         self._gate.buffered += count
 
+    @contextmanager
+    def work(self) -> Iterator[None]:
+        """Hold a place in the queue.
+
+        Raises:
+            Problem: 429 where there is none.
+        """
+        self._gate.check()
+        self._gate.inside += 1
+        start = time.monotonic()
+        try:
+            yield
+        finally:
+            self._gate.inside -= 1
+            self._gate.took(time.monotonic() - start)
+
 
 class Gate:
-    """Counts requests in work, and refuses those that are too many. Used from the event loop alone."""
+    """Counts requests, and refuses those that are too many. Used from the event loop alone.
+
+    A request that is still being sent holds no place in the queue, so that slow clients cannot keep others out.
+    """
 
     def __init__(self, limits: Limits) -> None:
         self.limits = limits
+        self.arriving = 0
         self.inside = 0
         self.buffered = 0
         self._seconds = 1.0
 
     @contextmanager
-    def enter(self) -> Iterator[Place]:
-        """Give a request its place.
+    def arrive(self) -> Iterator[Place]:
+        """Let a request send its body.
 
         Raises:
-            Problem: 429 where there is none.
+            Problem: 429, the queue is full already, or too many requests are being sent.
         """
-        if self.inside >= self.limits.queue:
-            raise self.full(f"{self.inside} requests are in work")
+        self.check()
+        if self.arriving >= ARRIVING * self.limits.queue:
+            raise self.full(f"{self.arriving} requests are being sent")
         place = Place(self)
-        self.inside += 1
-        start = time.monotonic()
+        self.arriving += 1
         try:
             yield place
         finally:
-            self.inside -= 1
+            self.arriving -= 1
             self.buffered -= place.held
-            self._seconds += 0.1 * (time.monotonic() - start - self._seconds)
+
+    def check(self) -> None:
+        """Refuse where the queue is full.
+
+        Raises:
+            Problem: 429.
+        """
+        if self.inside >= self.limits.queue:
+            raise self.full(f"{self.inside} requests are in work")
+
+    def took(self, seconds: float) -> None:
+        """Remember how long a request took."""
+        self._seconds += 0.1 * (seconds - self._seconds)
 
     def full(self, reason: str) -> Problem:
         """Return the refusal, with the time that a request has taken of late as Retry-After."""

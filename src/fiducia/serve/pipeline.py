@@ -71,7 +71,7 @@ class Pipeline:
             Problem: the photograph or its boxes cannot be used.
         """
         header = await self.run(lambda: header_of(upload, self.engine.limits))
-        async with self._decoded.lend(header.width * header.height):
+        async with self._decoded.lend(header.width * header.height * max(1, header.bits // 8)):
             start = time.monotonic()
             found, remarks, future, middle = await self.run(lambda: self._find(upload, weights, detector))
             stages = {"find": middle - start}

@@ -21,7 +21,7 @@ def run(
     weights: Sequence[str] = (),
     detectors: Sequence[str] = (),
     *,
-    runtime: str = "torch",
+    runtime: str = "auto",
     device: str = "auto",
     limits: Limits | None = None,
     host: str = "127.0.0.1",
@@ -61,5 +61,10 @@ def run(
         app = make_app(engine, Access(token, any_host=not is_loopback(host), origins=tuple(origins)))
         number = listener.getsockname()[1]
         name = f"[{host}]" if ":" in host else host
-        fields = {"url": f"http://{name}:{number}/", "weights": list(engine.offers), "token": bool(token)}
+        fields = {
+            "url": f"http://{name}:{number}/",
+            "weights": list(engine.offers),
+            "runtime": [offer.runtime for offer in engine.offers.values()],
+            "token": bool(token),
+        }
         serve(app, listener, limits, lambda: logger.info("listening", extra={"fields": fields}))

@@ -19,21 +19,27 @@ from .gateway import error_body
 from .limits import Limits, Problem
 from .observe import logger
 
-__all__ = ["HEAD_SECONDS", "make_server", "serve"]
+__all__ = ["HEAD_SECONDS", "READ_SECONDS", "PatientProtocol", "make_server", "serve"]
 
 HEAD_SECONDS = 10.0
 """A client has so long to send a request's head, and to stop sending a body that was refused."""
 
+READ_SECONDS = 30.0
+"""A client has so long to read what the buffers hold before more is sent."""
+
 
 class PatientProtocol(H11Protocol):
-    """HTTP/1.1 for which no client can hold a connection by sending slowly.
+    """HTTP/1.1 for which no client can hold a connection by sending or reading slowly.
 
-    The time for a body is the application's; this limits the rest: the head of a request, and what is still sent after the
-    answer. Bytes after the answer are dropped, so that a client that sends first and reads later sees why it was refused.
+    The time for a body is the application's. This limits the rest: the head of a request, what is still sent after the
+    answer, and the reading of an answer that is longer than the buffers. Bytes after the answer are dropped, so that a
+    client that sends first and reads later sees why it was refused.
     """
 
     head_seconds = HEAD_SECONDS
+    read_seconds = READ_SECONDS
     _late: asyncio.TimerHandle | None = None
+    _unread: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: Any) -> None:
         """Start the clock."""
@@ -45,7 +51,7 @@ class PatientProtocol(H11Protocol):
         super().data_received(data)
         if self.cycle is not None and not self.cycle.response_complete:
             self._stop()
-        elif self._late is None and self.conn.their_state is not h11.IDLE:
+        elif self._late is None and (self._begun() or self.conn.their_state is not h11.IDLE):
             self._wait()
 
     def on_response_complete(self) -> None:
@@ -55,14 +61,29 @@ class PatientProtocol(H11Protocol):
             self._unset_keepalive_if_required()
             self._wait()
 
+    def pause_writing(self) -> None:
+        """Start the reader's clock: the buffer of the answer is full."""
+        super().pause_writing()
+        self._unread = self.loop.call_later(self.read_seconds, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        """Stop the reader's clock."""
+        self._stop_reading()
+        super().resume_writing()
+
     def connection_lost(self, exc: Exception | None) -> None:
-        """Stop the clock."""
+        """Stop the clocks."""
         self._stop()
+        self._stop_reading()
         super().connection_lost(exc)
 
     def send_400_response(self, msg: str) -> None:
         """Answer what is no HTTP with JSON, as all errors are."""
         self._end(Problem(400, "this is no HTTP/1.1 request", "http"))
+
+    def _begun(self) -> bool:
+        """Whether a part of a request's head has arrived; a browser may open a connection that it never uses."""
+        return self.conn.our_state is h11.IDLE and bool(self.conn.trailing_data[0])
 
     def _wait(self) -> None:
         self._stop()
@@ -73,9 +94,14 @@ class PatientProtocol(H11Protocol):
             self._late.cancel()
             self._late = None
 
+    def _stop_reading(self) -> None:
+        if self._unread is not None:
+            self._unread.cancel()
+            self._unread = None
+
     def _too_late(self) -> None:
         self._late = None
-        if self.conn.our_state is h11.IDLE:
+        if self._begun():
             limit = self.head_seconds
             message = f"the head of the request took over {limit:g} s to arrive"
             self._end(Problem.over("head_seconds", limit, message, 408))

@@ -466,6 +466,10 @@ async function watch() {
       last = now;
       $("facts").textContent = `camera · ${width} × ${height} · ${count(results[0].faces.length)} · ${rate.toFixed(1)} pictures a second`;
     } catch (error) {
+      if (error.status === 429) {
+        await new Promise((done) => setTimeout(done, 500));
+        continue;
+      }
       fail(error);
       if (camera.on) stopCamera();
     }
