@@ -83,7 +83,7 @@ def detect(
     about, why, urgent = describe(predictor.runtime)
     if verbose or urgent:
         sys.stderr.write(f"fiducia: computed by {about}{f': {why}' if why else ''}\n")
-    card = predictor.card
+    card = predictor.model_card
     origin = Origin(card.name, card.sha256, about) if card is not None else Origin(runtime=about)
     report = detect_paths(
         predictor,

@@ -46,7 +46,7 @@ class Predictor:
         batch_size: crops per batch.
         min_face: minimum face size in pixels (longer side of the box); smaller faces are skipped.
         max_pixels: larger images are refused before memory is taken; pixels of 16 bits count double.
-        card: the model card of the weights, for whoever asks; None = unknown.
+        model_card: the model card of the weights; None = unknown.
 
     Example:
         >>> from fiducia.data.synthetic.source import synthetic_face
@@ -67,7 +67,7 @@ class Predictor:
         batch_size: int = 32,
         min_face: float = 0.0,
         max_pixels: int = MAX_PIXELS,
-        card: WeightCard | None = None,
+        model_card: WeightCard | None = None,
     ) -> None:
         if (passes is not None and passes < 1) or batch_size < 1:
             raise UsageError(f"passes = {passes}, batch_size = {batch_size}; both must be at least 1")
@@ -80,7 +80,7 @@ class Predictor:
         self.batch_size = batch_size
         self.min_face = min_face
         self.max_pixels = max_pixels
-        self.card = card
+        self.model_card = model_card
 
     @overload
     def __call__(self, image: list[Any] | tuple[Any, ...], boxes: Sequence[Any] | None = None) -> list[list[Face]]: ...
@@ -283,5 +283,5 @@ def load(
         batch_size=batch_size,
         min_face=min_face,
         max_pixels=max_pixels,
-        card=card,
+        model_card=card,
     )
