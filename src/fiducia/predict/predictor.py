@@ -53,7 +53,7 @@ class Predictor(Following):
         calibration: of the weights: what turns confidence into quality and expected errors; None = faces have none.
         min_quality: detected faces of lower quality are left out; faces in boxes of the user's are all kept.
         origin: the weights' name and hash, for the mark that labels are machine-made.
-        card: the model card of the weights, for whoever asks; None = unknown.
+        model_card: the model card of the weights; None = unknown.
 
     Example:
         >>> from fiducia.data.synthetic.source import synthetic_face
@@ -77,7 +77,7 @@ class Predictor(Following):
         calibration: Calibration | None = None,
         min_quality: float = 0.0,
         origin: Origin | None = None,
-        card: WeightCard | None = None,
+        model_card: WeightCard | None = None,
     ) -> None:
         if (passes is not None and passes < 1) or batch_size < 1:
             raise UsageError(f"passes = {passes}, batch_size = {batch_size}; both must be at least 1")
@@ -99,7 +99,7 @@ class Predictor(Following):
         self.calibration = calibration
         self.min_quality = min_quality
         self.origin = origin or Origin()
-        self.card = card
+        self.model_card = model_card
 
     @overload
     def __call__(self, image: list[Any] | tuple[Any, ...], boxes: Sequence[Any] | None = None) -> list[Faces]: ...
@@ -345,5 +345,5 @@ def load(
         calibration=card.calibration if decode in (None, card.decode) else None,
         min_quality=min_quality,
         origin=Origin(card.name, card.sha256, describe(points)[0]),
-        card=card,
+        model_card=card,
     )
