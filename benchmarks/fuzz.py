@@ -3,7 +3,8 @@
 Every module ``fuzz_NAME.py`` beside this one holds a :class:`Kind`: how an input is drawn, how it is read, and what is
 wrong with what was read. Each input is tried in a child process that has 2.5 GB of memory and 10 seconds of the processor
 (or 60 in which it waits). The report counts tracebacks, crashes, hangs, memory excess, and damaged inputs that were read
-as if they were whole; the exit status is 1 where there is any. An input is drawn again by its number: ``python benchmarks/fuzz.py SEED 1 KIND --first NUMBER``.
+as if they were whole; the exit status is 1 where there is any. An input is drawn again by its number: ``python
+benchmarks/fuzz.py SEED 1 KIND --first NUMBER``.
 """
 
 from __future__ import annotations
