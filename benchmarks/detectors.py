@@ -28,6 +28,7 @@ from typing import Any
 import cv2
 import numpy as np
 
+from fiducia.cpu import use_threads
 from fiducia.data.formats.pts import read_pts
 from fiducia.data.source import exclude, load_records
 from fiducia.detectors.registry import get_detector
@@ -159,7 +160,7 @@ def measure(detector: Any, photos: list[Photo], turn: float, landmarks: Landmark
             tally.others += 1
             if out is not None:
                 view = crop(image, box_to_crop(found[j].box, 160, 0.5), 160)
-                name = f"{turn:g}_{path.stem}_{j}_{found[j].score:.2f}.png"
+                name = f"{detector.name}_{turn:g}_{path.stem}_{j}_{found[j].score:.2f}.png"
                 cv2.imwrite(str(out / name), cv2.cvtColor(view, cv2.COLOR_RGB2BGR))
     return tally
 
@@ -179,11 +180,11 @@ def main() -> None:
     parser.add_argument("--weights")
     parser.add_argument("--exclude", action="append", default=[])
     parser.add_argument("--every", type=int, default=1, help="take every Nth photograph")
-    parser.add_argument("--threads", type=int, default=2, help="OpenCV's")
+    parser.add_argument("--threads", type=int, default=2, help="of OpenCV, OpenVINO and torch")
     parser.add_argument("--min-score", type=float)
     parser.add_argument("--pictures", type=Path, help="write the other boxes there")
     args = parser.parse_args()
-    cv2.setNumThreads(args.threads)
+    use_threads(args.threads)
     landmarks = Landmarks(args.weights) if args.weights else None
     if args.pictures:
         args.pictures.mkdir(parents=True, exist_ok=True)

@@ -22,6 +22,8 @@ HERE = Path(__file__).parent
 BENCHMARKS: dict[str, str] = {
     "stages": "(a) one photograph to a drawn face, stage by stage, and mediapipe beside it",
     "forward": "(b) forward of one crop: torch, onnxruntime, OpenVINO; float32, bfloat16, int8",
+    "portrait": "one portrait, file to points, and mediapipe beside it",
+    "start": "import, load, first call and warm call, each runtime in a process of its own",
     "training": "(c) Siamese training end to end beside bare forward + backward",
     "pipeline": "(d) data pipeline beside the plain form",
     "throughput": "(e) crops a second as cores and batch grow, (f) memory peak",
@@ -41,7 +43,7 @@ def main() -> None:
             print(f"\n== {BENCHMARKS[name]}", flush=True)
             out = Path(folder) / f"{name}.json"
             command = [sys.executable, str(HERE / f"{name}.py"), "--json", str(out)]
-            if name == "stages" and options.mediapipe_python:
+            if name in ("stages", "portrait") and options.mediapipe_python:
                 command += ["--mediapipe-python", str(options.mediapipe_python)]
             if subprocess.run(command, check=False).returncode or not out.is_file():
                 failed.append(name)

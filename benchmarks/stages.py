@@ -26,7 +26,7 @@ import numpy as np
 import torch
 
 from fiducia.detectors.registry import get_detector
-from fiducia.draw.pictures import draw_faces
+from fiducia.draw.faces import draw_faces
 from fiducia.exporting.graphs import export
 from fiducia.geometry import box_to_crop
 from fiducia.images import crop, read_image

@@ -10,6 +10,9 @@ import torch
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 
+# Tests make many networks that live for a moment: none is prepared for another runtime, unless a test asks for it.
+os.environ["FIDUCIA_CACHE"] = ""
+
 # Two workers on two cores: more threads than that only fight each other.
 torch.set_num_threads(int(os.environ.get("FIDUCIA_TEST_THREADS", "1")))
 

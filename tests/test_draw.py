@@ -10,20 +10,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from fiducia.draw.basics import PAPER, confidence_colour
+from fiducia.draw.faces import Style, draw_faces
 from fiducia.draw.pictures import (
     GREEN,
-    PAPER,
     RED,
     ced_chart,
-    confidence_colour,
     contact_sheet,
     draw_errors,
-    draw_faces,
     draw_heatmaps,
     draw_points,
 )
+from fiducia.faces import Face
 from fiducia.schemes.sets import get_scheme
-from fiducia.structures import Face
 
 FIVE = get_scheme("five")
 XY = np.array([[30, 40], [70, 40], [50, 60], [35, 80], [65, 80]], np.float32)
@@ -43,7 +42,7 @@ def face(confidence: float | list[float] = 1.0, xy: np.ndarray = XY) -> Face:
     [
         lambda image: draw_points(image, XY, RED),
         lambda image: draw_errors(image, XY, XY + 3),
-        lambda image: draw_faces(image, [face(0.2), face(0.9)], labels=True),
+        lambda image: draw_faces(image, [face(0.2), face(0.9)], Style(labels="index", legend=True)),
         lambda image: draw_heatmaps(image, np.ones((5, 25, 25))),
         lambda image: contact_sheet([image, image], captions=["a", "b"]),
     ],
@@ -98,8 +97,8 @@ def test_confidence_runs_from_red_to_green() -> None:
 
 def test_a_doubtful_point_is_a_ring_and_a_sure_one_a_dot() -> None:
     large = XY * 10
-    sure = draw_faces(np.full((1000, 1000, 3), 128, np.uint8), [face(0.9, large)], box=False, edges=False)
-    doubtful = draw_faces(np.full((1000, 1000, 3), 128, np.uint8), [face(0.1, large)], box=False, edges=False)
+    sure = draw_faces(np.full((1000, 1000, 3), 128, np.uint8), [face(0.9, large)], Style(box=False, edges=False))
+    doubtful = draw_faces(np.full((1000, 1000, 3), 128, np.uint8), [face(0.1, large)], Style(box=False, edges=False))
     x, y = large[2].astype(int)
     assert tuple(sure[y, x]) == confidence_colour(0.9)
     assert tuple(doubtful[y, x]) == (128, 128, 128)
@@ -109,7 +108,7 @@ def test_a_doubtful_point_is_a_ring_and_a_sure_one_a_dot() -> None:
 def test_box_and_lines_can_be_left_out() -> None:
     image = photo()
     blank = Face(xy=np.full((5, 2), np.nan, np.float32), confidence=np.ones(5, np.float32), box=face().box, scheme=FIVE)
-    np.testing.assert_array_equal(draw_faces(image, [blank], box=False), image)
+    np.testing.assert_array_equal(draw_faces(image, [blank], Style(box=False)), image)
     assert (draw_faces(image, [blank]) != image).any()
 
 

@@ -7,7 +7,7 @@ import os
 import sys
 from pathlib import Path
 
-__all__ = ["available_cpus", "prepare_process", "use_threads", "wanted_threads"]
+__all__ = ["available_cpus", "compute_threads", "prepare_process", "use_threads", "wanted_threads"]
 
 _SPIN = "1000"
 """How often an idle OpenMP thread looks for work before it sleeps: microseconds, where libgomp's own default is milliseconds.
@@ -55,6 +55,14 @@ def _quota(folder: Path) -> float | None:
         return limit_us / period_us if limit_us > 0 and period_us > 0 else None
     except (OSError, ValueError):
         return None
+
+
+def compute_threads() -> int:
+    """Return how many threads a runtime should compute with: torch's where torch is loaded, else as torch would choose."""
+    if "torch" in sys.modules:
+        return int(sys.modules["torch"].get_num_threads())
+    wanted = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0]
+    return int(wanted) if wanted.isdigit() and int(wanted) > 0 else available_cpus()
 
 
 def prepare_process() -> None:

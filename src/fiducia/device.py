@@ -1,12 +1,17 @@
-"""Where torch computes: cpu, cuda or mps."""
+"""Where torch computes: cpu, cuda or mps. Importing this module imports no torch."""
 
 from __future__ import annotations
 
-import torch
+import importlib.util
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from .errors import UsageError
 
-__all__ = ["pick_device"]
+if TYPE_CHECKING:
+    import torch
+
+__all__ = ["on_cpu", "pick_device"]
 
 
 def pick_device(name: str) -> torch.device:
@@ -15,6 +20,8 @@ def pick_device(name: str) -> torch.device:
     Raises:
         UsageError: an unknown name, or a device that this machine lacks.
     """
+    import torch
+
     there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
     if name == "auto":
         return torch.device(next(device for device, here in there.items() if here))
@@ -26,3 +33,29 @@ def pick_device(name: str) -> torch.device:
         return torch.device(name)
     except RuntimeError as error:
         raise UsageError(f"--device {name}: expected auto, cpu, cuda or mps") from error
+
+
+def on_cpu(name: str) -> bool:
+    """Return whether a device's name means the CPU for a runtime that may choose; torch is imported only where it must be.
+
+    ``auto`` means the CPU where torch finds no GPU of the CUDA or ROCm kind, so on Apple's machines too. A build of torch
+    that has no such library finds none, and is not asked.
+
+    Raises:
+        UsageError: an unknown name, or a device that this machine lacks.
+    """
+    if name == "cpu":
+        return True
+    if name == "auto" and not _has_gpu_library():
+        return True
+    return pick_device(name).type == "cpu" or (name == "auto" and pick_device(name).type == "mps")
+
+
+def _has_gpu_library() -> bool:
+    spec = importlib.util.find_spec("torch")
+    folders = spec.submodule_search_locations if spec is not None else None
+    return any(
+        "torch_cuda" in path.name or "torch_hip" in path.name
+        for folder in folders or ()
+        for path in (Path(folder) / "lib").glob("*torch_*")
+    )

@@ -22,7 +22,17 @@ from typing import BinaryIO
 
 from .errors import FiduciaError, PlaceLost, UsageError
 
-__all__ = ["PIPE_WAIT", "open_output", "printable", "read_bytes", "require_writable", "write_atomic", "write_stdout"]
+__all__ = [
+    "PIPE_WAIT",
+    "is_plain_file",
+    "open_output",
+    "printable",
+    "read_bytes",
+    "require_writable",
+    "text_bytes",
+    "write_atomic",
+    "write_stdout",
+]
 
 PIPE_WAIT = 10.0
 """Seconds that a pipe may stay silent, or without a reader, before it is given up."""
@@ -131,6 +141,14 @@ def _read_pipe(name: str, descriptor: int, limit: int) -> bytes:
         parts.append(part)
         size += len(part)
     raise _too_large(name, limit)
+
+
+def is_plain_file(path: str | os.PathLike[str]) -> bool:
+    """Whether there is a plain file; False also for a name that the system refuses, such as one of 5,000 characters."""
+    try:
+        return stat.S_ISREG(Path(path).stat().st_mode)
+    except (OSError, ValueError):
+        return False
 
 
 def write_atomic(path: str | os.PathLike[str], data: bytes) -> None:
@@ -289,6 +307,11 @@ def printable(text: str, encoding: str = "utf-8") -> str:
     """
     bare = "".join(f"\\x{ord(c) - 0xDC00:02x}" if "\udc80" <= c <= "\udcff" else c for c in text)
     return bare.encode(encoding, "backslashreplace").decode(encoding)
+
+
+def text_bytes(text: str) -> bytes:
+    r"""Return text as UTF-8; a byte of a file's name that is in no encoding is spelled out, as :func:`printable` does."""
+    return printable(text).encode()
 
 
 def write_stdout(text: str) -> None:

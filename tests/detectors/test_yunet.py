@@ -6,6 +6,7 @@ import hashlib
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from importlib.resources import files
 from pathlib import Path
 
@@ -118,14 +119,10 @@ def test_rows_that_are_not_finite_or_too_small_are_dropped(monkeypatch: pytest.M
     rows = np.repeat(good, 6, axis=0)
     rows[1, 0], rows[2, 9], rows[3, 2], rows[4, 2], rows[5, 3] = np.inf, np.nan, 0.0, 1e-15, 3.9
 
-    class Network:
-        def setInputSize(self, size: tuple[int, int]) -> None:
-            assert size == (40, 30)
+    def network_of(self: YuNet) -> Callable[[np.ndarray], np.ndarray]:
+        return lambda bgr: rows
 
-        def detect(self, bgr: np.ndarray) -> tuple[int, np.ndarray]:
-            return 1, rows
-
-    monkeypatch.setattr(YuNet, "_make", lambda self: Network())
+    monkeypatch.setattr(YuNet, "_make", network_of)
     network = YuNet(shipped_file("yunet_n"))
     picture = np.zeros((30, 40, 3), np.uint8)
     picture[:, 20:] = 200

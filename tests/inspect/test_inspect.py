@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from fiducia.data.formats.pts import write_pts
-from fiducia.draw.pictures import _text_width
+from fiducia.draw.basics import text_width
 from fiducia.errors import UsageError
 from fiducia.inspect.previews import preview, turning_epochs
 from fiducia.recipes.files import parse_recipe
@@ -91,4 +91,4 @@ def test_captions_say_the_squares_side_whole_under_a_small_tile(
     preview(recipe, epochs=[1, 25, 250], faces=1)
     assert said == ["epoch 1, 5 px", "epoch 25, 1 px", "epoch 250, 0 px"]
     # What contact_sheet writes under a tile of 128 pixels, at the size it writes there.
-    assert all(_text_width(text, 18 * 0.42) <= 128 for text in said)
+    assert all(text_width(text, 18 * 0.42) <= 128 for text in said)

@@ -11,13 +11,14 @@ from dot_faces import DotRuntime, a_face, draw_dots
 
 from fiducia.data.formats.pts import read_pts
 from fiducia.errors import UsageError
+from fiducia.faces import Face
 from fiducia.images import read_image, write_image
 from fiducia.predict.batches import Found
 from fiducia.predict.detect import Report, detect_paths
 from fiducia.predict.inputs import Photo
 from fiducia.predict.outputs import Origin
 from fiducia.predict.watcher import Watcher
-from fiducia.structures import Detection, Face
+from fiducia.structures import Detection
 
 FACES = [a_face(40, 50, 90), a_face(220, 60, 60)]
 SHA = "5f" * 32

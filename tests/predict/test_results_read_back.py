@@ -17,6 +17,7 @@ from fiducia.data.formats.coco import write_coco
 from fiducia.data.formats.folder import write_folder
 from fiducia.data.source import load_records
 from fiducia.errors import UsageError
+from fiducia.faces import Face
 from fiducia.images import write_image
 from fiducia.predict.batches import Found
 from fiducia.predict.detect import detect_paths
@@ -24,11 +25,19 @@ from fiducia.predict.inputs import Photo
 from fiducia.predict.outputs import Origin
 from fiducia.predict.streamed import JOURNAL
 from fiducia.schemes.sets import get_scheme
-from fiducia.structures import Detection, Face
+from fiducia.structures import Detection
 
 ORIGIN = Origin("fifa_tiny", "ab12" * 16)
 SHAPE = np.array([[10.0, 10], [30, 10], [20, 20], [12, 30], [28, 30]], np.float32)
-WAYS = {"csv": "faces.csv", "coco": "coco.json", "json": "", "jsonl": "faces.jsonl", "pts": ""}
+WAYS = {
+    "csv": "faces.csv",
+    "coco": "coco.json",
+    "cvat": "cvat.xml",
+    "labelstudio": "labelstudio.json",
+    "json": "",
+    "jsonl": "faces.jsonl",
+    "pts": "",
+}
 """Format → the file below the results' folder that is read; empty = the folder itself."""
 
 

@@ -24,15 +24,25 @@ def detect(
     detector: Annotated[
         str, typer.Option(help="auto, yunet, yunet_s, yunet:FILE, dlib, whole, or a JSON file of boxes.")
     ] = "auto",
-    runtime: Annotated[str, typer.Option(help="torch, onnx or openvino.")] = "torch",
+    runtime: Annotated[str, typer.Option(help="auto, torch, onnx or openvino.")] = "auto",
     out: Annotated[Path, typer.Option(help="Output directory.")] = Path("out"),
     format_: Annotated[
-        str, typer.Option("--format", help="Output formats, separated by commas: json, jsonl, png, pts, csv, coco.")
+        str,
+        typer.Option(
+            "--format",
+            help="Output formats, separated by commas: json, jsonl, png, svg, sheet, pts, csv, coco, cvat, labelstudio, aligned.",
+        ),
     ] = "json,png",
+    legend: Annotated[bool, typer.Option("--legend", help="Explain the colours in annotated images.")] = False,
+    labels: Annotated[str, typer.Option(help="Write the index or the name of each point beside it.")] = "",
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
     second_pass: Annotated[
-        bool, typer.Option("--second-pass/--one-pass", help="Run a second pass on a tighter crop.")
-    ] = True,
+        bool | None,
+        typer.Option(
+            "--second-pass/--one-pass",
+            help="Run a second pass on a tighter crop [default: only for boxes that are not fitted to landmarks].",
+        ),
+    ] = None,
     flip: Annotated[
         bool | None,
         typer.Option(
@@ -44,24 +54,34 @@ def detect(
         float | None,
         typer.Option(min=0.0, max=1.0, help="Skip faces with a lower score [default: the detector's own]."),
     ] = None,
+    min_quality: Annotated[
+        float, typer.Option(min=0.0, max=1.0, help="Skip faces whose points are less likely to be right.")
+    ] = 0.0,
     max_pixels: Annotated[
         int, typer.Option(min=1, help="Refuse larger images; pixels of 16 bits count double.")
     ] = 100_000_000,
     resume: Annotated[
         bool, typer.Option("--resume", help="Skip the images that an interrupted run into --out has finished.")
     ] = False,
+    measures: Annotated[
+        bool, typer.Option("--measures", help="Add head pose, eye and mouth ratios of each face to json and csv.")
+    ] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", help="Say on standard error which runtime is used.")] = False,
     threads: ThreadsOption = None,
     plugin: PluginOption = None,
 ) -> None:
-    """Detect faces and their landmarks in images. Write JSON, annotated images, .pts, CSV or COCO files."""
+    """Detect faces and their landmarks in images. Write JSON, pictures, .pts, CSV, COCO, CVAT, Label Studio files or crops."""
+    from ..draw.faces import LABELS, Style
+    from ..errors import UsageError
     from ..predict.detect import detect_paths
     from ..predict.outputs import check_formats
-    from ..predict.outputs.base import Origin
     from ..predict.predictor import load
-    from ..runtimes.opening import read_card
+    from ..runtimes.auto import describe
 
     formats = tuple(part.strip() for part in format_.split(","))
     check_formats(formats)
+    if labels not in LABELS:
+        raise UsageError(f"--labels {labels}: expected index or name")
     told = _Told()
     with interruptible(told.so_far):
         predictor = load(
@@ -74,12 +94,23 @@ def detect(
             flip=flip,
             min_score=min_score,
             max_pixels=max_pixels,
+            min_quality=min_quality,
         )
-        card = read_card(weights)
-        origin = Origin(card.name, card.sha256)
+        about, why, urgent = describe(predictor.runtime)
+        if verbose or urgent:
+            complain(f"computed by {about}{f': {why}' if why else ''}")
         try:
             report = detect_paths(
-                predictor, inputs, out, formats, told, origin=origin, resume=resume, max_pixels=max_pixels
+                predictor,
+                inputs,
+                out,
+                formats,
+                told,
+                origin=predictor.origin,
+                resume=resume,
+                max_pixels=max_pixels,
+                measures=measures,
+                style=Style(labels=labels, legend=legend),
             )
         except PlaceLost as error:
             raise PlaceLost(f"{error}; {told.so_far()}") from None

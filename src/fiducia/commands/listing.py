@@ -90,10 +90,10 @@ def datasets(as_json: JsonOption = False, plugin: PluginOption = None) -> None:
 
 @app.command()
 def schemes(as_json: JsonOption = False, plugin: PluginOption = None) -> None:
-    """List landmark schemes: points, regions, normaliser."""
-    from ..schemes.sets import get_scheme, scheme_names
+    """List landmark schemes: points, regions, normaliser, conversions. With --json also the name of every point."""
+    from ..schemes.sets import conversions_from, get_scheme, scheme_names
 
-    rows = []
+    rows: list[dict[str, Any]] = []
     for name in scheme_names():
         scheme = get_scheme(name)
         rows.append(
@@ -102,8 +102,11 @@ def schemes(as_json: JsonOption = False, plugin: PluginOption = None) -> None:
                 "points": scheme.num_points,
                 "normaliser": "inter-ocular" if scheme.inter_ocular is not None else "box",
                 "regions": ", ".join(scheme.regions),
+                "converts_to": ", ".join(conversions_from(name)),
             }
         )
+        if as_json:
+            rows[-1]["names"] = list(scheme.names)
     _show(rows, as_json)
 
 

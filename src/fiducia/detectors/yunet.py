@@ -1,11 +1,9 @@
-"""YuNet (Wu, Peng and Yu 2023, "YuNet: A Tiny Millisecond-level Face Detector"), run by OpenCV's ``FaceDetectorYN``.
+"""YuNet (Wu, Peng and Yu 2023, "YuNet: A Tiny Millisecond-level Face Detector").
 
 The two networks in ``files/`` are shipped; ``files/README.md`` is their model card.
 """
 
 from __future__ import annotations
-
-from typing import Any
 
 import cv2
 import numpy as np
@@ -19,11 +17,10 @@ from .pool import Pool
 from .registry import detectors, no_file
 from .views import Pyramid, View
 from .yunet_file import YuNetFile, own_file, shipped_file
+from .yunet_network import YuNetNetwork
 
 __all__ = ["YuNet", "YuNetDetector"]
 
-_LEAST = 0.1
-"""Network scores below this are not told; it is far below any probability that matters."""
 _LEAST_SIDE = 4.0
 """A box with a side below this, in pixels of the view, is no face: the network needs about ten, and on flat pictures it
 now and then gives boxes without area."""
@@ -36,8 +33,8 @@ _EDGE = 10.0
 class YuNet:
     """The network: a view in, faces out. Safe to call from many threads, and after a fork.
 
-    OpenCV's object keeps its input size between calls, so two threads must not share one: each call borrows one from a
-    pool. One costs 3 ms to make and about 10 MB (90 MB once it has seen a view of 1,280 pixels).
+    An instance keeps its input between calls, so two threads must not share one: each call borrows one from a pool. One
+    costs about 10 MB (90 MB once it has seen a view of 1,280 pixels).
 
     Args:
         file: the network's file and the constants that were fitted to it.
@@ -45,7 +42,7 @@ class YuNet:
 
     def __init__(self, file: YuNetFile) -> None:
         self.file = file
-        self._pool: Pool[Any] = Pool(self._make)
+        self._pool: Pool[YuNetNetwork] = Pool(self._make)
         with self._pool.lend():  # A file that OpenCV cannot read is told now.
             pass
 
@@ -66,26 +63,14 @@ class YuNet:
         Raises:
             UsageError: as for a call.
         """
-        height, width = view.bgr.shape[:2]
         if cv2.meanStdDev(view.bgr)[1].max() < _FLAT:
             return np.zeros((0, 15))
         with self._pool.lend() as network:
-            try:
-                network.setInputSize((width, height))
-                _, found = network.detect(view.bgr)
-            except cv2.error as error:
-                raise self.file.error("OpenCV cannot run it as YuNet") from error
-        if found is None:
-            return np.zeros((0, 15))
-        rows = found.astype(np.float64)
+            rows = network(view.bgr)
         return rows[np.isfinite(rows).all(axis=1) & (rows[:, 2:4] >= _LEAST_SIDE).all(axis=1)]
 
-    def _make(self) -> Any:
-        data = np.frombuffer(self.file.data, np.uint8)
-        try:
-            return cv2.FaceDetectorYN.create("onnx", data, np.empty(0, np.uint8), (320, 320), _LEAST, 0.3, 5000)
-        except (cv2.error, SystemError) as error:
-            raise self.file.error("OpenCV cannot read it") from error
+    def _make(self) -> YuNetNetwork:
+        return YuNetNetwork(self.file)
 
 
 def _cut(rows: Array, view: View) -> npt.NDArray[np.bool_]:

@@ -26,12 +26,14 @@ class YuNetFile:
         data: the ONNX file's bytes.
         step: ``(12, 4)``, see :data:`fiducia.detectors.yunet_constants.STEP`.
         calibration: slope and offset, see :data:`fiducia.detectors.yunet_constants.CALIBRATION`.
+        shipped: which of the shipped networks it is; empty for another.
     """
 
     name: str
     data: bytes
     step: Array
     calibration: tuple[float, float]
+    shipped: str = ""
 
     def error(self, reason: str) -> UsageError:
         """Return the error for a file that is not YuNet's, in one line."""
@@ -41,7 +43,7 @@ class YuNetFile:
 def shipped_file(name: str) -> YuNetFile:
     """Return ``yunet_n`` or ``yunet_s`` of this package."""
     data = (files(__package__) / "files" / f"{name}.onnx").read_bytes()
-    return YuNetFile(name, data, STEP[name], CALIBRATION[name])
+    return YuNetFile(name, data, STEP[name], CALIBRATION[name], name)
 
 
 def own_file(path: str | Path) -> YuNetFile:
@@ -58,8 +60,9 @@ def own_file(path: str | Path) -> YuNetFile:
         reason = "no such file" if isinstance(error, FileNotFoundError) else f"cannot be read ({error.strerror})"
         raise UsageError(f"--detector {name}: {reason}; {_ADVICE}") from None
     known = hashlib.sha256(data).digest()
-    same = next((n for n in STEP if hashlib.sha256(shipped_file(n).data).digest() == known), "yunet_s")
-    file = YuNetFile(name, data, STEP[same], CALIBRATION[same])
+    same = next((n for n in STEP if hashlib.sha256(shipped_file(n).data).digest() == known), "")
+    alike = same or "yunet_s"
+    file = YuNetFile(name, data, STEP[alike], CALIBRATION[alike], same)
     if not _is_whole(data):
         raise file.error("not an ONNX file, or cut short")
     if not all(output.encode() in data for output in _OUTPUTS):

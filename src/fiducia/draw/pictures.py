@@ -13,49 +13,33 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from ..structures import Face
-
-Image = npt.NDArray[np.uint8]
-Colour = tuple[int, int, int]
-
-GREEN: Colour = (90, 220, 90)
-RED: Colour = (255, 80, 60)
-SHADE: Colour = (20, 24, 30)
-INK: Colour = (38, 42, 51)
-GREY: Colour = (128, 134, 146)
-RULE: Colour = (222, 224, 228)
-PAPER: Colour = (252, 252, 250)
-SERIES: tuple[Colour, ...] = (
-    (31, 102, 190),
-    (214, 90, 34),
-    (22, 140, 110),
-    (150, 70, 160),
-    (190, 150, 20),
-    (90, 90, 90),
+from .basics import (
+    GREEN,
+    GREY,
+    INK,
+    PAPER,
+    RED,
+    RULE,
+    SERIES,
+    SHIFT,
+    Colour,
+    Image,
+    extent,
+    fixed,
+    near,
+    text,
+    text_width,
 )
-_RAMP = ((0.0, (230, 45, 40)), (0.35, (255, 170, 30)), (0.7, (70, 225, 190)), (1.0, (60, 235, 150)))
-
-_SHIFT = 4  # OpenCV's fixed point: 2**4 steps a pixel
-_FONT = cv2.FONT_HERSHEY_SIMPLEX
 
 __all__ = [
     "GREEN",
     "RED",
     "ced_chart",
-    "confidence_colour",
     "contact_sheet",
     "draw_errors",
-    "draw_faces",
     "draw_heatmaps",
     "draw_points",
 ]
-
-
-def confidence_colour(value: float) -> Colour:
-    """Return green for a sure point, through amber, to red for a doubtful one; ``value`` in [0, 1]."""
-    stops = [stop for stop, _ in _RAMP]
-    r, g, b = (round(float(np.interp(value, stops, [colour[c] for _, colour in _RAMP]))) for c in range(3))
-    return r, g, b
 
 
 def draw_points(image: Image, xy: npt.ArrayLike, colour: Colour, radius: float | None = None) -> Image:
@@ -68,9 +52,9 @@ def draw_points(image: Image, xy: npt.ArrayLike, colour: Colour, radius: float |
         radius: of a dot in pixels; None = fitting the points' extent.
     """
     canvas = np.ascontiguousarray(image).copy()
-    r = 0.009 * _extent(xy, image) if radius is None else radius
+    r = 0.009 * extent(xy, image) if radius is None else radius
     for p in np.asarray(xy, dtype=np.float64).reshape(-1, 2):
-        if _near(p, canvas):
+        if near(p, canvas):
             _dot(canvas, p, max(r, 0.9), colour)
     return canvas
 
@@ -87,66 +71,11 @@ def draw_errors(image: Image, truth: npt.ArrayLike, found: npt.ArrayLike) -> Ima
     t, p = np.asarray(truth, dtype=np.float64), np.asarray(found, dtype=np.float64)
     layer = canvas.copy()
     for a, b in zip(t, p, strict=True):
-        if _near(a, canvas) and _near(b, canvas):
-            cv2.line(layer, _fixed(a), _fixed(b), (255, 255, 255), 1, cv2.LINE_AA, _SHIFT)
+        if near(a, canvas) and near(b, canvas):
+            cv2.line(layer, fixed(a), fixed(b), (255, 255, 255), 1, cv2.LINE_AA, SHIFT)
     _blend(canvas, layer, 0.7)
-    radius = 0.009 * _extent(t, image)
+    radius = 0.009 * extent(t, image)
     return draw_points(draw_points(canvas, t, GREEN, radius), p, RED, radius)
-
-
-def draw_faces(
-    image: Image,
-    faces: Sequence[Face],
-    *,
-    box: bool = True,
-    edges: bool = True,
-    labels: bool = False,
-    low: float = 0.35,
-) -> Image:
-    """Return a copy of the picture with every face's box, lines and points.
-
-    A point's colour is its confidence, from green to red, and one below ``low`` is a ring with nothing in it:
-    what the network does not know is seen at a glance, in black and white too.
-
-    Args:
-        image: uint8 ``(H, W, 3)`` RGB.
-        faces: in the picture's pixels.
-        box: draw the face's box, with its number where there are several.
-        edges: draw the scheme's lines.
-        labels: write each point's index beside it.
-        low: confidence below which a point is a ring.
-    """
-    canvas = np.ascontiguousarray(image).copy()
-    for face in faces:
-        unit = 0.009 * _extent(face.xy, image)
-        line = max(1, round(unit * 0.6))
-        if box and np.isfinite(face.box).all():
-            corners = (_fixed(face.box[:2]), _fixed(face.box[2:]))
-            layer = canvas.copy()
-            cv2.rectangle(layer, *corners, (255, 255, 255), line, cv2.LINE_AA, _SHIFT)
-            _blend(canvas, layer, 0.55)
-            if len(faces) > 1:
-                size = max(9.0, unit * 5)
-                x, y = float(face.box[0]), max(0.0, float(face.box[1]) - size * 1.5)
-                _text(canvas, str(face.id), (x, y), size, (255, 255, 255), halo=INK)
-        if edges:
-            layer = canvas.copy()
-            for i, j in face.scheme.edges:
-                if _near(face.xy[i], canvas) and _near(face.xy[j], canvas):
-                    cv2.line(layer, _fixed(face.xy[i]), _fixed(face.xy[j]), (255, 255, 255), line, cv2.LINE_AA, _SHIFT)
-            _blend(canvas, layer, 0.45)
-        for i, (p, c) in enumerate(zip(face.xy, face.confidence, strict=True)):
-            if not _near(p, canvas):
-                continue
-            colour = confidence_colour(float(c))
-            r = max(unit, 0.9)
-            hole = 1.1 * r if c < low else 0.0
-            outer = 1.9 * r if c < low else r
-            _dot(canvas, p, outer + 0.4 * r, SHADE, hole)
-            _dot(canvas, p, outer, colour, hole)
-            if labels:
-                _text(canvas, str(i), (p[0] + 2 * r, p[1] - 2 * r), max(7.0, unit * 2.5), (255, 255, 255), halo=INK)
-    return canvas
 
 
 def draw_heatmaps(image: Image, heat: npt.ArrayLike, strength: float = 0.8) -> Image:
@@ -198,9 +127,9 @@ def contact_sheet(images: Sequence[Image], *, captions: Sequence[str] | None = N
         sheet[y : y + tile.shape[0], x : x + tile.shape[1]] = tile
         if captions is not None:
             words, size = captions[i], strip * 0.42
-            while _text_width(words, size) > width and len(words) > 4:
+            while text_width(words, size) > width and len(words) > 4:
                 words = words[:-4] + "..."
-            _text(sheet, words, (left + width / 2, top + height + strip * 0.3), size, INK, anchor=0.5)
+            text(sheet, words, (left + width / 2, top + height + strip * 0.3), size, INK, anchor=0.5)
     return sheet
 
 
@@ -217,19 +146,19 @@ def ced_chart(
     """
     canvas = np.full((640, 1000, 3), PAPER, np.uint8)
     x0, y0, x1, y1 = 96.0, 84.0, 960.0, 548.0
-    _text(canvas, title, (x0, 30), 17, INK)
+    text(canvas, title, (x0, 30), 17, INK)
     for step in range(6):
         y = y1 + (y0 - y1) * step / 5
-        cv2.line(canvas, _fixed((x0, y)), _fixed((x1, y)), RULE if step else GREY, 1, cv2.LINE_AA, _SHIFT)
-        _text(canvas, f"{20 * step}", (x0 - 14, y - 6), 12, GREY, anchor=1.0)
+        cv2.line(canvas, fixed((x0, y)), fixed((x1, y)), RULE if step else GREY, 1, cv2.LINE_AA, SHIFT)
+        text(canvas, f"{20 * step}", (x0 - 14, y - 6), 12, GREY, anchor=1.0)
     marks = int(round(threshold * 100, 6)) + 1 if threshold <= 0.2 else 11
     for value in np.linspace(0.0, threshold, marks):
         x = x0 + (x1 - x0) * value / threshold
-        cv2.line(canvas, _fixed((x, y1)), _fixed((x, y1 + 6)), GREY, 1, cv2.LINE_AA, _SHIFT)
-        _text(canvas, f"{100 * value:.3g}", (x, y1 + 16), 12, GREY, anchor=0.5)
-    _text(canvas, "faces in %", (x0, y0 - 24), 12, GREY)
-    _text(canvas, xlabel, (x1, y1 + 48), 12, GREY, anchor=1.0)
-    legend = x1 - 12 - max((_text_width(name, 13) for name in curves), default=0.0)
+        cv2.line(canvas, fixed((x, y1)), fixed((x, y1 + 6)), GREY, 1, cv2.LINE_AA, SHIFT)
+        text(canvas, f"{100 * value:.3g}", (x, y1 + 16), 12, GREY, anchor=0.5)
+    text(canvas, "faces in %", (x0, y0 - 24), 12, GREY)
+    text(canvas, xlabel, (x1, y1 + 48), 12, GREY, anchor=1.0)
+    legend = x1 - 12 - max((text_width(name, 13) for name in curves), default=0.0)
     for i, (name, values) in enumerate(curves.items()):
         v = np.asarray(values, dtype=np.float64)
         e = np.sort(v[v <= threshold])
@@ -238,32 +167,13 @@ def ced_chart(
         ex = np.concatenate([[0.0], np.repeat(e, 2), [threshold]])
         ey = np.concatenate([[0.0, 0.0], np.repeat(share, 2)])
         line = np.stack([x0 + (x1 - x0) * ex / threshold, y1 + (y0 - y1) * ey], axis=-1)
-        fixed = np.rint(line * 2**_SHIFT).astype(np.int32)
+        path = np.rint(line * 2**SHIFT).astype(np.int32)
         colour = SERIES[i % len(SERIES)]
-        cv2.polylines(canvas, [fixed[:, None]], False, colour, 3, cv2.LINE_AA, _SHIFT)
+        cv2.polylines(canvas, [path[:, None]], False, colour, 3, cv2.LINE_AA, SHIFT)
         y = y1 - 28 - 28 * (len(curves) - 1 - i)
-        cv2.line(canvas, _fixed((legend - 42, y)), _fixed((legend - 12, y)), colour, 3, cv2.LINE_AA, _SHIFT)
-        _text(canvas, name, (legend, y - 7), 13, INK)
+        cv2.line(canvas, fixed((legend - 42, y)), fixed((legend - 12, y)), colour, 3, cv2.LINE_AA, SHIFT)
+        text(canvas, name, (legend, y - 7), 13, INK)
     return canvas
-
-
-def _extent(xy: npt.ArrayLike, image: Image) -> float:
-    """Return the longer side of the points' box in pixels; half the picture's where there are fewer than two."""
-    p = np.asarray(xy, dtype=np.float64).reshape(-1, 2)
-    p = p[np.isfinite(p[:, 0]) & np.isfinite(p[:, 1])]
-    return float(np.ptp(p, axis=0).max()) if len(p) > 1 else max(image.shape[:2]) / 2
-
-
-def _near(p: npt.NDArray[np.floating], image: Image) -> bool:
-    """Whether a point is finite and in or near the picture: OpenCV's fixed point overflows far outside."""
-    far = max(image.shape[:2])
-    return bool(-far < p[0] < 2 * far and -far < p[1] < 2 * far)
-
-
-def _fixed(p: npt.ArrayLike) -> tuple[int, int]:
-    """Pixels → OpenCV's fixed point."""
-    x, y = np.asarray(p, dtype=np.float64)
-    return round(float(x) * 2**_SHIFT), round(float(y) * 2**_SHIFT)
 
 
 def _dot(canvas: Image, p: npt.NDArray[np.floating], radius: float, colour: Colour, hole: float = 0.0) -> None:
@@ -294,48 +204,3 @@ def _fit(image: Image, width: int, height: int) -> Image:
     if size == (w, h):
         return image
     return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_LINEAR), dtype=np.uint8)
-
-
-_OVER = 4  # text is drawn four times as large and averaged down: OpenCV's own small letters are ragged
-
-
-def _text_width(words: str, size: float) -> float:
-    """Return how wide a line is in pixels, for capitals ``size`` pixels high."""
-    (w, _), _ = cv2.getTextSize(_plain(words), _FONT, size * _OVER / 21, 1)
-    return float(w) / _OVER
-
-
-def _text(
-    canvas: Image,
-    words: str,
-    at: tuple[float, float],
-    size: float,
-    colour: Colour,
-    *,
-    anchor: float = 0.0,
-    halo: Colour | None = None,
-) -> None:
-    """Write a line in place: ``at`` is its top, at its left (anchor 0), middle (0.5) or right end (1)."""
-    words, scale, pad = _plain(words), size * _OVER / 21, int(size)
-    width = int(_text_width(words, size)) + 1
-    ink = np.zeros(((round(size * 1.4) + 2 * pad) * _OVER, (width + 2 * pad) * _OVER), np.uint8)
-    origin = (pad * _OVER, (pad + round(size)) * _OVER)
-    top, left = round(at[1]) - pad, round(at[0] - anchor * width) - pad
-    stroke = max(1, round(size * _OVER * 0.13))
-    for tint, extra in ((halo, 2 * _OVER), (colour, 0)):
-        if tint is None:
-            continue
-        ink[:] = 0
-        cv2.putText(ink, words, origin, _FONT, scale, 255, stroke + extra, cv2.LINE_AA)
-        h, w = ink.shape[0] // _OVER, ink.shape[1] // _OVER
-        alpha = cv2.resize(ink, (w, h), interpolation=cv2.INTER_AREA).astype(np.float32)[..., None] / 255
-        y, x = slice(max(0, top), min(canvas.shape[0], top + h)), slice(max(0, left), min(canvas.shape[1], left + w))
-        if y.start >= y.stop or x.start >= x.stop:
-            return
-        a = alpha[y.start - top : y.stop - top, x.start - left : x.stop - left]
-        canvas[y, x] = np.rint(canvas[y, x] * (1 - a) + np.array(tint, np.float32) * a).astype(np.uint8)
-
-
-def _plain(words: str) -> str:
-    """Return the letters that OpenCV can draw; the others as question marks."""
-    return words.encode("ascii", "replace").decode()

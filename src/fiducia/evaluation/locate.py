@@ -18,6 +18,7 @@ from ..cpu import wanted_threads
 from ..device import pick_device
 from ..errors import FiduciaError, UsageError
 from ..exporting.sealed import is_export
+from ..faces import Face
 from ..geometry import box_iou, tight_box
 from ..plugins import load_plugins, loaded_plugins
 from ..predict.predictor import Predictor, load
@@ -44,10 +45,49 @@ class Found:
     Attributes:
         xy: ``(N, K, 2)`` points in photograph pixels; nan = not found.
         confidence: ``(N, K)`` in [0, 1]; nan = not found.
+        quality: ``(N,)`` of the faces; nan = not found, or weights that are not calibrated.
+        sigma: ``(N, K)`` expected errors in photograph pixels; nan likewise.
     """
 
     xy: Array
     confidence: Array
+    quality: Array
+    sigma: Array
+
+    @classmethod
+    def nothing(cls, faces: int, points: int) -> Found:
+        """Return what stands for ``faces`` that were not found."""
+        empty = np.full((faces, points), np.nan)
+        return cls(np.full((faces, points, 2), np.nan), empty, np.full(faces, np.nan), empty.copy())
+
+    @classmethod
+    def of(cls, faces: Sequence[Face]) -> Found:
+        """Return what a predictor gave, at least one face."""
+        nan = np.full(len(faces[0].xy), np.nan)
+        return cls(
+            np.stack([face.xy for face in faces]).astype(np.float64),
+            np.stack([face.confidence for face in faces]).astype(np.float64),
+            np.array([np.nan if face.quality is None else face.quality for face in faces]),
+            np.stack([nan if face.sigma is None else face.sigma for face in faces]).astype(np.float64),
+        )
+
+    def put(self, rows: int | slice, other: Found) -> None:
+        """Set some of the faces: the one of ``rows`` to the first of ``other``, or a slice to all of it."""
+        for mine, theirs in zip(self._arrays(), other._arrays(), strict=True):
+            mine[rows] = theirs[0] if isinstance(rows, int) else theirs
+
+    def _arrays(self) -> tuple[Array, ...]:
+        return self.xy, self.confidence, self.quality, self.sigma
+
+    def save(self, path: Path) -> None:
+        """Write the arrays to a file, for another process."""
+        np.savez(path, xy=self.xy, confidence=self.confidence, quality=self.quality, sigma=self.sigma)
+
+    @classmethod
+    def load(cls, path: Path) -> Found:
+        """Read what :meth:`save` wrote."""
+        with np.load(path) as file:
+            return cls(file["xy"], file["confidence"], file["quality"], file["sigma"])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -166,12 +206,11 @@ def find_faces(
                 boxes[i] = detections[best] if detections and overlap[row, best] >= MATCH_IOU else None
     asked = [[] if box is None else [box] for box in boxes]
     found = find_at(predictor, records, asked, on_progress, again=predictor.detector is not None)
-    shape = (len(records), predictor.runtime.scheme.num_points)
-    xy, confidence = np.full((*shape, 2), np.nan), np.full(shape, np.nan)
+    whole = Found.nothing(len(records), predictor.runtime.scheme.num_points)
     for i, one in enumerate(found):
         if len(one.xy):
-            xy[i], confidence[i] = one.xy[0], one.confidence[0]
-    return Found(xy, confidence)
+            whole.put(i, one)
+    return whole
 
 
 def find_at(
@@ -197,7 +236,7 @@ def find_at(
         FiduciaError: as :func:`find_faces`, or a box that lies outside its photograph.
     """
     k = predictor.runtime.scheme.num_points
-    found = [Found(np.empty((0, k, 2)), np.empty((0, k))) for _ in records]
+    found = [Found.nothing(0, k) for _ in records]
     photos = {path: faces for path, faces in _by_photo(records).items() if any(len(boxes[i]) for i in faces)}
     tables = [[box for i in faces for box in boxes[i]] for faces in photos.values()]
     # A predictor that is given boxes gives one face a box, in their order.
@@ -209,10 +248,7 @@ def find_at(
         for i in faces:
             mine = [next(waiting) for _ in boxes[i]]
             if mine:
-                found[i] = Found(
-                    np.stack([face.xy for face in mine]).astype(np.float64),
-                    np.stack([face.confidence for face in mine]).astype(np.float64),
-                )
+                found[i] = Found.of(mine)
     return found
 
 
@@ -269,8 +305,7 @@ def _spawned(fabric: Fabric, work: Callable[[Fabric], Found | FiduciaError]) -> 
         failure = fabric.launch(partial(_to_file, work=work, path=path))
         if failure is not None:
             return failure
-        with np.load(path) as file:
-            return Found(file["xy"], file["confidence"])
+        return Found.load(path)
 
 
 def _to_file(fabric: Fabric, work: Callable[[Fabric], Found | FiduciaError], path: Path) -> FiduciaError | None:
@@ -278,7 +313,7 @@ def _to_file(fabric: Fabric, work: Callable[[Fabric], Found | FiduciaError], pat
     if isinstance(found, FiduciaError):
         return found
     if fabric.global_rank == 0:
-        np.savez(path, xy=found.xy, confidence=found.confidence)
+        found.save(path)
     return None
 
 
@@ -298,10 +333,9 @@ def _work(fabric: Fabric, settings: Settings, records: Sequence[Record], box_sou
         if isinstance(share, FiduciaError):
             return share
         shares.append(share)
-    shape = (len(records), shares[0].xy.shape[1])
-    found = Found(np.full((*shape, 2), np.nan), np.full(shape, np.nan))
+    found = Found.nothing(len(records), shares[0].xy.shape[1])
     for r, share in enumerate(shares):
-        found.xy[r::world], found.confidence[r::world] = share.xy, share.confidence
+        found.put(slice(r, None, world), share)
     return found
 
 

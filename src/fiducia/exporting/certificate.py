@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import torch
 
 from .._version import __version__
 from ..files import write_atomic
@@ -167,6 +166,8 @@ def _points(runtime: Any, crops: npt.NDArray[np.uint8]) -> tuple[Array, Array]:
 
 
 def _versions() -> dict[str, str]:
+    import torch
+
     found = {"torch": torch.__version__, "numpy": np.__version__}
     for name in ("onnx", "onnxscript", "onnxruntime", "openvino"):
         try:

@@ -23,7 +23,7 @@ from ..data.source import exclude, load_records
 from ..draw.pictures import contact_sheet, draw_errors
 from ..errors import FiduciaError, UsageError
 from ..evaluation.locate import find_points
-from ..files import write_atomic
+from ..files import text_bytes, write_atomic
 from ..geometry import affine_apply, box_to_crop, tight_box
 from ..images import crop, read_image, write_image
 from ..predict.predictor import Predictor, load
@@ -109,9 +109,9 @@ def find_suspects(
     records = exclude(everyone, data.exclude)
     if not records:
         raise FiduciaError(
-            f"{data.source}: data.exclude leaves none of {len(everyone):,} faces; take a pattern out of it"
+            f"{data.shown}: data.exclude leaves none of {len(everyone):,} faces; take a pattern out of it"
             if everyone
-            else f"{data.source}: no face in split {data.split!r}; run: fiducia data check {data.source}"
+            else f"{data.shown}: no face in split {data.split!r}; run: fiducia data check {data.shown}"
         )
     found = np.full((len(records), *records[0].xy.shape), np.nan)
     if weights is not None:
@@ -174,7 +174,7 @@ def write_suspects(out: Path, suspects: Sequence[Suspect], most: int = 24) -> li
             [rank, s.record.id, s.record.image.as_posix(), s.fold, f"{s.score:.3f}", f"{s.error:.3f}", *pairs]
         )
     table, sheet = out / "suspects.csv", out / "suspects.png"
-    write_atomic(table, text.getvalue().encode())
+    write_atomic(table, text_bytes(text.getvalue()))
     tiles, captions = [], []
     for rank, s in enumerate(suspects[:most], start=1):
         to_crop = box_to_crop(tight_box(np.concatenate([s.record.xy, s.found])), _TILE)

@@ -9,11 +9,12 @@ from typing import Protocol
 
 import cv2
 
+from ..draw.faces import Style
 from ..errors import FiduciaError, PlaceLost, UsageError
+from ..faces.face import Face
 from ..files import write_atomic
 from ..images import MAX_PIXELS
 from ..schemes.sets import Scheme
-from ..structures import Face
 from .batches import Found, enough
 from .inputs import Photo, expand, identity, open_photo
 from .outputs import LineWriter, Origin, Result, Writer, check_formats, result_table, writers
@@ -22,7 +23,7 @@ from .watcher import Watcher
 
 __all__ = ["Finder", "Report", "Watcher", "detect_paths"]
 
-_OWN_SUFFIXES = (".json", ".png", ".pts")
+_OWN_SUFFIXES = (".json", ".png", ".pts", ".svg")
 """Endings of files that hold the results of one photograph."""
 _FAULTS = (FiduciaError, OSError, ValueError, RuntimeError, MemoryError, cv2.error)
 """What one photograph may fail with while the others are done."""
@@ -47,7 +48,7 @@ class Finder(Protocol):
         """Return the photograph and the boxes of its faces."""
         ...
 
-    def predict(self, photos: Sequence[Found]) -> list[list[Face]]:
+    def predict(self, photos: Sequence[Found]) -> Sequence[Sequence[Face]]:
         """Return the faces of each photograph, best first."""
         ...
 
@@ -77,15 +78,17 @@ def detect_paths(
     watcher: Watcher | None = None,
     origin: Origin | None = None,
     resume: bool = False,
+    measures: bool = False,
     max_pixels: int = MAX_PIXELS,
+    style: Style | None = None,
 ) -> Report:
     """Find the faces in photographs and directories of them, and write what ``formats`` ask for into ``out``.
 
-    ``json``, ``png`` and ``pts`` are written a photograph, ``OUT/STEM.json`` and so on (``.pts`` a face: ``STEM.pts``,
-    ``STEM_1.pts``, …, with ``pts.json`` for all); ``jsonl`` is one file that grows, ``OUT/faces.jsonl``; ``csv`` and
-    ``coco`` are one file for all, ``OUT/faces.csv`` and ``OUT/coco.json``, written at the end. Where two inputs have one
-    stem, the second becomes ``STEM~2``. Faces are computed in batches across photographs. Killed at any moment, the
-    photographs that were written are whole, and ``resume`` does the others.
+    ``json``, ``png``, ``svg`` and ``pts`` are written a photograph, ``OUT/STEM.json`` and so on (``.pts`` a face: ``STEM.pts``,
+    ``STEM_1.pts``, …, with ``pts.json`` for all); ``jsonl`` is one file that grows, ``OUT/faces.jsonl``; ``csv``,
+    ``coco`` and ``sheet`` are one file for all, ``OUT/faces.csv``, ``OUT/coco.json`` and ``OUT/sheet.jpg``, written at the
+    end. Where two inputs have one stem, the second becomes ``STEM~2``. Faces are computed in batches across photographs.
+    Killed at any moment, the photographs that were written are whole, and ``resume`` does the others.
 
     Args:
         predictor: what finds them.
@@ -94,7 +97,9 @@ def detect_paths(
         formats: names of :data:`fiducia.predict.outputs.writers`.
         watcher: hears of each input.
         origin: the weights, for the mark that these labels are machine-made.
+        style: how faces are drawn; None = as :class:`fiducia.draw.faces.Style` says.
         resume: skip what an earlier run into ``out`` with the same options has done before it was killed.
+        measures: add pose, distances and ratios of each face to ``json`` and ``csv``.
         max_pixels: larger images are refused before memory is taken.
 
     Raises:
@@ -110,13 +115,24 @@ def detect_paths(
     report = Report()
     made = origin or Origin()
     scheme = predictor.runtime.scheme
-    facts = {"weights": [made.weights, made.sha256], "scheme": scheme.name, "formats": list(formats)}
+    facts: dict[str, object] = {"weights": [made.weights, made.sha256], "scheme": scheme.name, "formats": list(formats)}
+    facts |= {"measures": True} if measures else {}
     journal = Journal(folder, facts, resume)
     finished, streams = False, Streams(folder)
     try:
         streams.begin([writer for writer in chosen if isinstance(writer, LineWriter)], journal.tables)
         stems = _stems(sources, [name for writer in chosen for name in writer.reserved()], journal.done)
-        book = _Book(chosen, folder, made, stems, {identity(source) for source in sources}, journal, streams)
+        book = _Book(
+            chosen,
+            folder,
+            made,
+            stems,
+            {identity(source) for source in sources},
+            journal,
+            streams,
+            measures,
+            style or Style(),
+        )
         todo = [source for source in sources if source not in journal.done]
         report.skipped.extend(source for source in sources if source in journal.done)
         watcher.planned(len(todo) + len(complaints), len(report.skipped))
@@ -158,6 +174,8 @@ class _Book:
     originals: set[str]
     journal: Journal
     streams: Streams
+    measures: bool
+    style: Style
     everyone: frozenset[str] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -166,7 +184,9 @@ class _Book:
     def write(self, source: str, photo: Photo, faces: Sequence[Face]) -> list[Path]:
         """Write one photograph's files, then its line in the journal: only then it counts as done."""
         self.journal.check()
-        result = Result(source, self.stems[source], photo.image, self.folder, faces, self.origin)
+        result = Result(
+            source, self.stems[source], photo.image, self.folder, faces, self.origin, self.measures, self.style
+        )
         written = _write(result, self.chosen, self.everyone, self.originals)
         table = result_table(result)
         self.streams.add(table)
@@ -178,7 +198,7 @@ def _finish(
     predictor: Finder, waiting: Sequence[tuple[str, Found]], book: _Book, report: Report, watcher: Watcher
 ) -> None:
     """Predict and write the photographs that wait; where one of a batch fails, each is tried by itself."""
-    answers: list[list[Face]] | None = None
+    answers: Sequence[Sequence[Face]] | None = None
     if len(waiting) > 1:
         try:
             answers = predictor.predict([found for _, found in waiting])
@@ -215,6 +235,7 @@ def _write(result: Result, chosen: Sequence[Writer], stems: frozenset[str], orig
         if identity(str(target)) in originals:
             raise FiduciaError(f"{result.source}: its result {target} would replace an input; choose another --out")
     for target in targets:
+        target.parent.mkdir(parents=True, exist_ok=True)
         write_atomic(target, files[target])
     return targets
 

@@ -210,11 +210,12 @@ def _look_at_data(recipe: Recipe, split: str) -> None:
     """Read the annotation of both sides, so that nothing is trained for hours that cannot be measured."""
     data = recipe.data
     split_records(recipe.data)
-    spec, root = find_dataset(data.source)
-    records = load_records(data.source, split, data.scheme)
-    require_parts(spec.name, root, split, records)
+    for source in data.sources:
+        spec, root = find_dataset(source)
+        records = load_records(source, split, data.scheme)
+        require_parts(spec.name, root, split, records)
     if not records:
-        raise FiduciaError(f"{data.source}: no face in split {split!r}; run: fiducia data check {data.source}")
+        raise FiduciaError(f"{data.shown}: no face in split {split!r}; run: fiducia data check {data.source}")
 
 
 def _reuse(order: Order, run: Run) -> bool:

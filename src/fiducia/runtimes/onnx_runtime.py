@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
 import numpy as np
 import numpy.typing as npt
-import torch
 
+from ..cpu import compute_threads
 from ..errors import FiduciaError
 from ..exporting.sealed import Sealed, check_signature
-from ..models.base import LandmarkModel
 from ..schemes.sets import Scheme
 from ..structures import Runtime
 from ..weights.card import WeightCard
 from .forks import LoadedIn
-from .registry import register
+from .registry import Automatic, register
+
+if TYPE_CHECKING:
+    from ..models.base import LandmarkModel
 
 __all__ = ["OnnxRuntime"]
 
@@ -24,7 +30,7 @@ class OnnxRuntime:
     Args:
         sealed: the export.
         scheme: the landmark set of its points.
-        threads: None = torch's.
+        threads: None = torch's, see :func:`fiducia.cpu.compute_threads`.
 
     Raises:
         FiduciaError: onnxruntime cannot load the graph, or it does not fit its card.
@@ -36,7 +42,7 @@ class OnnxRuntime:
         import onnxruntime
 
         options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads or torch.get_num_threads()
+        options.intra_op_num_threads = threads or compute_threads()
         options.inter_op_num_threads = 1
         options.log_severity_level = 3
         try:
@@ -65,7 +71,23 @@ class OnnxRuntime:
         return points, confidence
 
 
-@register("onnx", read=OnnxRuntime, suffixes=(".onnx",), package="onnxruntime")
+def _graphs(model: LandmarkModel, card: WeightCard, method: str | None) -> Iterator[Sealed]:
+    from ..exporting.graphs import in_memory
+
+    yield in_memory(model, card, method)
+
+
+def _open(sealed: Sealed, scheme: Scheme, folder: Path | None) -> Runtime:
+    return OnnxRuntime(sealed, scheme)
+
+
+@register(
+    "onnx",
+    read=OnnxRuntime,
+    suffixes=(".onnx",),
+    package="onnxruntime",
+    auto=Automatic(2, _graphs, _open, needs=("onnx", "onnxscript")),
+)
 def _onnx(model: LandmarkModel, card: WeightCard, scheme: Scheme, device: str, method: str | None) -> Runtime:
     """The network written as an ONNX graph, in onnxruntime on the CPU."""
     from ..exporting.graphs import in_memory

@@ -1,18 +1,15 @@
-"""Weights or an exported file → what computes its points."""
+"""Weights or an exported file → what computes its points. Importing this module imports no torch."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-import torch
-
 from ..errors import UsageError
 from ..exporting.sealed import is_export, read_sealed
 from ..structures import Runtime
-from ..weights import store
 from ..weights.card import WeightCard, card_scheme
-from ..weights.store import load_weights
-from .registry import get_runtime, runtimes
+from .auto import open_auto
+from .registry import RuntimeKind, get_runtime, runtimes
 
 __all__ = ["open_runtime", "read_card"]
 
@@ -24,7 +21,11 @@ def read_card(weights: str | Path) -> WeightCard:
         UsageError: no such weights.
         FiduciaError: a damaged or foreign file.
     """
-    return read_sealed(_export_file(weights)).card if is_export(weights) else store.read_card(weights)
+    if is_export(weights):
+        return read_sealed(_export_file(weights)).card
+    from ..weights import store
+
+    return store.read_card(weights)
 
 
 def open_runtime(
@@ -34,8 +35,8 @@ def open_runtime(
 
     Args:
         weights: named as in :func:`fiducia.weights.store.find_weights`, or an exported file, which alone is enough.
-        name: a registered runtime. ``onnx`` and ``openvino`` take weights too: they are exported in memory first, which
-            takes seconds.
+        name: a registered runtime. ``auto`` chooses, see :func:`fiducia.runtimes.auto.open_auto`. ``onnx`` and ``openvino``
+            take weights too: they are exported in memory first, which takes ten seconds.
         device: for torch; the others compute on the CPU.
         decode: another decoder than the card's.
 
@@ -45,12 +46,20 @@ def open_runtime(
     """
     kind = get_runtime(name)
     if not is_export(weights):
+        if name == "auto":
+            return open_auto(weights, device, decode)
+        import torch
+
+        from ..weights.store import load_weights
+
         # A network is first filled with drawn numbers: the caller's own draws go on as if none had been made here.
         with torch.random.fork_rng(devices=[]):
             model, card = load_weights(weights)
         return kind.build(model, card, card_scheme(card), device, decode), card
     path = _export_file(weights)
     suffix = path.suffix.lower()
+    if name == "auto":
+        kind = _reader(suffix)
     if kind.read is None or suffix not in kind.suffixes:
         able = next((one for one in runtimes if suffix in runtimes[one].suffixes), "none")
         raise UsageError(f"{path}: an exported graph, which --runtime {name} cannot read; use --runtime {able}")
@@ -58,6 +67,17 @@ def open_runtime(
         raise UsageError(f"--decode {decode}: {path} has its decoder built in; give the weights it was exported from")
     sealed = read_sealed(path)
     return kind.read(sealed, card_scheme(sealed.card)), sealed.card
+
+
+def _reader(suffix: str) -> RuntimeKind:
+    """Return the fastest installed runtime that reads an exported file.
+
+    Raises:
+        UsageError: none is installed.
+    """
+    able = [kind for kind in (runtimes[name] for name in runtimes) if suffix in kind.suffixes]
+    ready = [kind for kind in able if kind.installed] or able
+    return get_runtime(min(ready, key=lambda kind: kind.auto.rank if kind.auto is not None else 99).name)
 
 
 def _export_file(weights: str | Path) -> Path:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from ..errors import UsageError
@@ -17,9 +18,26 @@ if TYPE_CHECKING:
     from ..structures import Runtime
     from ..weights.card import WeightCard
 
-__all__ = ["RuntimeKind", "get_runtime", "register", "runtimes"]
+__all__ = ["Automatic", "RuntimeKind", "get_runtime", "register", "runtimes"]
 
 B = TypeVar("B", bound="Callable[[LandmarkModel, WeightCard, Scheme, str, str | None], Runtime]")
+
+
+@dataclass(frozen=True)
+class Automatic:
+    """How ``--runtime auto`` uses a runtime (:mod:`fiducia.runtimes.auto`).
+
+    Attributes:
+        rank: the fastest runtime has the lowest.
+        graphs: (network, card, decoder or None) → graphs to try, the quickest first; they are made when they are asked for.
+        open: (graph, landmark set, folder of its own in the cache or None) → what computes its points.
+        needs: packages that making graphs takes, beside the runtime's own.
+    """
+
+    rank: int
+    graphs: Callable[[LandmarkModel, WeightCard, str | None], Iterable[Sealed]]
+    open: Callable[[Sealed, Scheme, Path | None], Runtime]
+    needs: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -33,6 +51,7 @@ class RuntimeKind:
         suffixes: of the exported files that it reads.
         package: what it needs installed; empty = nothing.
         about: one line for ``fiducia list runtimes``.
+        auto: how ``--runtime auto`` uses it; None where it does not.
     """
 
     name: str
@@ -41,6 +60,7 @@ class RuntimeKind:
     suffixes: tuple[str, ...]
     package: str
     about: str
+    auto: Automatic | None = None
 
     @property
     def installed(self) -> bool:
@@ -57,12 +77,13 @@ def register(
     read: Callable[[Sealed, Scheme], Runtime] | None = None,
     suffixes: tuple[str, ...] = (),
     package: str = "",
+    auto: Automatic | None = None,
 ) -> Callable[[B], B]:
     """Return a decorator that registers a runtime's builder; the first line of its docstring describes it."""
 
     def keep(build: B) -> B:
         about = (build.__doc__ or "").strip().partition("\n")[0]
-        runtimes.add(name, RuntimeKind(name, build, read, suffixes, package, about))
+        runtimes.add(name, RuntimeKind(name, build, read, suffixes, package, about, auto))
         return build
 
     return keep

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import cv2
 
-from ...draw.pictures import draw_faces
+from ...draw.faces import draw_faces
 from ...errors import FiduciaError
 from ...schemes.sets import Scheme
 from .base import Origin, Result, Table, writers
@@ -26,7 +26,7 @@ class Pictures:
         Raises:
             FiduciaError: the picture cannot be stored as PNG.
         """
-        drawn = draw_faces(result.image, list(result.faces))
+        drawn = draw_faces(result.image, list(result.faces), result.style)
         done, buffer = cv2.imencode(".png", cv2.cvtColor(drawn, cv2.COLOR_RGB2BGR))
         if not done:
             raise FiduciaError(f"{result.source}: the annotated picture cannot be stored as PNG; leave png out")
