@@ -8,7 +8,8 @@ from pathlib import Path
 from ...schemes.sets import Scheme
 from .base import Origin, Result, Table, json_bytes, writers
 
-KEYS = ("image", "width", "height", "faces", "source", "weights", "weights_sha256")
+_JOURNAL = ("input", "stem")
+"""Keys that the journal adds to an object for itself."""
 
 
 class JsonLines:
@@ -26,7 +27,7 @@ class JsonLines:
 
     def line(self, table: Table) -> bytes:
         """Return the photograph's object on a line."""
-        return json_bytes({key: table[key] for key in KEYS})
+        return json_bytes({key: value for key, value in table.items() if key not in _JOURNAL})
 
     def close(self, folder: Path, scheme: Scheme, origin: Origin, tables: Callable[[], Iterator[Table]]) -> None:
         """Do nothing: all lines are written."""
