@@ -141,7 +141,7 @@ def test_other_commands_are_stopped_in_one_line(
 
 
 def test_an_armed_stop_waits_for_the_second_signal() -> None:
-    def work() -> None:
+    def both_signals() -> None:
         with interruptible(lambda: "1 done") as stop:
             stop.armed = True
             os.kill(os.getpid(), signal.SIGINT)
@@ -150,7 +150,7 @@ def test_an_armed_stop_waits_for_the_second_signal() -> None:
             pytest.fail("the second signal did not end the block")
 
     with pytest.raises(Interrupted, match=r"^stopped; 1 done$") as caught:
-        work()
+        both_signals()
     assert caught.value.status == 143
 
 

@@ -31,7 +31,7 @@ from ..weights.store import described_network
 from .found import Found
 
 Array = npt.NDArray[np.float64]
-OnProgress = Callable[[int, int], None]
+Tell = Callable[[int, int], None]
 
 __all__ = ["MATCH_IOU", "Found", "Settings", "annotated_box", "find_at", "find_faces", "find_points", "find_shared"]
 
@@ -129,10 +129,7 @@ def find_points(predictor: Predictor, records: Sequence[Record], box_source: str
 
 
 def find_faces(
-    predictor: Predictor,
-    records: Sequence[Record],
-    box_source: str = "landmarks",
-    on_progress: OnProgress | None = None,
+    predictor: Predictor, records: Sequence[Record], box_source: str = "landmarks", on_progress: Tell | None = None
 ) -> Found:
     """Return predicted points in the order of the records.
 
@@ -172,7 +169,7 @@ def find_at(
     predictor: Predictor,
     records: Sequence[Record],
     boxes: Sequence[Sequence[Array]],
-    on_progress: OnProgress | None = None,
+    on_progress: Tell | None = None,
     again: bool = False,
 ) -> list[Found]:
     """Return what is found in given boxes of each face; a photograph is read once for all its boxes.
@@ -216,7 +213,7 @@ def _by_photo(records: Sequence[Record]) -> dict[Path, list[int]]:
 
 
 def find_shared(
-    settings: Settings, records: Sequence[Record], box_source: str, on_progress: OnProgress | None = None
+    settings: Settings, records: Sequence[Record], box_source: str, on_progress: Tell | None = None
 ) -> tuple[Found, bool]:
     """Find the points of all faces, in one process or in several; the result is the same.
 

@@ -24,7 +24,7 @@ from ..values import as_list, as_number, as_numbers, as_table, as_text, parse_js
 from .folder import SIDECAR
 from .own import Notes, Placed, at_real_size, marks, read_all, scan_all
 
-__all__ = ["read_lines", "read_results", "scan_lines", "scan_results"]
+__all__ = ["read_results", "scan_results"]
 
 _WHAT = "a result of fiducia detect, or a folder of them"
 _LINES = "a faces.jsonl of fiducia detect"
@@ -55,16 +55,6 @@ def _is_tasks(value: object) -> bool:
 def scan_results(root: str, split: str = "all", scheme: str | None = None) -> Iterator[Record | Fault]:
     """Yield the faces of results, and a fault for each file or face that gives none."""
     return scan_all("json", root, _WHAT, _faces, scheme)
-
-
-def read_lines(root: str, split: str = "all", scheme: str | None = None) -> Faces:
-    """Read the faces of one file of results, in its order; as :func:`read_results`."""
-    return read_all("jsonl", root, _LINES, _lines, split, scheme)
-
-
-def scan_lines(root: str, split: str = "all", scheme: str | None = None) -> Iterator[Record | Fault]:
-    """Yield the faces of one file of results, and a fault for each line or face that gives none."""
-    return scan_all("jsonl", root, _LINES, _lines, scheme)
 
 
 def _faces(path: Path, scheme: str | None, notes: Notes) -> Iterator[Placed]:

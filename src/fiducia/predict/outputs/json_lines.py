@@ -12,7 +12,8 @@ from ...schemes.sets import Scheme
 from .base import Origin, Result, Table, json_bytes, writers
 from .frames import Clip, FrameSink, TextSink, frame_table
 
-KEYS = ("image", "width", "height", "faces", "source", "weights", "weights_sha256")
+_JOURNAL = ("input", "stem")
+"""Keys that the journal adds to an object for itself."""
 
 
 class JsonLines:
@@ -31,7 +32,7 @@ class JsonLines:
 
     def line(self, table: Table) -> bytes:
         """Return the photograph's object on a line."""
-        return json_bytes({key: table[key] for key in KEYS})
+        return json_bytes({key: value for key, value in table.items() if key not in _JOURNAL})
 
     def open_video(self, clip: Clip) -> FrameSink:
         """Return what writes a video's lines."""
