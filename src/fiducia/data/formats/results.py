@@ -173,6 +173,14 @@ def _lines(path: Path, scheme: str | None, notes: Notes) -> Iterator[Placed]:
     yield from faces_of(path, tables(), scheme, notes, _LINES)
 
 
+def _read_lines(root: str, split: str = "all", scheme: str | None = None) -> Faces:
+    return read_all("jsonl", root, _LINES, _lines, split, scheme)
+
+
+def _scan_lines(root: str, split: str = "all", scheme: str | None = None) -> Iterator[Record | Fault]:
+    return scan_all("jsonl", root, _LINES, _lines, scheme)
+
+
 datasets.register("json")(
     DatasetSpec(
         name="json",
@@ -190,8 +198,8 @@ datasets.register("jsonl")(
         name="jsonl",
         summary="results of fiducia detect: one file, a line for each image",
         splits=(),
-        read=read_lines,
-        scan=scan_lines,
+        read=_read_lines,
+        scan=_scan_lines,
         parts=("all",),
         fetch="your own results: fiducia detect --format jsonl",
     )
