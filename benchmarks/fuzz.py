@@ -93,18 +93,20 @@ def run(name: str, seed: str, first: int, last: int, until: float = float("inf")
         seed: as on the command line.
         first: number of the first input.
         last: the number behind that of the last one.
-        until: the time of ``time.monotonic`` at which no more are tried.
+        until: the time of ``time.monotonic`` at which no more are tried; the start of a process is added to it.
     """
     answers: list[dict[str, Any]] = []
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
-    while first < last and time.monotonic() < until:
+    started = False
+    while first < last and (time.monotonic() < until or not started):
         command = [sys.executable, __file__, seed, "0", "--child", name, str(first), str(last)]
         process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment)
         assert process.stdout is not None
         assert process.stderr is not None
-        errors, line, over = b"", b"", False
+        errors, line, over, ended, answered = b"", b"", False, False, False
         since, used = time.monotonic(), 0.0
-        while first < last and time.monotonic() < until:
+        began = since
+        while first < last and (time.monotonic() < until or not started):
             ready = select.select([process.stdout, process.stderr], [], [], 0.5)[0]
             if not ready:
                 waited = time.monotonic() - since
@@ -116,18 +118,24 @@ def run(name: str, seed: str, first: int, last: int, until: float = float("inf")
                 errors = (errors + os.read(process.stderr.fileno(), 65536))[-2000:]
             if process.stdout not in ready:
                 if process.poll() is not None:
+                    ended = True
                     break
                 continue
             part = os.read(process.stdout.fileno(), 65536)
             if not part:
+                ended = True
                 break
             *done, line = (line + part).split(b"\n")
+            if done and not answered:
+                # What the inputs are made from, and what reads them, is loaded: that does not count.
+                until, answered, started = until + time.monotonic() - began, True, True
             answers += [json.loads(text) for text in done]
             first += len(done)
             since, used = time.monotonic(), processor_time(process.pid)
         process.kill()
         process.wait()
-        if first < last and (over or time.monotonic() < until):
+        if first < last and (over or ended):
+            started = True
             outcome = "hang" if over else "crash"
             text = (
                 f"over {SECONDS:g} s"

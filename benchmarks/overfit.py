@@ -49,11 +49,14 @@ WIDER: dict[str, dict[str, Any]] = {
     "fan": {"trunk": {"stacks": 1, "depth": 3, "channels": 128}},
     "hih": {"stacks": 1, "channels": 128},
     "propnet": {"channels": 128},
+    "slpt": {"patches": {"dropout": 0.0}},
     "shfan": {"trunk": {"stacks": 1, "depth": 3, "channels": 128}},
     "star": {"stacks": 1, "channels": 128},
 }
-"""What is laid over the test form of heatmap networks. Their last convolution is 1x1, so that fewer features than landmarks
-cannot make a map of its own for each."""
+"""What is laid over the test form. The last convolution of heatmap networks is 1x1, so that fewer features than landmarks cannot
+make a map of its own for each; and dropout is there to prevent what is tried here."""
+SLOWER = {"slpt": 5e-4}
+"""Rates of networks for which :data:`RATE` is too much: SLPT's tokens sum 12,544 numbers each."""
 
 
 @dataclass(frozen=True)
@@ -86,7 +89,7 @@ def recipe_of(name: str, steps: int, views: int = 1, factor: int = 1) -> Recipe:
             "model": {"name": name, "options": merge_options(entry.test_options, WIDER.get(name, {}))},
             "augment": {"views": views, "siamese_views": "indep_all", "fifa": {"enabled": False}, **still},
             "optim": {
-                "lr": RATE,
+                "lr": SLOWER.get(name, RATE),
                 # Heatmaps of random weights are a hundred times further off than those of a few steps later. With the usual
                 # 0.999 their gradients would hold the steps down for as long as these runs last.
                 "options": {"betas": [0.9, 0.95]},
@@ -139,7 +142,7 @@ def overfit(name: str, source: str, *, steps: int = STEPS, mark: float = MARK) -
     objective = build_objective(recipe, scheme, model)
     optimizer = build_optimizer(model, objective.parameters(), recipe.optim)
     learner = Learner(model, objective).train()
-    started, seen, curve = time.process_time(), [0], [error(model, batch, scheme)]
+    started, seen, curve = time.process_time(), [0], [round(error(model, batch, scheme), 3)]
     for step in range(steps):
         set_learning_rate(optimizer, learning_rate_factor(step, steps, recipe.optim))
         loss, _ = learner(batch, float(step), float(steps))

@@ -29,12 +29,15 @@ if TYPE_CHECKING:
     from .recipes.files import load_recipe
     from .recipes.sections import Recipe
     from .schemes.sets import Scheme, get_scheme
+    from .serve.client import AsyncClient, Client
     from .structures import Batch, Detection, ModelOutput, Prediction, Record
     from .training.run import train
     from .weights.factory import create_model, list_models
 
 _HOMES = {
+    "AsyncClient": "serve.client",
     "Batch": "structures",
+    "Client": "serve.client",
     "Detection": "structures",
     "Face": "faces.face",
     "Faces": "faces.many",

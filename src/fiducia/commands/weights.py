@@ -69,12 +69,13 @@ def pack(
     plugin: PluginOption = None,
 ) -> None:
     """Write weights in half precision, with figures in their model card, to share them."""
+    from ..text import read_text
     from ..weights.transfer import pack_weights
 
     rows: list[dict[str, object]] = []
     for path in result or []:
         try:
-            found = json.loads(path.read_text(encoding="utf-8"))
+            found = json.loads(read_text(path, "a result of fiducia evaluate --json"))
             stamp = found["protocol"]
             rows += [
                 {

@@ -177,7 +177,7 @@ def evaluate_faces(
         "selection": "best on validation" if card.which == "best" else "last epoch",
         "weights": settings.label(card),
         "weights_sha256": card.sha256 or None,
-        "runtime": settings.runtime,
+        "runtime": settings.computed_by(),
     }
     # What cannot be scored or compared is refused before hours are spent on it.
     plan = make_plan(records, own, stamp, box)

@@ -31,12 +31,13 @@ from ..structures import Detection, Detector, Runtime
 from ..weights.card import WeightCard
 from ..weights.places import load_saved_plugins
 from .batches import Found, enough
+from .following import Following
 from .inputs import Photo, open_photo
 
 __all__ = ["Predictor", "load"]
 
 
-class Predictor:
+class Predictor(Following):
     """Detects faces and their landmarks. :func:`load` returns one; it can also be built from parts.
 
     Args:
@@ -52,7 +53,7 @@ class Predictor:
         calibration: of the weights: what turns confidence into quality and expected errors; None = faces have none.
         min_quality: detected faces of lower quality are left out; faces in boxes of the user's are all kept.
         origin: the weights' name and hash, for the mark that labels are machine-made.
-        card: the model card of the weights, for whoever asks; None = unknown.
+        model_card: the model card of the weights; None = unknown.
 
     Example:
         >>> from fiducia.data.synthetic.source import synthetic_face
@@ -76,7 +77,7 @@ class Predictor:
         calibration: Calibration | None = None,
         min_quality: float = 0.0,
         origin: Origin | None = None,
-        card: WeightCard | None = None,
+        model_card: WeightCard | None = None,
     ) -> None:
         if (passes is not None and passes < 1) or batch_size < 1:
             raise UsageError(f"passes = {passes}, batch_size = {batch_size}; both must be at least 1")
@@ -98,7 +99,7 @@ class Predictor:
         self.calibration = calibration
         self.min_quality = min_quality
         self.origin = origin or Origin()
-        self.card = card
+        self.model_card = model_card
 
     @overload
     def __call__(self, image: list[Any] | tuple[Any, ...], boxes: Sequence[Any] | None = None) -> list[Faces]: ...
@@ -176,7 +177,7 @@ class Predictor:
             part = slice(start, start + self.batch_size)
             names = [photos[i][0].name for i in owners[part]]
             images = [photos[i][0].image for i in owners[part]]
-            xy, confidence = self._points(images, detections[part], names)
+            xy, confidence = self._points(images, detections[part], names, self.passes)
             faces = self._faces(xy, np.clip(confidence, 0.0, 1.0), detections[part], [refs[i] for i in owners[part]])
             for i, face, detection in zip(owners[part], faces, detections[part], strict=True):
                 if face.quality is None or face.quality >= self.min_quality or detection.given:
@@ -218,7 +219,11 @@ class Predictor:
         ]
 
     def _points(
-        self, images: Sequence[npt.NDArray[np.uint8]], faces: Sequence[Detection], names: Sequence[str]
+        self,
+        images: Sequence[npt.NDArray[np.uint8]],
+        faces: Sequence[Detection],
+        names: Sequence[str],
+        wanted: int | None,
     ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float32]]:
         """Return points ``(N, K, 2)`` in each face's photograph, and confidence ``(N, K)`` of the last pass.
 
@@ -226,7 +231,7 @@ class Predictor:
         """
         xy, confidence = self._pass(images, [face.crop_box for face in faces], faces, names)
         regions = [face.crop_box for face in faces]
-        passes = [self.passes or (1 if face.own_box is not None else 2) for face in faces]
+        passes = [wanted or (1 if face.own_box is not None else 2) for face in faces]
         for number in range(2, max(passes) + 1):
             again = [i for i, count in enumerate(passes) if count >= number]
             for i in again:
@@ -340,5 +345,5 @@ def load(
         calibration=card.calibration if decode in (None, card.decode) else None,
         min_quality=min_quality,
         origin=Origin(card.name, card.sha256, describe(points)[0]),
-        card=card,
+        model_card=card,
     )

@@ -24,7 +24,7 @@ from ..values import as_list, as_number, as_numbers, as_table, as_text, parse_js
 from .folder import SIDECAR
 from .own import Notes, Placed, at_real_size, marks, read_all, scan_all
 
-__all__ = ["read_results", "scan_results"]
+__all__ = ["read_lines", "read_results", "scan_lines", "scan_results"]
 
 _WHAT = "a result of fiducia detect, or a folder of them"
 _LINES = "a faces.jsonl of fiducia detect"
@@ -55,6 +55,16 @@ def _is_tasks(value: object) -> bool:
 def scan_results(root: str, split: str = "all", scheme: str | None = None) -> Iterator[Record | Fault]:
     """Yield the faces of results, and a fault for each file or face that gives none."""
     return scan_all("json", root, _WHAT, _faces, scheme)
+
+
+def read_lines(root: str, split: str = "all", scheme: str | None = None) -> Faces:
+    """Read the faces of one file of results, in its order; as :func:`read_results`."""
+    return read_all("jsonl", root, _LINES, _lines, split, scheme)
+
+
+def scan_lines(root: str, split: str = "all", scheme: str | None = None) -> Iterator[Record | Fault]:
+    """Yield the faces of one file of results, and a fault for each line or face that gives none."""
+    return scan_all("jsonl", root, _LINES, _lines, scheme)
 
 
 def _faces(path: Path, scheme: str | None, notes: Notes) -> Iterator[Placed]:
@@ -173,14 +183,6 @@ def _lines(path: Path, scheme: str | None, notes: Notes) -> Iterator[Placed]:
     yield from faces_of(path, tables(), scheme, notes, _LINES)
 
 
-def _read_lines(root: str, split: str = "all", scheme: str | None = None) -> Faces:
-    return read_all("jsonl", root, _LINES, _lines, split, scheme)
-
-
-def _scan_lines(root: str, split: str = "all", scheme: str | None = None) -> Iterator[Record | Fault]:
-    return scan_all("jsonl", root, _LINES, _lines, scheme)
-
-
 datasets.register("json")(
     DatasetSpec(
         name="json",
@@ -198,8 +200,8 @@ datasets.register("jsonl")(
         name="jsonl",
         summary="results of fiducia detect: one file, a line for each image",
         splits=(),
-        read=_read_lines,
-        scan=_scan_lines,
+        read=read_lines,
+        scan=scan_lines,
         parts=("all",),
         fetch="your own results: fiducia detect --format jsonl",
     )
