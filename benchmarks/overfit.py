@@ -153,10 +153,6 @@ def overfit(name: str, source: str, *, steps: int = STEPS, mark: float = MARK) -
         if (step + 1) % EVERY == 0:
             seen.append(step + 1)
             curve.append(round(error(model, batch, scheme), 3))
-            print(
-                f"  {name} {step + 1}: {float(loss.detach()):.4g} {curve[-1]} {time.process_time() - started:.0f}s",
-                flush=True,
-            )  # TRACE
             if curve[-1] < mark:
                 break
     kinds = sorted(table["kind"] for table in model.default_loss().values())
