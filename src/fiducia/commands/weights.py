@@ -186,7 +186,7 @@ def calibrate(
     threads: ThreadsOption = None,
     plugin: PluginOption = None,
 ) -> None:
-    """Measure what the confidence of weights is worth, and store it in their card: quality, expected errors, visibility."""
+    """Measure what the confidence of weights is worth, and store it in their model card: quality, expected errors, visibility."""
     from ..errors import UsageError
     from ..evaluation.calibrating.calibrate import calibrate_weights
     from ..evaluation.calibrating.faces import calibration_faces

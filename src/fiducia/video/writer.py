@@ -33,7 +33,8 @@ class VideoWriter:
 
     Args:
         path: the file.
-        width, height: of the frames in pixels; an odd one grows by a pixel, which repeats the last row or column.
+        width: of the frames in pixels; an odd one grows by a pixel, which repeats the last column.
+        height: likewise, with the last row.
         rate: frames per second, about.
         time_base: the unit of the frames' times, in seconds.
         sound: streams of the source to copy; those that MP4 cannot hold are named in :attr:`left_out`.
