@@ -9,7 +9,9 @@ from typing import Annotated
 import typer
 
 from ..errors import FiduciaError
+from .interrupts import interruptible
 from .options import PluginOption, ThreadsOption
+from .progress import Progress
 
 __all__ = ["app"]
 
@@ -194,8 +196,13 @@ def calibrate(
 
     if not data and recipe is None:
         raise UsageError("name the faces to calibrate by: --data NAME:ROOT or --recipe NAME")
-    groups = calibration_faces(weights, data or [], recipe, set_ or [], split=split, limit=limit)
-    done = calibrate_weights(weights, out, groups, held_out=held_out, seed=seed)
+    progress = Progress("faces")
+    with interruptible(lambda: f"{progress.done:,} of {progress.total:,} faces were looked at; {out} was not written"):
+        groups = calibration_faces(weights, data or [], recipe, set_ or [], split=split, limit=limit)
+        try:
+            done = calibrate_weights(weights, out, groups, held_out=held_out, seed=seed, on_progress=progress)
+        finally:
+            progress.clear()
     for line in check_lines(done.check):
         typer.echo(line)
     typer.echo(f"{out}: calibrated by {done.calibration.fitted.faces:,} faces")
