@@ -4,8 +4,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 DEMO_OUT ?= out/demo
+FUZZ_SEED ?= 16
+FUZZ_SECONDS ?= 15
 
-.PHONY: demo test lint types docs bench clean
+.PHONY: demo test lint types docs bench fuzz clean
 
 # The demo needs the core alone; tests, lint and types the development extras too. pip runs again only when what it reads has changed.
 $(VENV)/core: pyproject.toml constraints.txt
@@ -36,6 +38,10 @@ docs: $(VENV)/dev
 
 bench: $(VENV)/dev
 	$(BIN)/python benchmarks/run.py $(if $(MEDIAPIPE_PYTHON),--mediapipe-python $(MEDIAPIPE_PYTHON))
+
+# A quarter of a minute for each kind of input; ends with status 1 where any of them is not refused or read rightly.
+fuzz: $(VENV)/dev
+	$(BIN)/python benchmarks/fuzz.py $(FUZZ_SEED) 100000 --seconds $(FUZZ_SECONDS)
 
 clean:
 	rm -rf $(VENV) out build dist

@@ -29,7 +29,6 @@ from typing import Any
 MEMORY = 2_500_000_000
 SECONDS = 10.0
 PATIENCE = 60.0
-SLICE = 500
 WRONG = ("traceback", "crash", "hang", "memory", "read as whole")
 
 
@@ -86,18 +85,26 @@ def child(name: str, seed: str, first: int, last: int) -> None:
         out.flush()
 
 
-def run(name: str, seed: str, first: int, last: int) -> list[dict[str, Any]]:
-    """Try inputs in child processes; one that hangs or crashes is ended, and the next goes on behind it."""
+def run(name: str, seed: str, first: int, last: int, until: float = float("inf")) -> list[dict[str, Any]]:
+    """Try inputs in child processes; one that hangs or crashes is ended, and the next goes on behind it.
+
+    Args:
+        name: the kind.
+        seed: as on the command line.
+        first: number of the first input.
+        last: the number behind that of the last one.
+        until: the time of ``time.monotonic`` at which no more are tried.
+    """
     answers: list[dict[str, Any]] = []
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
-    while first < last:
+    while first < last and time.monotonic() < until:
         command = [sys.executable, __file__, seed, "0", "--child", name, str(first), str(last)]
         process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment)
         assert process.stdout is not None
         assert process.stderr is not None
         errors, line, over = b"", b"", False
         since, used = time.monotonic(), 0.0
-        while first < last:
+        while first < last and time.monotonic() < until:
             ready = select.select([process.stdout, process.stderr], [], [], 0.5)[0]
             if not ready:
                 waited = time.monotonic() - since
@@ -120,7 +127,7 @@ def run(name: str, seed: str, first: int, last: int) -> list[dict[str, Any]]:
             since, used = time.monotonic(), processor_time(process.pid)
         process.kill()
         process.wait()
-        if first < last:
+        if first < last and (over or time.monotonic() < until):
             outcome = "hang" if over else "crash"
             text = (
                 f"over {SECONDS:g} s"
@@ -175,12 +182,8 @@ def main() -> None:
         return
     wrong = 0
     for name in chosen.kinds or kinds():
-        start, at, end = time.monotonic(), chosen.first, chosen.first + chosen.number
-        answers: list[dict[str, Any]] = []
-        while at < end and time.monotonic() - start < chosen.seconds:
-            step = end - at if chosen.seconds == float("inf") else min(end - at, SLICE)
-            answers += run(name, chosen.seed, at, at + step)
-            at += step
+        start = time.monotonic()
+        answers = run(name, chosen.seed, chosen.first, chosen.first + chosen.number, start + chosen.seconds)
         wrong += report(name, chosen.seed, answers, time.monotonic() - start)
     sys.exit(1 if wrong else 0)
 

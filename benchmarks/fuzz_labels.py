@@ -1,25 +1,24 @@
-"""Damaged label files: whole ones of every format, each with a few random faults. Used by ``benchmarks/fuzz.py``.
+"""Damaged label files: whole ones of every format, each with a few random faults, read and checked in every way.
 
-    python benchmarks/fuzz_labels.py SEED N
-
-reads N files in this process and tells every exception that is no :class:`fiducia.FiduciaError`, every error that is not
-one line, and every file that takes longer than ten seconds.
+``python benchmarks/fuzz.py SEED N labels``. Any error that is no :class:`fiducia.FiduciaError` of one line is a fault.
 """
 
 from __future__ import annotations
 
+import contextlib
 import copy
+import functools
 import json
 import random
-import sys
 import tempfile
 import time
 import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
-__all__ = ["SOURCES", "cases", "mutate_label", "place", "read_case"]
+__all__ = ["KIND", "SOURCES", "cases", "mutate_label", "place", "read_case"]
 
 FIVE = ("right_eye_centre", "left_eye_centre", "nose_tip", "right_mouth_corner", "left_mouth_corner")
 PLACES = ((20.0, 20.0), (40.0, 20.0), (30.0, 30.0), (22.0, 38.0), (38.0, 38.0))
@@ -317,17 +316,7 @@ def mutate_label(rng: random.Random, data: bytes) -> bytes:
 def cases(seed: int, n: int) -> Iterator[tuple[str, bytes]]:
     """Yield ``n`` pairs of a suffix (a key of :data:`SOURCES`) and a file's bytes; the same for the same seed."""
     for i in range(n):
-        rng = random.Random(f"labels {seed} {i}")
-        suffix = rng.choice(list(MAKERS))
-        if rng.random() < 0.02:
-            yield (
-                suffix,
-                rng.choice(
-                    (b"", b"[" * 100_000 + b"]" * 100_000, b"<a>" * 20_000, b"\x89PNG\r\n\x1a\n", rng.randbytes(300))
-                ),
-            )
-        else:
-            yield suffix, mutate_label(rng, MAKERS[suffix](rng))
+        yield draw(random.Random(f"labels {seed} {i}"))[1]
 
 
 SOURCES: dict[str, tuple[str, str]] = {
@@ -375,54 +364,88 @@ def read_case(folder: Path, suffix: str, data: bytes) -> list[str]:
     from fiducia.data.usable import usable
     from fiducia.errors import FiduciaError
 
-    pattern, where = SOURCES[suffix]
-    source, path = pattern.format(folder), folder / where
-    before = path.read_bytes() if path.is_file() else None
-    path.write_bytes(data)
+    source = SOURCES[suffix][0].format(folder)
     wrong = []
-    own = str(path) if suffix == ".scheme.toml" else "five"
+    own = _own(folder, suffix)
     fixed = suffix in (".wflw.txt", ".lapa.txt")
-    for scheme in (own,) if suffix == ".scheme.toml" else (None,) if fixed else (None, own, "none"):
-        for read in ("load", "check"):
-            start = time.perf_counter()
-            try:
-                if read == "load":
-                    splits = find_dataset(source)[0].splits
-                    usable(load_records(source, "test" if splits else "all", scheme))
-                else:
-                    report = check(source, scheme)
-                    json.dumps(report.to_json(), allow_nan=False)
-                    long = [line for line in [*report.broken, *report.remarks] if "\n" in line or len(line) > 2000]
-                    wrong += [f"check {scheme}: a line of {len(line)} characters: {line[:200]!r}" for line in long]
-            except FiduciaError as error:
-                if "\n" in str(error) or len(str(error)) > 2000:
-                    wrong.append(f"{read} {scheme}: an error of {len(str(error))} characters: {str(error)[:200]!r}")
-            except Exception:
-                wrong.append(f"{read} {scheme}: {traceback.format_exc(limit=-3)}")
-            if time.perf_counter() - start > 10:
-                wrong.append(f"{read} {scheme}: took {time.perf_counter() - start:.0f} s")
-    if before is None:
-        path.unlink()
-    else:
-        path.write_bytes(before)
+    with _lying(folder, suffix, data):
+        for scheme in (own,) if suffix == ".scheme.toml" else (None,) if fixed else (None, own, "none"):
+            for read in ("load", "check"):
+                start = time.perf_counter()
+                try:
+                    if read == "load":
+                        splits = find_dataset(source)[0].splits
+                        usable(load_records(source, "test" if splits else "all", scheme))
+                    else:
+                        report = check(source, scheme)
+                        json.dumps(report.to_json(), allow_nan=False)
+                        long = [line for line in [*report.broken, *report.remarks] if "\n" in line or len(line) > 2000]
+                        wrong += [f"check {scheme}: a line of {len(line)} characters: {line[:200]!r}" for line in long]
+                except FiduciaError as error:
+                    if "\n" in str(error) or len(str(error)) > 2000:
+                        wrong.append(f"{read} {scheme}: an error of {len(str(error))} characters: {str(error)[:200]!r}")
+                except Exception:
+                    wrong.append(f"{read} {scheme}: {traceback.format_exc(limit=-3)}")
+                if time.perf_counter() - start > 10:
+                    wrong.append(f"{read} {scheme}: took {time.perf_counter() - start:.0f} s")
     return wrong
 
 
-def main(seed: int, n: int) -> int:
-    """Read ``n`` files and print what went wrong; the number of files that did."""
-    bad = 0
-    with tempfile.TemporaryDirectory() as temporary:
-        folder = Path(temporary)
-        place(folder)
-        for i, (suffix, data) in enumerate(cases(seed, n)):
-            wrong = read_case(folder, suffix, data)
-            if wrong:
-                bad += 1
-                print(f"case {i} {suffix} {data[:300]!r}")
-                print("\n".join(wrong))
-    print(f"{n} label files, seed {seed}: {bad} wrong")
-    return bad
+def _own(folder: Path, suffix: str) -> str:
+    """Return the landmark set that a file is asked for with."""
+    return str(folder / SOURCES[suffix][1]) if suffix == ".scheme.toml" else "five"
 
 
-if __name__ == "__main__":
-    sys.exit(1 if main(int(sys.argv[1]), int(sys.argv[2])) else 0)
+@contextlib.contextmanager
+def _lying(folder: Path, suffix: str, data: bytes) -> Iterator[None]:
+    """Put a file into its place in the folder, and what was there back at the end."""
+    path = folder / SOURCES[suffix][1]
+    before = path.read_bytes() if path.is_file() else None
+    path.write_bytes(data)
+    try:
+        yield
+    finally:
+        if before is None:
+            path.unlink()
+        else:
+            path.write_bytes(before)
+
+
+@functools.cache
+def _folder() -> tuple[Path, tempfile.TemporaryDirectory[str]]:
+    """Return the folder of this process, and what removes it in the end."""
+    temporary = tempfile.TemporaryDirectory()
+    place(Path(temporary.name))
+    return Path(temporary.name), temporary
+
+
+def draw(rng: random.Random) -> tuple[str, tuple[str, bytes]]:
+    """Return a kind of file, and a file of it."""
+    suffix = rng.choice(list(MAKERS))
+    if rng.random() < 0.02:
+        whole = (b"", b"[" * 100_000 + b"]" * 100_000, b"<a>" * 20_000, b"\x89PNG\r\n\x1a\n", rng.randbytes(300))
+        return suffix, (suffix, rng.choice(whole))
+    return suffix, (suffix, mutate_label(rng, MAKERS[suffix](rng)))
+
+
+def read(given: tuple[str, bytes]) -> int:
+    """Read a file in every way, and return its number of faces.
+
+    Raises:
+        FiduciaError: it is refused, in one line.
+        AssertionError: something went wrong in any of the ways.
+    """
+    from fiducia.data.source import find_dataset, load_records
+
+    suffix, data = given
+    folder = _folder()[0]
+    wrong = read_case(folder, suffix, data)
+    if wrong:
+        raise AssertionError("; ".join(wrong))
+    source = SOURCES[suffix][0].format(folder)
+    fixed = bool(find_dataset(source)[0].splits)
+    with _lying(folder, suffix, data):
+        return len(load_records(source, "test" if fixed else "all", None if fixed else _own(folder, suffix)))
+
+
+KIND = SimpleNamespace(draw=draw, read=read, judge=lambda given, found: "")

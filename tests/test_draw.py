@@ -21,8 +21,8 @@ from fiducia.draw.pictures import (
     draw_heatmaps,
     draw_points,
 )
+from fiducia.faces import Face
 from fiducia.schemes.sets import get_scheme
-from fiducia.structures import Face
 
 FIVE = get_scheme("five")
 XY = np.array([[30, 40], [70, 40], [50, 60], [35, 80], [65, 80]], np.float32)

@@ -15,8 +15,8 @@ import fiducia
 PACKAGE = Path(fiducia.__file__).parent
 ROOMS = (
     *("errors", "_version", "cpu", "files", "latex", "text", "words", "plugins", "registry", "device"),
-    *("geometry", "schemes", "structures", "recipes", "images", "heatmaps", "draw"),
-    *("data", "augment", "models", "losses", "weights", "metrics"),
+    *("geometry", "schemes", "structures", "recipes", "images", "measures", "faces", "heatmaps", "draw"),
+    *("data", "augment", "models", "losses", "calibration", "weights", "metrics"),
     *("detectors", "exporting", "runtimes", "predict", "video"),
     *("training", "evaluation", "inspect", "reproduce", "serve", "annotate"),
     *("commands", "cli", "__init__", "__main__"),
@@ -26,8 +26,8 @@ DEPTH = {name: depth for depth, name in enumerate(ROOMS)}
 TABLES = {"schemes.tables"}
 """Indices and nothing else."""
 HEATMAP_ROOMS = {"models", "losses", "heatmaps", "exporting"}
-FACADE = {"", "structures"}
-"""The package's own door re-exports names, and the output itself says what it holds."""
+FACADE = {"", "structures", "commands.listing"}
+"""The package's own door re-exports names, the output itself says what it holds, and ``fiducia list`` names the decoders."""
 MODULES = {
     ".".join(p.relative_to(PACKAGE).with_suffix("").parts).removesuffix("__init__").rstrip("."): p
     for p in sorted(PACKAGE.rglob("*.py"))

@@ -3,8 +3,9 @@ from __future__ import annotations
 import numpy as np
 import torch
 
+from fiducia.faces import Face
 from fiducia.schemes.sets import get_scheme
-from fiducia.structures import Batch, Face, ModelOutput
+from fiducia.structures import Batch, ModelOutput
 
 
 def test_a_face_prints_on_one_short_line() -> None:

@@ -15,10 +15,13 @@ if TYPE_CHECKING:
     from . import losses as losses
     from . import models as models
     from .augment.fiducial import FiFA
-    from .data.source import datasets, load_records
+    from .data.source import datasets, label_writers, load_records
+    from .detectors.foreign import boxes_from
     from .errors import FiduciaError, UsageError
     from .evaluation.evaluate import evaluate
     from .evaluation.exporting import export
+    from .faces.face import Face
+    from .faces.many import Faces
     from .heatmaps.decode import decoders
     from .metrics.functional import auc, failure_rate, nme
     from .plugins import load_plugin
@@ -26,14 +29,15 @@ if TYPE_CHECKING:
     from .recipes.files import load_recipe
     from .recipes.sections import Recipe
     from .schemes.sets import Scheme, get_scheme
-    from .structures import Batch, Detection, Face, ModelOutput, Prediction, Record
+    from .structures import Batch, Detection, ModelOutput, Prediction, Record
     from .training.run import train
     from .weights.factory import create_model, list_models
 
 _HOMES = {
     "Batch": "structures",
     "Detection": "structures",
-    "Face": "structures",
+    "Face": "faces.face",
+    "Faces": "faces.many",
     "FiFA": "augment.fiducial",
     "FiduciaError": "errors",
     "ModelOutput": "structures",
@@ -44,6 +48,7 @@ _HOMES = {
     "Scheme": "schemes.sets",
     "UsageError": "errors",
     "auc": "metrics.functional",
+    "boxes_from": "detectors.foreign",
     "create_model": "weights.factory",
     "datasets": "data.source",
     "decoders": "heatmaps.decode",
@@ -51,6 +56,7 @@ _HOMES = {
     "export": "evaluation.exporting",
     "failure_rate": "metrics.functional",
     "get_scheme": "schemes.sets",
+    "label_writers": "data.source",
     "list_models": "weights.factory",
     "load": "predict.predictor",
     "load_plugin": "plugins",

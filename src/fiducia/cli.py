@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
+import io
+import os
 import sys
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 
@@ -11,8 +15,15 @@ from ._version import __version__
 from .commands import data, detect, evaluate, export, listing, recipe, reproduce, train, weights
 from .cpu import prepare_process
 from .errors import FiduciaError, Interrupted, UsageError
+from .files import printable
+from .words import fit_for_terminal
 
 __all__ = ["app", "main"]
+
+_LONGEST = 2000
+"""Characters of an error's line."""
+_LOST = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EBADF, errno.EPIPE)
+"""What writing to a standard output ends in whose disk is full or whose reader is gone."""
 
 app = typer.Typer(
     name="fiducia",
@@ -51,20 +62,47 @@ def _root(
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line; a known error is one line on standard error, never a traceback."""
     prepare_process()
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # Names of files in no encoding are printed with their bytes spelled out.
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
-        app(arguments)
+        try:
+            app(arguments)
+        finally:
+            if sys.stdout is not None:
+                sys.stdout.flush()
+    except OSError as error:
+        if error.filename is not None or error.errno not in _LOST:
+            raise
+        _drop_stdout()
+        _end(f"standard output: cannot be written ({error.strerror})", 1)
     except UsageError as error:
-        sys.stderr.write(f"fiducia: {error}\n")
-        sys.exit(2)
+        _end(error, 2)
     except Interrupted as error:
-        sys.stderr.write(f"fiducia: {error}\n")
-        sys.exit(error.status)
+        _end(error, error.status)
     except FiduciaError as error:
-        sys.stderr.write(f"fiducia: {error}\n")
-        sys.exit(1)
+        _end(error, 1)
     except KeyboardInterrupt:
-        sys.stderr.write("fiducia: stopped\n")
-        sys.exit(130)
+        _end("stopped", 130)
+
+
+def _drop_stdout() -> None:
+    """Send what still waits for standard output nowhere: Python would try to write it again at its end."""
+    with contextlib.suppress(OSError, ValueError):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)
+
+
+def _end(why: object, status: int) -> NoReturn:
+    """Say why in one line that prints, whatever files and values it quotes, and end."""
+    line = fit_for_terminal(
+        printable(" ".join(str(why).splitlines()), getattr(sys.stderr, "encoding", None) or "utf-8")
+    )
+    if len(line) > _LONGEST:
+        line = f"{line[: _LONGEST - 3]}..."
+    sys.stderr.write(f"fiducia: {line}\n")
+    sys.exit(status)
 
 
 if __name__ == "__main__":

@@ -7,34 +7,51 @@ import os
 import sys
 from pathlib import Path
 
-__all__ = ["available_cpus", "compute_threads", "prepare_process", "use_threads"]
+__all__ = ["available_cpus", "compute_threads", "prepare_process", "use_threads", "wanted_threads"]
 
 _SPIN = "1000"
 """How often an idle OpenMP thread looks for work before it sleeps: microseconds, where libgomp's own default is milliseconds.
 Threads that spin keep other processes from their share of the cores; docs/reliability.md has the measurements."""
 
 
-def available_cpus(root: Path = Path("/sys/fs/cgroup")) -> int:
+def available_cpus(root: Path = Path("/sys/fs/cgroup"), own: Path = Path("/proc/self/cgroup")) -> int:
     """Return how many CPUs this process may keep busy: its affinity, or its container's share where that is less.
 
     Args:
         root: where the control groups are mounted.
+        own: names the groups of this process; those above it limit it too.
     """
     affinity = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    share = _quota(root)
-    return max(1, min(affinity, math.ceil(share))) if share is not None else affinity
+    shares = [share for folder in _groups(root, own) if (share := _quota(folder)) is not None]
+    return max(1, min(affinity, *map(math.ceil, shares))) if shares else affinity
 
 
-def _quota(root: Path) -> float | None:
+def _groups(root: Path, own: Path) -> list[Path]:
+    """Return the folders that may hold a limit: the mount, and the groups of this process and those above them."""
+    folders = [root, root / "cpu"]
+    try:
+        lines = own.read_text().splitlines()
+    except (OSError, ValueError):
+        return folders
+    for line in lines:
+        _, kinds, path = [*line.split(":", 2), "", ""][:3]
+        if kinds == "" or "cpu" in kinds.split(","):
+            base = root / "cpu" if kinds else root
+            parts = [part for part in path.split("/") if part not in ("", "..")]
+            folders += [base.joinpath(*parts[:n]) for n in range(1, len(parts) + 1)]
+    return folders
+
+
+def _quota(folder: Path) -> float | None:
     """Return the CPU share of a control group (version 2, then 1), or None where there is no limit."""
     try:
-        limit, period = (root / "cpu.max").read_text().split()
+        limit, period = (folder / "cpu.max").read_text().split()
         return None if limit == "max" else int(limit) / int(period)
     except (OSError, ValueError, ZeroDivisionError):
         pass
     try:
-        limit_us = int((root / "cpu/cpu.cfs_quota_us").read_text())
-        period_us = int((root / "cpu/cpu.cfs_period_us").read_text())
+        limit_us = int((folder / "cpu.cfs_quota_us").read_text())
+        period_us = int((folder / "cpu.cfs_period_us").read_text())
         return limit_us / period_us if limit_us > 0 and period_us > 0 else None
     except (OSError, ValueError):
         return None
@@ -56,6 +73,12 @@ def prepare_process() -> None:
     os.environ.setdefault("GOMP_SPINCOUNT", _SPIN)
     if "OMP_NUM_THREADS" not in os.environ and available_cpus() < (os.cpu_count() or 1):
         os.environ["OMP_NUM_THREADS"] = str(available_cpus())
+
+
+def wanted_threads() -> int:
+    """Return how many threads this process should keep busy: those of ``--threads`` or ``OMP_NUM_THREADS``, else the CPUs."""
+    given = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0].strip()
+    return int(given) if given.isdigit() and int(given) > 0 else available_cpus()
 
 
 def use_threads(count: int) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["FiduciaError", "Interrupted", "UsageError"]
+__all__ = ["FiduciaError", "Interrupted", "PlaceLost", "UsageError"]
 
 
 class FiduciaError(Exception):
@@ -29,6 +29,10 @@ class UsageError(FiduciaError):
         ...     print(error)
         model.name: no model is called 'fifa_tny'; did you mean 'fifa_tiny'?
     """
+
+
+class PlaceLost(FiduciaError):
+    """Nothing more can be written: the disk is full, or the directory of results is gone. What is written stays."""
 
 
 class Interrupted(FiduciaError):

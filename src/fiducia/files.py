@@ -20,9 +20,19 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-from .errors import FiduciaError, UsageError
+from .errors import FiduciaError, PlaceLost, UsageError
 
-__all__ = ["PIPE_WAIT", "open_output", "printable", "read_bytes", "require_writable", "write_atomic", "write_stdout"]
+__all__ = [
+    "PIPE_WAIT",
+    "is_plain_file",
+    "open_output",
+    "printable",
+    "read_bytes",
+    "require_writable",
+    "text_bytes",
+    "write_atomic",
+    "write_stdout",
+]
 
 PIPE_WAIT = 10.0
 """Seconds that a pipe may stay silent, or without a reader, before it is given up."""
@@ -30,6 +40,10 @@ PIPE_WAIT = 10.0
 _DESCRIPTOR = re.compile(r"/(?:dev|proc/(?:self|thread-self|\d+))/fd/(\d+)")
 _STANDARD = {"/dev/stdin": 0, "/dev/stdout": 1, "/dev/stderr": 2}
 _MOST_LINKS = 40
+_LOST = frozenset(
+    getattr(errno, name) for name in ("ENOSPC", "EDQUOT", "EROFS", "EIO", "ESTALE") if hasattr(errno, name)
+)
+"""Errors of a disk, which the next file will meet too."""
 _REASONS = {
     errno.ENOENT: "no such file",
     errno.ELOOP: "is a loop of links",
@@ -129,6 +143,14 @@ def _read_pipe(name: str, descriptor: int, limit: int) -> bytes:
     raise _too_large(name, limit)
 
 
+def is_plain_file(path: str | os.PathLike[str]) -> bool:
+    """Whether there is a plain file; False also for a name that the system refuses, such as one of 5,000 characters."""
+    try:
+        return stat.S_ISREG(Path(path).stat().st_mode)
+    except (OSError, ValueError):
+        return False
+
+
 def write_atomic(path: str | os.PathLike[str], data: bytes) -> None:
     """Write a file as :func:`open_output` does, all at once.
 
@@ -147,7 +169,8 @@ def open_output(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
     the old one stays. Links are followed. Pipes, terminals, ``/dev/null`` and ``/dev/stdout`` are written to at once.
 
     Raises:
-        FiduciaError: the place cannot be written, the disk is full, or the reader of a pipe went away.
+        PlaceLost: the disk is full, or can no longer be written.
+        FiduciaError: the place cannot be written, or the reader of a pipe went away.
     """
     name, inside = os.fspath(path), False
     try:
@@ -159,7 +182,8 @@ def open_output(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
         # Errors of the caller's own, such as of another file that is opened meanwhile, are not those of this place.
         if inside and (not isinstance(error, OSError) or error.filename is not None):
             raise
-        raise FiduciaError(f"{name}: cannot be written ({_plainly(error)}); choose another place") from None
+        kind = PlaceLost if getattr(error, "errno", None) in _LOST else FiduciaError
+        raise kind(f"{name}: cannot be written ({_plainly(error)}); choose another place") from None
 
 
 def _plainly(error: OSError | ValueError) -> str:
@@ -283,6 +307,11 @@ def printable(text: str, encoding: str = "utf-8") -> str:
     """
     bare = "".join(f"\\x{ord(c) - 0xDC00:02x}" if "\udc80" <= c <= "\udcff" else c for c in text)
     return bare.encode(encoding, "backslashreplace").decode(encoding)
+
+
+def text_bytes(text: str) -> bytes:
+    r"""Return text as UTF-8; a byte of a file's name that is in no encoding is spelled out, as :func:`printable` does."""
+    return printable(text).encode()
 
 
 def write_stdout(text: str) -> None:

@@ -14,6 +14,7 @@ from typing import Generic, TypeVar
 
 from .errors import UsageError
 from .plugins import load_entry_points
+from .words import one_line
 
 T = TypeVar("T")
 
@@ -22,7 +23,7 @@ __all__ = ["Registry", "did_you_mean", "import_all"]
 
 def did_you_mean(word: str, known: list[str]) -> str:
     """Return ``"; did you mean 'x'?"`` for the nearest known name, or the list of all where none is near."""
-    near = difflib.get_close_matches(word, known, n=1, cutoff=0.5)
+    near = difflib.get_close_matches(word[:80], known, n=1, cutoff=0.5)
     return f"; did you mean {near[0]!r}?" if near else f"; known: {', '.join(sorted(known)) or 'none'}"
 
 
@@ -92,7 +93,9 @@ class Registry(Generic[T]):
         """
         self.discover()
         if name not in self._items:
-            raise UsageError(f"{where}no {self.kind} is called {name!r}{did_you_mean(name, list(self._items))}")
+            raise UsageError(
+                f"{where}no {self.kind} is called {one_line(name, 80)!r}{did_you_mean(name, list(self._items))}"
+            )
         return self._items[name]
 
     def __getitem__(self, name: str) -> T:

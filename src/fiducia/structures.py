@@ -25,7 +25,6 @@ __all__ = [
     "Batch",
     "Detection",
     "Detector",
-    "Face",
     "ModelOutput",
     "Prediction",
     "Record",
@@ -219,43 +218,6 @@ class Prediction:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Face:
-    """One face in an image.
-
-    Attributes:
-        xy: float32 ``(K, 2)`` in pixels of the image.
-        confidence: float32 ``(K,)`` in [0, 1].
-        box: float32 ``(4,)`` x1 y1 x2 y2, as the detector (or the user) gave it.
-        scheme: the landmark set, with names, regions and edges.
-        score: the detector's own score; 1 for a box that the user gave.
-        id: the face's number in the image, best face first; a track's number in a video.
-
-    Example:
-        >>> from fiducia import get_scheme
-        >>> xy, confidence = np.zeros((68, 2), np.float32), np.ones(68, np.float32)
-        >>> face = Face(xy=xy, confidence=confidence, box=np.array([0, 0, 9, 9], np.float32), scheme=get_scheme("ibug68"))
-        >>> face.region("left_eye").shape
-        (6, 2)
-    """
-
-    xy: npt.NDArray[np.float32]
-    confidence: npt.NDArray[np.float32]
-    box: npt.NDArray[np.float32]
-    scheme: Scheme
-    score: float = 1.0
-    id: int = 0
-
-    def region(self, name: str) -> npt.NDArray[np.float32]:
-        """Return the points ``(R, 2)`` of a named region, e.g. ``face.region("left_eye")``."""
-        return self.xy[list(self.scheme.region(name))]
-
-    def __repr__(self) -> str:
-        box = [round(float(v), 1) for v in self.box]
-        sizes = f"xy {self.xy.shape}, confidence {self.confidence.shape}"
-        return f"Face({sizes}, box={box}, scheme={self.scheme.name!r}, score={self.score:.3g}, id={self.id})"
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
 class Detection:
     """A face's box, before there are landmarks.
 
@@ -266,6 +228,7 @@ class Detection:
             tip, right and left corner of the mouth, of the person), or None where the detector gives none.
         own_box: float64 ``(4,)`` in photograph pixels: the same box in the face's own frame. It covers the landmarks
             when it is turned by :attr:`roll` about its centre. None = no other than ``box``.
+        given: the box is the user's, not a detector's.
 
     Example:
         >>> Detection(box=np.array([10.0, 20.0, 110.0, 130.0]), score=0.9).score
@@ -276,6 +239,7 @@ class Detection:
     score: float = 1.0
     points: npt.NDArray[np.float64] | None = None
     own_box: npt.NDArray[np.float64] | None = None
+    given: bool = False
 
     @property
     def roll(self) -> float:

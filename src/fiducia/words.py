@@ -1,10 +1,10 @@
-"""Text out of other people's files, made fit for a terminal and for one line of an error."""
+"""Words for a terminal: text out of other people's files made fit for it, and times."""
 
 from __future__ import annotations
 
 from typing import Any
 
-__all__ = ["fit_for_terminal", "one_line"]
+__all__ = ["duration", "fit_for_terminal", "one_line"]
 
 
 def fit_for_terminal(text: str) -> str:
@@ -20,3 +20,13 @@ def one_line(value: Any, most: int) -> str:
     text = str(value)[: most + 1]
     text = fit_for_terminal(" ".join(text.split()))
     return text if len(text) <= most else text[: most - 3] + "..."
+
+
+def duration(seconds: float) -> str:
+    """Return a time as ``1h02m``, ``3m07s`` or ``8s``."""
+    whole = round(max(0.0, seconds))
+    hours, rest = divmod(whole, 3600)
+    minutes, secs = divmod(rest, 60)
+    if hours:
+        return f"{hours}h{minutes:02d}m"
+    return f"{minutes}m{secs:02d}s" if minutes else f"{secs}s"

@@ -133,6 +133,13 @@ def results(root: Path) -> tuple[str, str]:
     return f"json:{root}", "all"
 
 
+def result_lines(root: Path) -> tuple[str, str]:
+    results(root)
+    lines = [(root / f"{seed}.json").read_text() for seed in range(COUNT)]
+    (root / "faces.jsonl").write_text("".join(f"{line}\n" for line in lines))
+    return f"jsonl:{root / 'faces.jsonl'}", "all"
+
+
 def synthetic(root: Path) -> tuple[str, str]:
     return f"synthetic:{COUNT}@{root}", "train"
 
@@ -154,6 +161,7 @@ MAKERS: dict[str, tuple[Callable[[Path], tuple[str, str]], str]] = {
     "pts": (written("pts"), "ibug68"),
     "labelstudio": (written("labelstudio"), "ibug68"),
     "json": (results, "ibug68"),
+    "jsonl": (result_lines, "ibug68"),
     "synthetic": (synthetic, "ibug68"),
 }
 """Data set → what makes it below a folder and returns source and split, and its landmark set."""

@@ -83,6 +83,37 @@ def test_a_file_of_cvats_own(tmp_path: Path) -> None:
     assert (first.id, second.id) == ("a_1", "a_2")
 
 
+def test_single_points_by_name_are_the_parts_of_a_face(tmp_path: Path) -> None:
+    for name in ("a.png", "b.png"):
+        photograph(tmp_path / name)
+    names = list(get_scheme("five").names)
+
+    def points(first: int, group: str, left_out: str = "") -> str:
+        return "".join(
+            f'<points label="{name}" occluded="{int(i == 2)}" points="{first + i}.5,{i}" group_id="{group}"/>'
+            for i, name in reversed(list(enumerate(names)))
+            if name != left_out
+        )
+
+    path = tmp_path / "a.xml"
+    path.write_text(
+        f'<annotations><image name="a.png">{points(0, "0", names[1])}</image><image name="b.png">'
+        f'<box label="face" xtl="1" ytl="2" xbr="30" ybr="33" group_id="8"/>{points(10, "7")}{points(20, "8")}'
+        "</image></annotations>"
+    )
+    for scheme in (None, "five"):
+        one, two, three = load_records(f"cvat:{path}", "all", scheme=scheme)
+        assert one.visible.tolist() == [2, 0, 1, 2, 2]
+        assert one.xy[[0, 2, 3, 4], 0].tolist() == [0.5, 2.5, 3.5, 4.5]
+        assert two.xy[:, 0].tolist() == [10.5, 11.5, 12.5, 13.5, 14.5]
+        assert three.xy[:, 0].tolist() == [20.5, 21.5, 22.5, 23.5, 24.5]
+        assert three.box is not None
+        assert (three.box.tolist(), two.box) == ([1, 2, 30, 33], None)
+    path.write_text(f'<annotations><image name="b.png">{points(10, "0")}{points(20, "0")}</image></annotations>')
+    with pytest.raises(FiduciaError, match=r"image 'b\.png', face 1: the point '\w+' stands twice"):
+        load_records(f"cvat:{path}", "all")
+
+
 FACE = '<annotations><image id="0" name="a.png">{}</image></annotations>'
 
 

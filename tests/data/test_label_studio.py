@@ -90,6 +90,13 @@ def test_a_resized_picture_needs_no_scaling_and_another_shape_is_refused(tmp_pat
         load_records(write(tmp_path, task(regions)), "all")
 
 
+def test_regions_of_other_types_are_told(tmp_path: Path) -> None:
+    brush = {**point(3), "type": "brushlabels"}
+    records = load_records(write(tmp_path, task([point(k) for k in (0, 1, 2, 4)] + [brush])), "all", "five")
+    assert records[0].visible.tolist() == [2, 2, 2, 0, 2]
+    assert "1 regions of the type brushlabels are neither points nor boxes" in records.remarks[0]
+
+
 @pytest.mark.parametrize(
     ("tasks", "message"),
     [
@@ -100,6 +107,12 @@ def test_a_resized_picture_needs_no_scaling_and_another_shape_is_refused(tmp_pat
         ([task([{**point(0), "value": {"x": 1, "y": None}}])], "result[0].value.y is null; expected a number"),
         ([task([point(0), point(0)])], "the point 'right_eye_centre' stands twice in one face; draw a rectangle"),
         ([task([point(k, f"{'abcde'[k]}ear") for k in range(5)])], "called aear, bear, cear, dear, eear"),
+        (
+            [task([point(0), {**point(1), "original_width": 90}])],
+            "are 90 x 40, but 60 x 40 of the face's other regions",
+        ),
+        ([task([{**point(k), "original_width": -60} for k in range(5)])], "the size is stated as -60 x 40"),
+        ([task([{**point(0), "meta": {"visible": 7}}])], "result[0].meta.visible is 7; expected 1 (occluded) or 2"),
         ([], "no region of the type keypointlabels"),
         ([task([])], "no region of the type keypointlabels"),
     ],

@@ -88,11 +88,16 @@ BROKEN: dict[str, tuple[Callable[[Any], Any], str]] = {
     "categories is a text": (put("categories", "face"), 'categories is "face"; expected a list'),
     "category is null": (put("categories", 0, None), "categories[0] is null; expected an object"),
     "names are numbers": (put("categories", 0, "keypoints", [1, 2, 3, 4, 5]), "categories[0]: keypoints[0] is 1"),
-    "six names": (put("categories", 0, "keypoints", list("abcdef")), "called a, b, c, d, e, f"),
+    "six names": (put("categories", 0, "keypoints", list("abcdef")), "names 6 points, but its faces have 5"),
     "category_id unknown": (put(*A, "category_id", 9), "category_id 9 is not in categories"),
     "image_id unknown": (put(*A, "image_id", 99), "the image 99 or its file_name is missing in images"),
     "image_id missing": (put(*A, "image_id", None), "image_id is null"),
     "num_keypoints is a text": (put(*A, "num_keypoints", "five"), 'num_keypoints is "five"; expected a number'),
+    "width is negative": (put("images", 0, "width", -60), "the size is stated as -60 x 40; expected two positive"),
+    "only the height is given": (put("images", 0, "width", 0), "the size is stated as 0 x 40; expected two positive"),
+    "id of a face is a list": (put(*A, "tags", {"id": [1]}), "id is [1]; expected a text or a number"),
+    "photo of a face is an object": (put(*A, "tags", {"photo": {}}), "photo is {}; expected a text or a number"),
+    "two categories with one id": (add("categories", name="dog", keypoints=list("edcba")), "of another category"),
     "two images with one id": (add("images", file_name="b.png"), "images[1] (b.png) has the id 1 of a.png"),
 }
 REMARKED: dict[str, tuple[Callable[[Any], Any], str, str]] = {

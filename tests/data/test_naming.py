@@ -19,7 +19,7 @@ from fiducia.data.formats.cvat import write_cvat
 from fiducia.data.naming import assumed, meaning, tidy_name
 from fiducia.data.source import load_records
 from fiducia.errors import FiduciaError, UsageError
-from fiducia.schemes.sets import get_scheme, scheme_names
+from fiducia.schemes.sets import former_names, get_scheme, scheme_names
 from fiducia.structures import Record
 
 FIVE = list(get_scheme("five").names)
@@ -118,6 +118,15 @@ def test_every_set_is_found_by_its_names_in_any_order(scheme: str, data: st.Data
     found = meaning("f", len(names), [names[i].upper().replace("_", "-") for i in order])
     assert (found.scheme, found.how, found.renamed) == (scheme, "names", ())
     assert [order[i] for i in found.order] == list(range(len(names)))
+
+
+@pytest.mark.parametrize("scheme", ["ibug68", "wflw98", "lapa106"])
+def test_a_file_with_the_names_of_version_0_1_is_read_without_a_word(scheme: str) -> None:
+    names = former_names(scheme)
+    assert names is not None
+    found = meaning("f", len(names), names[::-1])
+    assert (found.scheme, found.how, found.renamed) == (scheme, "names", ())
+    assert found.order == tuple(reversed(range(len(names))))
 
 
 def test_what_is_assumed_is_said_and_what_was_said_is_not() -> None:

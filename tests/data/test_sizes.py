@@ -67,6 +67,20 @@ def restate(form: str, path: Path, width: int, height: int) -> None:
     path.write_text(text)
 
 
+@pytest.mark.parametrize("form", WRITERS)
+@pytest.mark.parametrize("size", [(-60, 80), (0, 80), (-60, -80)])
+def test_a_size_that_none_has_is_refused_and_none_at_all_is_not_given(
+    form: str, size: tuple[int, int], tmp_path: Path
+) -> None:
+    path = tmp_path / f"labels.{form}"
+    WRITERS[form](path, [face(photo(tmp_path / "a.png"))])
+    restate(form, path, *size)
+    with pytest.raises(FiduciaError, match=f"the size is stated as {size[0]} x {size[1]}; expected two positive"):
+        load_records(f"{form}:{path}", "all")
+    restate(form, path, 0, 0)
+    np.testing.assert_array_equal(load_records(f"{form}:{path}", "all")[0].xy, FACE)
+
+
 @pytest.mark.parametrize("orientation", range(1, 9))
 @pytest.mark.parametrize("suffix", [".jpg", ".png", ".webp", ".tiff"])
 def test_the_header_says_what_decoding_gives(tmp_path: Path, suffix: str, orientation: int) -> None:

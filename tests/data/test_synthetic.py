@@ -21,8 +21,9 @@ from fiducia.data.synthetic.source import synthetic_face
 from fiducia.errors import FiduciaError, UsageError
 from fiducia.images import read_image
 from fiducia.schemes.sets import convert, get_scheme
+from fiducia.schemes.tables import CONVERSIONS
 
-SCHEMES = ["ibug68", "wflw98", "cofw29", "aflw19", "lapa106", "five"]
+SCHEMES = ["ibug68", "wflw98", "cofw29", "aflw19", "lapa106", "five", "ibug51"]
 MANY = range(150)
 # Seed 11: corners of the contour, chin, nose, eyes and mouth; the mean colour of each quarter of the picture.
 GOLDEN_POINTS = [
@@ -156,7 +157,8 @@ def test_each_set_has_its_points_and_shows_the_same_picture(name: str):
 
 @pytest.mark.parametrize(
     ("source", "target"),
-    [("wflw98", "ibug68"), ("lapa106", "ibug68"), ("wflw98", "five"), ("lapa106", "five")],
+    # A drawn eye's centre is the mean of eight points of its outline: those of the other sets differ a little.
+    sorted(pair for pair in CONVERSIONS if pair[1] != "five" or pair[0] in ("wflw98", "lapa106")),
 )
 def test_sets_agree_with_the_conversions_between_them(source: str, target: str):
     for seed in (1, 2, 3):

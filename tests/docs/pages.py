@@ -28,10 +28,13 @@ def written() -> list[Path]:
 def generated() -> dict[str, str]:
     """Return path → text of the pages that are generated from the code; the help of every command is among them."""
     from cli_page import cli_page
+    from comparison_page import comparison_page
     from recipe_page import recipe_page
     from registry_page import registry_page
+    from zoo_page import zoo_page
 
-    return {"cli.md": cli_page(), "recipe.md": recipe_page(), "registries.md": registry_page()}
+    measured = {"zoo.md": zoo_page(), "comparison.md": comparison_page()}
+    return measured | {"cli.md": cli_page(), "recipe.md": recipe_page(), "registries.md": registry_page()}
 
 
 @cache

@@ -70,3 +70,14 @@ def test_linear_maps_beyond_0_and_1_are_cut_before_they_are_read() -> None:
     found = decode_maps(maps, "expectation", size=32, linear=True)
     assert (found.points - torch.tensor([20.0, 12.0])).abs().max() < 0.01
     assert found.confidence.item() == 1.0
+
+
+def test_local_softargmax_does_not_depend_on_which_of_two_equal_cells_it_starts_from() -> None:
+    # Peaks in the middle between two cells: rounding decides which is the largest, as between torch and an exported graph.
+    xy = torch.tensor([[[15.5, 12.0], [15.5, 12.3], [20.0, 9.5], [11.5, 17.5]]])
+    maps = encode(xy, (32, 32))
+    column = torch.arange(32, dtype=torch.float32) - torch.arange(32, dtype=torch.float32)[:, None]
+    tilt = 1e-6 * column * maps
+    left, right = (decode_maps(m, "local_softargmax", size=32, linear=True).points for m in (maps - tilt, maps + tilt))
+    assert (maps - tilt).flatten(2).argmax(-1).ne((maps + tilt).flatten(2).argmax(-1)).any()
+    assert (left - right).abs().max() < 1e-3

@@ -49,7 +49,7 @@ def wide_profile(version: int = 2, name: str = "Wide, made here") -> bytes:
 
 
 @pytest.mark.parametrize("version", [2, 4])
-@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "TIFF"])
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "TIFF", "AVIF"])
 def test_a_profile_is_named(kind: str, version: int) -> None:
     data = encode(PHOTO, kind, icc_profile=wide_profile(version))
     photo = read_photo(data)

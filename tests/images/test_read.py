@@ -237,6 +237,13 @@ def test_avif_is_read_upright() -> None:
         read_image(data[:-50])
 
 
+def test_the_frames_of_an_avif_sequence_are_told() -> None:
+    frames = [Image.new("RGB", (32, 32), colour) for colour in ("red", "green", "blue")]
+    photo = read_photo(encode(frames[0], "AVIF", save_all=True, append_images=frames[1:]))
+    assert photo.remarks == ("holds 3 frames; the first is read",)
+    assert photo.image[..., 0].min() > 200
+
+
 def test_a_missing_extra_is_named_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     found: Callable[..., Any] = builtins.__import__
 

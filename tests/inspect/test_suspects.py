@@ -105,11 +105,11 @@ def test_the_command_trains_folds_once_and_ranks_every_face(tmp_path: Path, monk
     trained: list[tuple[int, bool]] = []
     real = module.train
 
-    def train(recipe, run, *, resume):  # type: ignore[no-untyped-def]
+    def train(recipe, run, *, resume, stop):  # type: ignore[no-untyped-def]
         trained.append((int(run.name[-1]), resume))
         if len(trained) == 2:
             raise KeyboardInterrupt
-        return real(recipe, run, resume=resume)
+        return real(recipe, run, resume=resume, stop=stop)
 
     monkeypatch.setattr(module, "train", train)
     runner = CliRunner()

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 
+from drawn import BARE, batch_of
 from fiducia.data.synthetic.shape import SELECTIONS, FaceShape, build_head
 from fiducia.errors import UsageError
 from fiducia.losses.base import LossContext
@@ -21,7 +22,6 @@ from fiducia.losses.slpt import StageLoss, face_lengths
 from fiducia.losses.targets import Targets
 from fiducia.schemes.sets import Scheme, get_scheme
 from fiducia.structures import Batch, ModelOutput
-from zoo_faces import KITE, batch_of
 
 IBUG = get_scheme("ibug68")
 
@@ -71,8 +71,8 @@ def test_stages_measures_in_eye_distances_and_weighs_the_stages() -> None:
 
 
 def test_a_face_without_eyes_is_measured_by_its_box() -> None:
-    batch = batch_of(KITE, 128, views=1)
-    lengths = face_lengths(Targets(batch, KITE, 128))
+    batch = batch_of(BARE, 128, views=1)
+    lengths = face_lengths(Targets(batch, BARE, 128))
     box = batch.xy[:, 0].amax(1) - batch.xy[:, 0].amin(1)
     torch.testing.assert_close(lengths, 0.5 * box.prod(-1).sqrt())
     hidden = face_lengths(Targets(unlabel(batch_of(IBUG, 128, views=1), 36), IBUG, 128))
@@ -138,7 +138,7 @@ def test_too_few_points_tell_no_pose() -> None:
     angles, known = head_pose(xy, where, head)
     assert known.tolist() == [False, True]
     assert torch.isfinite(angles).all()
-    assert average_head(KITE) is None
+    assert average_head(BARE) is None
 
 
 def test_pfld_weighs_rare_attributes_and_wrong_poses() -> None:

@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from drawn import batch_of, scheme_of
 from fiducia.errors import UsageError
 from fiducia.heatmaps.lines import draw_boundary, draw_edges
 from fiducia.heatmaps.squares import reduced_gaussian
@@ -14,7 +15,6 @@ from fiducia.losses.registry import losses
 from fiducia.losses.targets import Targets
 from fiducia.schemes.curves import boundary_curves, curves
 from fiducia.structures import Batch, ModelOutput
-from zoo_faces import batch_of, scheme_of
 
 SIZE, SIDE = 128, 32
 
@@ -122,8 +122,8 @@ def test_what_cannot_be_trained_is_refused_before_training() -> None:
     maps = torch.rand(2, 9, SIDE, SIDE)
     output = ModelOutput(maps={"edges": [maps], "boundary": [maps[:, :1]], "points": [maps]})
     for kind in ("edges", "boundary"):
-        with pytest.raises(UsageError, match=rf"loss\.{kind}: {kind}: the landmark set 'kite' has no edges"):
-            term(kind, output, "kite")
+        with pytest.raises(UsageError, match=rf"loss\.{kind}: {kind}: the landmark set 'bare4' has no edges"):
+            term(kind, output, "bare4")
     with pytest.raises(UsageError, match=r"loss\.edges: edges: rule is 'cells' or 'published'; found 'exact'"):
         term("edges", output, rule="exact")
     with pytest.raises(UsageError, match=r"loss\.point_maps: point_maps: sigma > 0; found 0"):

@@ -6,12 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from fiducia.models.base import LandmarkModel
-
-
-def crops(count: int, size: int) -> Tensor:
-    """Return random uint8 crops ``(count, 3, size, size)``, the same at every call."""
-    generator = torch.Generator().manual_seed(count * 1000 + size)
-    return torch.randint(0, 256, (count, 3, size, size), dtype=torch.uint8, generator=generator)
+from networks import crops
 
 
 def stir(model: nn.Module) -> None:

@@ -12,14 +12,14 @@ from fiducia.models.build import build_model
 from fiducia.models.parts.coordconv import with_coordinates
 from fiducia.models.parts.moments import expected_points, read_moments
 from fiducia.schemes.curves import curves
-from zoo_faces import crops
+from networks import crops
 
 
 def test_there_is_an_edge_map_a_curve_and_none_where_there_are_no_edges() -> None:
     for name in ("adnet", "star"):
         with torch.no_grad():
             output = network(name, "cofw29").eval()(crops(1, 64))
-            bare = network(name, "kite").eval()(crops(1, 64))
+            bare = network(name, "bare4").eval()(crops(1, 64))
         assert [m.shape[1] for m in output.maps["edges"]] == [7, 7]
         assert set(output.maps) == {"edges", "points", "attention"}
         assert set(bare.maps) == {"points", "attention"}

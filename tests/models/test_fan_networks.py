@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 import torch
 
+from drawn import batch_of
 from fiducia.heatmaps.encode import encode
 from fiducia.losses.fan_mse import fan_gaussian
 from fiducia.models.build import build_model
 from fiducia.schemes.sets import get_scheme
 from fiducia.structures import ModelOutput
-from zoo_faces import batch_of
 
 
 @pytest.mark.parametrize(("name", "stacks"), [("fan", 4), ("fan2", 2), ("fan1", 1), ("shfan", 2)])

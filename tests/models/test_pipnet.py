@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from drawn import batch_of
 from fiducia.errors import UsageError
 from fiducia.losses.pip import pip
 from fiducia.losses.targets import Targets
@@ -17,7 +18,6 @@ from fiducia.models.parts.mean_face import mean_face, nearest_points
 from fiducia.models.pipnet_r18 import PIPNet, PipOptions
 from fiducia.schemes.sets import get_scheme
 from fiducia.structures import ModelOutput
-from zoo_faces import batch_of
 
 
 def drawn(model: PIPNet, xy: Tensor, grid: int) -> ModelOutput:

@@ -5,13 +5,14 @@ from types import ModuleType, SimpleNamespace
 
 import pytest
 import torch
-from network_checks import check_batch, check_export, check_gradients, check_groups, check_points, crops
+from network_checks import check_batch, check_export, check_gradients, check_groups, check_points
 from torch import Tensor, nn
 
 from fiducia.errors import UsageError
 from fiducia.models import build_model
 from fiducia.models.base import LandmarkModel
 from fiducia.models.registry import find_preset, is_family, is_registered, models
+from networks import crops
 
 
 class Pyramid(nn.Module):

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import csv
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -10,11 +11,14 @@ from dot_faces import DotRuntime, a_face, draw_dots
 
 from fiducia.data.formats.pts import read_pts
 from fiducia.errors import UsageError
+from fiducia.faces import Face
 from fiducia.images import read_image, write_image
+from fiducia.predict.batches import Found
 from fiducia.predict.detect import Report, detect_paths
 from fiducia.predict.inputs import Photo
 from fiducia.predict.outputs import Origin
-from fiducia.structures import Face
+from fiducia.predict.watcher import Watcher
+from fiducia.structures import Detection
 
 FACES = [a_face(40, 50, 90), a_face(220, 60, 60)]
 SHA = "5f" * 32
@@ -23,10 +27,18 @@ SHA = "5f" * 32
 class FindsTwo:
     """Finds FACES wherever the photograph is not black."""
 
+    batch_size = 2
+
     def __init__(self) -> None:
         self.runtime = DotRuntime()
 
-    def __call__(self, image: Photo) -> list[Face]:
+    def find(self, image: Photo) -> Found:
+        return image, [Detection(box=np.zeros(4), score=1.0)] * 2
+
+    def predict(self, photos: Sequence[Found]) -> list[list[Face]]:
+        return [self.faces(image) for image, _ in photos]
+
+    def faces(self, image: Photo) -> list[Face]:
         sure = np.ones(4, np.float32)
         return [
             Face(
@@ -46,9 +58,15 @@ def run(
 ) -> tuple[Report, list[tuple[str, int | None, str]]]:
     said: list[tuple[str, int | None, str]] = []
     origin = Origin("dots_tiny", SHA)
-    report = detect_paths(
-        FindsTwo(), inputs, tmp_path / "out", formats.split(","), lambda *a: said.append(a), origin, resume
-    )
+
+    class Listens(Watcher):
+        def done(self, source: str, faces: int, first: str) -> None:
+            said.append((source, faces, first))
+
+        def failed(self, source: str, line: str) -> None:
+            said.append((source, None, line))
+
+    report = detect_paths(FindsTwo(), inputs, tmp_path / "out", formats.split(","), Listens(), origin, resume)
     return report, said
 
 

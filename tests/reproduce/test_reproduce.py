@@ -21,7 +21,8 @@ import torch
 from fiducia.cli import main
 from fiducia.errors import FiduciaError, UsageError
 from fiducia.losses.registry import losses
-from fiducia.metrics.compare import paired_bootstrap
+from fiducia.metrics.compare import bootstrap_mean, paired_bootstrap
+from fiducia.models.registry import models
 from fiducia.reproduce import run as module
 from fiducia.reproduce.ledger import read_run, table_ledger
 from fiducia.reproduce.ledger_files import write_ledger
@@ -395,3 +396,41 @@ def test_the_ledger_alone_needs_no_data(copy: Path, untrained: None, capsys: pyt
     assert caught.value.code == 0
     assert capsys.readouterr().out.strip() == str(copy / "ledger.md")
     assert "`dcca`" in (copy / "ledger.md").read_text()
+
+
+def test_a_table_of_fiducias_own_has_intervals_and_validation_and_no_empty_columns(
+    finished: Path, tmp_path: Path
+) -> None:
+    for row, twin in (("vit", "vanilla"), ("fifa_tiny", "hourglass")):
+        run = tmp_path / "comparison" / row / "seed0"
+        shutil.copytree(finished / f"table3/{twin}/seed0", run)
+        edit(run / "result.json", lambda entry, name=row: entry.update(table="comparison", row=name))
+        metrics = json.loads((run / "metrics.json").read_text())
+        metrics["history"] += [{"val_nme": 9.0, "val_nme_ema": 5.25}, {"train_total": 1.0}]
+        (run / "metrics.json").write_text(json.dumps(metrics))
+    (ledger,) = write_ledger(tmp_path, "comparison")
+    lines = {line.row.name: line.cells.get("epochs") for line in ledger.lines}
+    cell, errors = lines["vit"], read_run(tmp_path / "comparison/vit/seed0/result.json").errors
+    assert cell is not None
+    assert cell.interval == bootstrap_mean(errors)
+    assert cell.interval[0] < cell.mean < cell.interval[1]
+    assert cell.validation == 5.25
+    table = [x for x in (tmp_path / "ledger.md").read_text().splitlines() if x.startswith("|")]
+    heads = [cell.strip() for cell in table[0].strip("|").split("|")]
+    assert heads == ["row", "", "NME on synthetic test", "95 % interval", "NME on validation faces", "seeds"]
+    assert f"{cell.mean:.3f} | {cell.interval[0]:.3f} to {cell.interval[1]:.3f} | 5.250 | 1 |" in table[2]
+    assert next(x for x in table if "`slpt`" in x).split("|")[3].strip() == "not run"
+    row = table_rows(tmp_path, "comparison")["vit"]
+    assert [float(row[key]) for key in ("low", "high", "validation")] == pytest.approx([*cell.interval, 5.25], abs=1e-5)
+    assert table_rows(tmp_path, "comparison")["slpt"]["low"] == ""
+
+
+def test_at_smoke_a_registered_network_is_a_toy_and_at_other_scales_itself() -> None:
+    table = load_table("table7")
+    for row in table.rows:
+        toy, small = (row_recipe(table, row, scale=scale, source="synthetic:", seed=0) for scale in ("smoke", "small"))
+        assert toy is not None
+        assert small is not None
+        assert toy.model.name == small.model.name == row.net
+        assert toy.model.options == models[row.net].test_options
+        assert small.model.options == {}

@@ -346,3 +346,36 @@ def test_a_run_that_cannot_be_kept_is_refused_at_once(place: str, tmp_path: Path
     (tmp_path / "file").write_text("")
     with pytest.raises(UsageError, match="Not a directory"):
         train(load_recipe("smoke"), tmp_path / place)
+
+
+class Counts:
+    """Says how many threads a worker has, in place of faces."""
+
+    def set_epoch(self, epoch: int) -> None: ...
+
+    def __len__(self) -> int:
+        return 4
+
+    def __getitem__(self, index: int) -> tuple[int, int, bool]:
+        import cv2
+
+        return torch.get_num_threads(), cv2.getNumThreads(), torch.utils.data.get_worker_info() is not None
+
+
+def test_workers_compute_with_one_thread_each(monkeypatch: pytest.MonkeyPatch) -> None:
+    import cv2
+
+    from fiducia.training import loop
+
+    monkeypatch.setattr(loop, "collate", list)
+    before = torch.get_num_threads(), cv2.getNumThreads()
+    torch.set_num_threads(2)
+    cv2.setNumThreads(2)
+    try:
+        recipe = load_recipe("smoke", ["train.workers=2", "train.batch_size=2"])
+        found = [row for batch in loop._loader(Counts(), recipe.train, 1, 0, 1, 0) for row in batch]  # type: ignore[arg-type]
+        assert found == [(1, 1, True)] * 4
+        assert (torch.get_num_threads(), cv2.getNumThreads()) == (2, 2), "the run's own threads stay"
+    finally:
+        torch.set_num_threads(before[0])
+        cv2.setNumThreads(before[1])

@@ -12,6 +12,7 @@ from safetensors.torch import save_file
 from fiducia.errors import FiduciaError, UsageError
 from fiducia.models import LandmarkModel
 from fiducia.models.parts.vit import resize_position
+from fiducia.schemes.sets import former_names, get_scheme
 from fiducia.weights.backbone import convert_backbone, load_backbone, to_timm_names
 from fiducia.weights.card import WeightCard, card_scheme
 from fiducia.weights.store import load_card, load_weights, read_weights, save_weights
@@ -138,16 +139,18 @@ def test_an_average_lies_between_and_keeps_the_card(saved: Path, tmp_path: Path)
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"scale": 0.9}, "scale is 0.9"),
+        ({"scale": 0.9}, "scale is 0.9, that of .* 0.8; only weights of one network"),
+        ({"points": 9, "scheme": "nine"}, "num_points is 9, that of .* 5; "),
+        ({"size": 128}, "size is 128, that of .* 64; "),
         ({"flip": True, "mirror_bias": 0.01}, "mirror_bias is 0.01"),
         ({"decode": "dark"}, "decode is 'dark'"),
     ],
 )
 def test_an_average_of_different_networks_is_refused(
-    saved: Path, tmp_path: Path, change: dict[str, float], words: str
+    saved: Path, tmp_path: Path, change: dict[str, Any], words: str
 ) -> None:
-    other = tmp_path / "other.safetensors"
-    save_weights(other, small().state_dict(), small_card().model_copy(update=change))
+    network = small(points=change.get("points", 5), size=change.get("size"))
+    other = write_small(tmp_path / "other.safetensors", network, **change)
     with pytest.raises(UsageError, match=words):
         average_weights([saved, other], tmp_path / "mean.safetensors")
     with pytest.raises(UsageError, match="two weights or more"):
@@ -295,6 +298,14 @@ def test_an_own_landmark_set_travels_in_the_card(tmp_path: Path) -> None:
     assert (scheme.name, scheme.names[2], list(scheme.mirror)) == ("muzzle", "tip", [1, 0, 2, 3])
 
 
+def test_a_card_with_the_point_names_of_version_0_1_gets_the_present_ones() -> None:
+    table = {**get_scheme("wflw98").to_table(), "names": list(former_names("wflw98") or ())}
+    assert card_scheme(small_card(points=98, scheme="wflw98", scheme_table=table)) == get_scheme("wflw98")
+    odd = {**table, "names": [*table["names"][1:], table["names"][0]]}
+    with pytest.raises(ValueError, match="its table of wflw98 is not the landmark set of that name"):
+        small_card(points=98, scheme="wflw98", scheme_table=odd)
+
+
 @pytest.mark.parametrize(
     ("change", "words"),
     [
@@ -303,6 +314,13 @@ def test_an_own_landmark_set_travels_in_the_card(tmp_path: Path) -> None:
         ({"scheme_table": {**OWN, "mirror": [[0, 9]]}, "scheme": "muzzle", "points": 4}, "contradicts itself"),
         ({"options": {"backbone": {"width": 10**9}}}, "nothing that a network is made of is so large"),
         ({"size": 4}, "size: "),
+        ({"numbers": [{"metric": 3}]}, "numbers\\[0\\].metric is '3'; expected a word"),
+        ({"numbers": [{}, {"value": -1.0}]}, "numbers\\[1\\].value is '-1.0'; expected a number"),
+        (
+            {"scheme_table": {**get_scheme("five").to_table(), "mirror": []}},
+            "its table of five is not the landmark set",
+        ),
+        ({"scheme_table": {**get_scheme("five").to_table(), "inter_pupil": [[3], [4]]}}, "its table of five is not"),
     ],
 )
 def test_a_card_that_contradicts_itself_is_refused_in_one_line(
@@ -316,6 +334,23 @@ def test_a_card_that_contradicts_itself_is_refused_in_one_line(
     with pytest.raises(FiduciaError, match=words) as caught:
         read_weights(tmp_path / "bad.safetensors")
     assert "bad.safetensors: its model card cannot be used" in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"decode": "guess"}, "cannot be built as its card says: decoder 'guess'"),
+        ({"params": 7}, "its card says 7 num"),
+    ],
+)
+def test_a_card_that_contradicts_its_network_is_refused(tmp_path: Path, change: dict[str, Any], words: str) -> None:
+    card = {**small_card().model_dump(), **change}
+    path = tmp_path / "bad.safetensors"
+    tensors = {name: tensor.contiguous() for name, tensor in small().state_dict().items()}
+    save_file(tensors, path, metadata={"fiducia": json.dumps(card)})
+    with pytest.raises(FiduciaError, match=words) as caught:
+        read_weights(path)
     assert "\n" not in str(caught.value)
 
 

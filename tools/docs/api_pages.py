@@ -34,8 +34,17 @@ TOPICS: dict[str, Topic] = {
     "detect": Topic(
         "Detect",
         "From image files to faces with landmarks. [Guide](../../detect.md).",
-        ("load", "Predictor", "Face", "Detection", "detectors"),
-        ("structures:Detector", "structures:Runtime", "runtimes.registry:register"),
+        ("load", "Predictor", "Face", "Faces", "Detection", "detectors", "boxes_from"),
+        (
+            "measures.pose:HeadPose",
+            "measures.pose:head_pose",
+            "measures.align:align_matrix",
+            "measures.masks:region_mask",
+            "measures.table:measure_table",
+            "structures:Detector",
+            "structures:Runtime",
+            "runtimes.registry:register",
+        ),
     ),
     "train": Topic(
         "Train",
@@ -78,7 +87,7 @@ TOPICS: dict[str, Topic] = {
     "data": Topic(
         "Data",
         "Data sets and the records that they hold. [Guide](../../data.md).",
-        ("datasets", "load_records", "Record", "Batch"),
+        ("datasets", "load_records", "label_writers", "Record", "Batch"),
         ("data.source:DatasetSpec", "data.synthetic.source:synthetic_face"),
     ),
     "augmentation": Topic(

@@ -7,15 +7,19 @@ from __future__ import annotations
 
 from api_pages import api_pages
 from cli_page import cli_page
+from comparison_page import comparison_page
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 from recipe_page import recipe_page
 from registry_page import registry_page
+from zoo_page import zoo_page
 
 
 def generated_pages() -> dict[str, str]:
     """Return path below docs/ → Markdown of every generated page."""
     return {
+        "zoo.md": zoo_page(),
+        "experiments/comparison.md": comparison_page(),
         "reference/cli.md": cli_page(),
         "reference/recipe.md": recipe_page(),
         "reference/registries.md": registry_page(),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, Protocol
 
 import numpy as np
@@ -18,13 +18,10 @@ Image = npt.NDArray[np.uint8]
 Points = npt.NDArray[np.float32]
 
 
-class Augmentation(Protocol):
-    """A change of one crop and its points. Options are its keyword-only arguments."""
-
-    def __call__(self, image: Image, xy: Points, rng: np.random.Generator, **options: Any) -> tuple[Image, Points]:
-        """Return a new crop uint8 ``(S, S, 3)`` and its points ``(K, 2)`` in crop pixels; the arguments stay as they are."""
-        ...
-
+Augmentation = Callable[..., tuple[Image, Points]]
+"""A change of one crop and its points, called as ``(image, xy, rng, **options)``: a crop uint8 ``(S, S, 3)``, its points
+``(K, 2)`` in crop pixels and the view's generator, to a new crop and its points; the arguments stay as they are. Options are
+its keyword-only arguments."""
 
 augmentations: Registry[Augmentation] = Registry("augmentation", "fiducia.augment")
 """Name → function. Every random number comes from ``rng``, so that a run can be repeated."""

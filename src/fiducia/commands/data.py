@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from ..errors import Interrupted
+from .interrupts import interruptible
 from .options import PluginOption, ThreadsOption
+from .printing import complain, say
+from .progress import Progress
 
 __all__ = ["app"]
 
@@ -30,17 +33,17 @@ def check(
 
     Exit status 1 means that a file is broken. Missing parts are only reported.
     """
-    from rich.console import Console
-    from rich.progress import Progress
-
     from ..data.check import check as run
 
-    with Progress(console=Console(stderr=True), transient=True, disable=as_json or not sys.stderr.isatty()) as bar:
-        task = bar.add_task("images", total=None)
-        report = run(source, scheme, on_progress=lambda done, total: bar.update(task, completed=done, total=total))
-    typer.echo(json.dumps(report.to_json(), indent=2) if as_json else "\n".join(report.lines()))
+    progress = Progress("images", shown=not as_json)
+    with interruptible(lambda: f"{progress.done:,} of {progress.total:,} images were checked"):
+        try:
+            report = run(source, scheme, on_progress=progress)
+        finally:
+            progress.clear()
+    say(json.dumps(report.to_json(), indent=2) if as_json else "\n".join(report.lines()))
     for line in report.examples(broken=True):
-        sys.stderr.write(f"fiducia: {line}\n")
+        complain(line)
     if not report.ok:
         raise typer.Exit(1)
 
@@ -96,15 +99,15 @@ def preview(
             seed=seed,
         )
         write_image(out, looked.image)
-        typer.echo(f"{out}: {looked.faces} faces; share of a landmark's saliency within 5 % of the crop's side of it:")
+        say(f"{out}: {looked.faces} faces; share of a landmark's saliency within 5 % of the crop's side of it:")
         for name, (plain, squares) in looked.focus.items():
-            typer.echo(f"{name}: {100 * plain:.1f} % without, {100 * squares:.1f} % with squares")
+            say(f"{name}: {100 * plain:.1f} % without, {100 * squares:.1f} % with squares")
         return
     if against is not None:
         raise UsageError("--against compares saliency; add --saliency")
     sheet = run(load_recipe(recipe, overrides), epochs=chosen, faces=faces, both_views=views, seed=seed)
     write_image(out, sheet.image)
-    typer.echo(f"{out}: {sheet.faces} faces at epochs {', '.join(map(str, sheet.epochs))}")
+    say(f"{out}: {sheet.faces} faces at epochs {', '.join(map(str, sheet.epochs))}")
 
 
 @app.command()
@@ -124,11 +127,12 @@ def convert(
 
     write = label_writers.get(to, "--to: ")
     splits = find_dataset(source)[0].splits
-    records = load_records(source, split or (splits[0] if splits else "all"), scheme)
-    for line in records.remarks:
-        sys.stderr.write(f"fiducia: {line}\n")
-    write(out, records)
-    typer.echo(f"{out}: {len(records):,} faces")
+    with interruptible(lambda: f"{out} is not complete; run the same command again"):
+        records = load_records(source, split or (splits[0] if splits else "all"), scheme)
+        for line in records.remarks:
+            complain(line)
+        write(out, records)
+    say(f"{out}: {len(records):,} faces")
 
 
 @app.command()
@@ -166,13 +170,24 @@ def suspects(
     require_writable(out / "suspects.csv")
     overrides = [f"data.source={json.dumps(source)}", f"data.split={json.dumps(split)}", f"train.device={device}"]
     overrides += [] if scheme is None else [f"data.scheme={json.dumps(scheme)}"]
-    found = find_suspects(
-        load_recipe(recipe, [*overrides, *(set_ or [])]), out, folds=folds, weights=weights, device=device
-    )
-    for path in write_suspects(out, found, top):
-        typer.echo(str(path))
+    loaded = load_recipe(recipe, [*overrides, *(set_ or [])])
+
+    def told() -> str:
+        done = sum((out / f"fold{number + 1}" / "metrics.json").is_file() for number in range(folds))
+        kept = f"{done} of {folds} folds are finished; " if weights is None else ""
+        return f"{kept}run the same command again, which does the rest"
+
+    try:
+        with interruptible(told) as stop:
+            found = find_suspects(loaded, out, folds=folds, weights=weights, device=device, stop=stop)
+            written = write_suspects(out, found, top)
+    except Interrupted as stopped:
+        # A fold that saved its step speaks of --resume, which this command does by itself.
+        raise Interrupted(f"stopped; {told()}", stopped.status) from None
+    for path in written:
+        say(str(path))
     for rank, one in enumerate(found[: min(top, 10)], start=1):
-        typer.echo(f"{rank:>3}  {one.record.id}  {one.score:.1f} times the usual: {' and '.join(one.points)}")
+        say(f"{rank:>3}  {one.record.id}  {one.score:.1f} times the usual: {' and '.join(one.points)}")
 
 
 @app.command()
@@ -208,20 +223,21 @@ def relabel(
     """Move labels towards the predictions of trained networks, and write them as a new data set."""
     from .relabel import relabel_data
 
-    lines = relabel_data(
-        source,
-        out,
-        weights,
-        to=to,
-        split=split,
-        scheme=scheme,
-        share=share,
-        style=style,
-        gain=gain,
-        holdout=holdout,
-        seed=seed,
-        box_source=box_source,
-        device=device,
-    )
+    with interruptible(lambda: f"{out} is not complete; run the same command again"):
+        lines = relabel_data(
+            source,
+            out,
+            weights,
+            to=to,
+            split=split,
+            scheme=scheme,
+            share=share,
+            style=style,
+            gain=gain,
+            holdout=holdout,
+            seed=seed,
+            box_source=box_source,
+            device=device,
+        )
     for line in lines:
-        typer.echo(line)
+        say(line)

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from ..errors import FiduciaError, PlaceLost
+from ..predict.watcher import Watcher
+from ..words import duration
+from .interrupts import interruptible
 from .options import PluginOption, ThreadsOption
+from .printing import complain, say
+from .progress import Progress
 
 __all__ = ["detect"]
 
@@ -23,7 +28,10 @@ def detect(
     out: Annotated[Path, typer.Option(help="Output directory.")] = Path("out"),
     format_: Annotated[
         str,
-        typer.Option("--format", help="Output formats, separated by commas: json, png, svg, sheet, pts, csv, coco."),
+        typer.Option(
+            "--format",
+            help="Output formats, separated by commas: json, jsonl, png, svg, sheet, pts, csv, coco, cvat, labelstudio, aligned.",
+        ),
     ] = "json,png",
     legend: Annotated[bool, typer.Option("--legend", help="Explain the colours in annotated images.")] = False,
     labels: Annotated[str, typer.Option(help="Write the index or the name of each point beside it.")] = "",
@@ -46,22 +54,27 @@ def detect(
         float | None,
         typer.Option(min=0.0, max=1.0, help="Skip faces with a lower score [default: the detector's own]."),
     ] = None,
+    min_quality: Annotated[
+        float, typer.Option(min=0.0, max=1.0, help="Skip faces whose points are less likely to be right.")
+    ] = 0.0,
     max_pixels: Annotated[
         int, typer.Option(min=1, help="Refuse larger images; pixels of 16 bits count double.")
     ] = 100_000_000,
     resume: Annotated[
         bool, typer.Option("--resume", help="Skip the images that an interrupted run into --out has finished.")
     ] = False,
+    measures: Annotated[
+        bool, typer.Option("--measures", help="Add head pose, eye and mouth ratios of each face to json and csv.")
+    ] = False,
     verbose: Annotated[bool, typer.Option("--verbose", help="Say on standard error which runtime is used.")] = False,
     threads: ThreadsOption = None,
     plugin: PluginOption = None,
 ) -> None:
-    """Detect faces and their landmarks in images. Write JSON, annotated images, .pts, CSV or COCO files."""
+    """Detect faces and their landmarks in images. Write JSON, pictures, .pts, CSV, COCO, CVAT, Label Studio files or crops."""
     from ..draw.faces import LABELS, Style
     from ..errors import UsageError
     from ..predict.detect import detect_paths
     from ..predict.outputs import check_formats
-    from ..predict.outputs.base import Origin
     from ..predict.predictor import load
     from ..runtimes.auto import describe
 
@@ -69,43 +82,106 @@ def detect(
     check_formats(formats)
     if labels not in LABELS:
         raise UsageError(f"--labels {labels}: expected index or name")
-    predictor = load(
-        weights,
-        detector=detector,
-        device=device,
-        runtime=runtime,
-        second_pass=second_pass,
-        min_face=min_face,
-        flip=flip,
-        min_score=min_score,
-        max_pixels=max_pixels,
-    )
-    about, why, urgent = describe(predictor.runtime)
-    if verbose or urgent:
-        sys.stderr.write(f"fiducia: computed by {about}{f': {why}' if why else ''}\n")
-    card = predictor.model_card
-    origin = Origin(card.name, card.sha256, about) if card is not None else Origin(runtime=about)
-    report = detect_paths(
-        predictor,
-        inputs,
-        out,
-        formats,
-        on_progress=_say,
-        origin=origin,
-        resume=resume,
-        style=Style(labels=labels, legend=legend),
-    )
+    told = _Told()
+    with interruptible(told.so_far):
+        predictor = load(
+            weights,
+            detector=detector,
+            device=device,
+            runtime=runtime,
+            second_pass=second_pass,
+            min_face=min_face,
+            flip=flip,
+            min_score=min_score,
+            max_pixels=max_pixels,
+            min_quality=min_quality,
+        )
+        about, why, urgent = describe(predictor.runtime)
+        if verbose or urgent:
+            complain(f"computed by {about}{f': {why}' if why else ''}")
+        try:
+            report = detect_paths(
+                predictor,
+                inputs,
+                out,
+                formats,
+                told,
+                origin=predictor.origin,
+                resume=resume,
+                max_pixels=max_pixels,
+                measures=measures,
+                style=Style(labels=labels, legend=legend),
+            )
+        except PlaceLost as error:
+            raise PlaceLost(f"{error}; {told.so_far()}") from None
+        finally:
+            told.progress.clear()
+    told.sum_up()
     if report.failed:
-        sys.stderr.write(f"fiducia: {len(report.failed)} of {len(report.failed) + len(report.done)} inputs failed\n")
+        complain(f"{len(report.failed)} of {told.count + len(report.failed)} inputs failed")
+    if report.failed or told.unheard:
         raise typer.Exit(1)
 
 
-def _say(source: str, faces: int | None, message: str) -> None:
-    """Print one finished input: errors on standard error, results on standard output."""
-    arrow = f" -> {message}" if message else ""
-    if faces is None:
-        sys.stderr.write(f"fiducia: {message}\n")
-    elif faces == 0:
-        typer.echo(f"{source}: no face found{arrow}")
-    else:
-        typer.echo(f"{source}: {faces} face{'' if faces == 1 else 's'}{arrow}")
+_MANY = 20
+"""A run of more images than this ends with a summary; for fewer, their own lines say all."""
+
+
+class _Told(Watcher):
+    """Tells the user of each input: errors and remarks on standard error, results on standard output."""
+
+    def __init__(self) -> None:
+        self.progress = Progress("images")
+        self.count = 0
+        self.faces = 0
+        self.empty = 0
+        self.total = 0
+        self.skipped = 0
+        self.lost = 0
+        self.unheard = False
+
+    def planned(self, total: int, skipped: int) -> None:
+        self.total, self.skipped = total, skipped
+        if skipped:
+            complain(f"{skipped:,} images are done already; {total:,} are left")
+
+    def remark(self, source: str, line: str) -> None:
+        self.progress.clear()
+        complain(f"{source}: {line}")
+
+    def done(self, source: str, faces: int, first: str) -> None:
+        self.count += 1
+        self.faces += faces
+        self.empty += faces == 0
+        what = f"{faces} face{'' if faces == 1 else 's'}" if faces else "no face found"
+        self.progress.clear()
+        self._say(f"{source}: {what}{f' -> {first}' if first else ''}")
+        self.progress(self.count + self.lost, self.total)
+
+    def failed(self, source: str, line: str) -> None:
+        self.lost += 1
+        self.progress.clear()
+        complain(line)
+        self.progress(self.count + self.lost, self.total)
+
+    def _say(self, line: str) -> None:
+        """Print a line; when nobody takes it any more, that is told once, and the files are still written."""
+        try:
+            if not self.unheard:
+                say(line)
+        except FiduciaError as error:
+            self.unheard = True
+            complain(f"{error}; the results are still written")
+
+    def so_far(self) -> str:
+        """Return what is done and how to go on."""
+        if not self.total:
+            return "nothing was written"
+        done = self.count + self.skipped
+        return f"{done:,} of {self.total + self.skipped:,} images are done and written; go on with --resume"
+
+    def sum_up(self) -> None:
+        """Say what was found in many images."""
+        if self.count > _MANY:
+            empty = f", no face in {self.empty:,}" if self.empty else ""
+            complain(f"{self.faces:,} faces in {self.count:,} images{empty}; {duration(self.progress.seconds)}")

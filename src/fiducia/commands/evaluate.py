@@ -10,7 +10,10 @@ from typing import Annotated, Any
 
 import typer
 
+from .interrupts import interruptible
 from .options import PluginOption, ThreadsOption
+from .printing import complain, say
+from .progress import Progress
 
 __all__ = ["evaluate"]
 
@@ -85,30 +88,42 @@ def evaluate(
         device=device,
         devices=devices,
     )
-    done, compared = evaluate_against(
-        compare or [],
-        settings,
-        source=data,
-        split=split,
-        scheme=scheme,
-        leave_out=exclude or (),
-        box=box,
-        robustness=robustness,
-    )
+    progress = Progress("images")
+
+    def told() -> str:
+        seen = f"{progress.done:,} of {progress.total:,} images were evaluated and " if progress.total else ""
+        return f"{seen}no result is written; run the same command again"
+
+    with interruptible(told):
+        try:
+            done, compared = evaluate_against(
+                compare or [],
+                settings,
+                source=data,
+                split=split,
+                scheme=scheme,
+                leave_out=exclude or (),
+                box=box,
+                robustness=robustness,
+                on_progress=progress,
+            )
+        finally:
+            progress.clear()
     if not done.lead:
         return
     for line in done.remarks:
-        sys.stderr.write(f"fiducia: {line}\n")
+        complain(line)
     text = json.dumps(done.result, indent=2)
     if faces is not None:
         write_atomic(faces, done.faces_csv())
+    if json_ not in (None, "-"):
+        write_atomic(json_, (text + "\n").encode())
     if report is not None:
-        write_report(report, done, compared, command=shlex.join(["fiducia", *sys.argv[1:]]))
+        with interruptible(lambda: f"the report {report} is not complete; run the same command again"):
+            write_report(report, done, compared, command=shlex.join(["fiducia", *sys.argv[1:]]))
     if json_ == "-":
-        typer.echo(text)
+        say(text)
         return
-    if json_ is not None:
-        write_atomic(Path(json_), (text + "\n").encode())
     _show(done.result, done.protocol.words())
     if compared:
         from rich.console import Console

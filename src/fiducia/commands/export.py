@@ -7,7 +7,9 @@ from typing import Annotated, Any
 
 import typer
 
+from .interrupts import interruptible
 from .options import PluginOption, ThreadsOption
+from .printing import say
 
 __all__ = ["export"]
 
@@ -43,16 +45,17 @@ def export(
         raise UsageError("--check-split needs --check-data")
     from ..evaluation.exporting import export as run
 
-    done = run(
-        weights,
-        out,
-        format=format_,
-        precision="int8" if int8 else precision,
-        check_data=check_data,
-        check_split=check_split,
-        faces=faces,
-    )
-    typer.echo(f"{out}: {sum(f['bytes'] for f in done['files']) / 1e6:.1f} MB, {_words(done)}")
+    with interruptible(lambda: f"{out} was not written; run the same command again"):
+        done = run(
+            weights,
+            out,
+            format=format_,
+            precision="int8" if int8 else precision,
+            check_data=check_data,
+            check_split=check_split,
+            faces=faces,
+        )
+    say(f"{out}: {sum(f['bytes'] for f in done['files']) / 1e6:.1f} MB, {_words(done)}")
 
 
 def _words(done: dict[str, Any]) -> str:

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from .options import PluginOption, ThreadsOption
+from .printing import say
 
 __all__ = ["app"]
 
@@ -19,7 +20,7 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print only a JSON arra
 
 def _show(rows: Sequence[dict[str, Any]], as_json: bool) -> None:
     if as_json:
-        typer.echo(json.dumps(rows, indent=2))
+        say(json.dumps(rows, indent=2))
         return
     from rich.console import Console
     from rich.table import Table
@@ -89,10 +90,10 @@ def datasets(as_json: JsonOption = False, plugin: PluginOption = None) -> None:
 
 @app.command()
 def schemes(as_json: JsonOption = False, plugin: PluginOption = None) -> None:
-    """List landmark schemes: points, regions, normaliser."""
-    from ..schemes.sets import get_scheme, scheme_names
+    """List landmark schemes: points, regions, normaliser, conversions. With --json also the name of every point."""
+    from ..schemes.sets import conversions_from, get_scheme, scheme_names
 
-    rows = []
+    rows: list[dict[str, Any]] = []
     for name in scheme_names():
         scheme = get_scheme(name)
         rows.append(
@@ -101,8 +102,11 @@ def schemes(as_json: JsonOption = False, plugin: PluginOption = None) -> None:
                 "points": scheme.num_points,
                 "normaliser": "inter-ocular" if scheme.inter_ocular is not None else "box",
                 "regions": ", ".join(scheme.regions),
+                "converts_to": ", ".join(conversions_from(name)),
             }
         )
+        if as_json:
+            rows[-1]["names"] = list(scheme.names)
     _show(rows, as_json)
 
 

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from .options import PluginOption, ThreadsOption
+from .printing import say
 
 __all__ = ["app"]
 
@@ -32,6 +33,6 @@ def show(
     loaded = completed(load_recipe(recipe, set_ or []))
     if as_json:
         keys = ("key", "value", "allowed", "what")
-        typer.echo(json.dumps([dict(zip(keys, row, strict=True)) for row in explained_rows(loaded)], indent=2))
+        say(json.dumps([dict(zip(keys, row, strict=True)) for row in explained_rows(loaded)], indent=2))
     else:
-        typer.echo(explain(loaded), nl=False)
+        say(explain(loaded).removesuffix("\n"))

@@ -7,7 +7,10 @@ from typing import Annotated
 
 import typer
 
+from ..errors import FiduciaError, Interrupted, UsageError
+from .interrupts import interruptible
 from .options import PluginOption, ThreadsOption
+from .printing import say
 
 __all__ = ["reproduce"]
 
@@ -40,7 +43,8 @@ def reproduce(
     plugin: PluginOption = None,
 ) -> None:
     """Train and evaluate the rows of a table of the paper. Finished runs are kept."""
-    from ..errors import FiduciaError, UsageError
+    from ..files import printable
+    from ..reproduce.ledger import finished_runs
     from ..reproduce.ledger_files import write_ledger
     from ..reproduce.rows import BUDGETS, load_table
     from ..reproduce.run import Order
@@ -67,7 +71,19 @@ def reproduce(
             split=split,
             sets=(*(set_ or []), *([f'train.device="{device}"'] if device is not None else [])),
         )
-        failed = run(order, say=lambda line: typer.echo(line, err=True))
-    typer.echo(out / "ledger.md")
+        place = out
+
+        def told() -> str:
+            done = finished_runs(place, name)
+            runs = f"{done} finished run{'' if done == 1 else 's'} of {name} in {place}"
+            return f"{runs}; the same command again does the rest"
+
+        try:
+            with interruptible(told) as stop:
+                failed = run(order, say=lambda line: typer.echo(printable(line), err=True), stop=stop)
+        except Interrupted as stopped:
+            # A run that saved its step speaks of --resume, which this command does by itself.
+            raise Interrupted(f"stopped; {told()}", stopped.status) from None
+    say(str(out / "ledger.md"))
     if failed:
         raise FiduciaError(f"{len(failed)} run{'s' if len(failed) > 1 else ''} failed: {'; '.join(failed)}")

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from .interrupts import interruptible
 from .options import PluginOption, ThreadsOption
 
 __all__ = ["train"]
@@ -30,7 +31,12 @@ def train(
     overrides = [*(set_ or []), *([f'train.device="{device}"'] if device is not None else [])]
     loaded = load_recipe(recipe, overrides)
     from ..training.run import train as run
-    from ..training.stop import stop_on_signals
 
-    with stop_on_signals() as stop:
-        run(loaded, out if out is not None else Path("runs") / loaded.name, resume=resume, init=init, stop=stop)
+    place = out if out is not None else Path("runs") / loaded.name
+
+    def told() -> str:
+        there = (place / "checkpoints" / "last.ckpt").is_file()
+        return f"go on from {place} with --resume" if there else "nothing was saved yet"
+
+    with interruptible(told) as stop:
+        run(loaded, place, resume=resume, init=init, stop=stop)

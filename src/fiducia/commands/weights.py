@@ -23,18 +23,35 @@ def info(
     threads: ThreadsOption = None,
     plugin: PluginOption = None,
 ) -> None:
-    """Print the model card of weights: scheme, input, training data, licence, protocol, figures."""
-    from ..weights.store import load_card
+    """Print the model card of weights: scheme, input, training data, licence, protocol, figures.
 
-    card = load_card(weights).model_dump(mode="json")
+    The file may be a stranger's: only its header is read, nothing in it is executed, and what does not print is spelled out.
+    Exit status 1 means that it cannot be used; the last line says why.
+    """
+    from ..files import is_plain_file
+    from ..weights.info import look_at
+    from ..words import fit_for_terminal, one_line
+
+    path = Path(weights)
+    if path.suffix.lower() in (".onnx", ".xml") and is_plain_file(path):
+        from ..exporting.sealed import read_sealed
+
+        card = read_sealed(path).card.model_dump(mode="json")
+    else:
+        found = look_at(weights)
+        if found.card is None:
+            for line in found.tensors if not as_json else ():
+                typer.echo(line)
+            raise FiduciaError(found.wrong)
+        card = found.card.model_dump(mode="json")
     if as_json:
         typer.echo(json.dumps(card, indent=2))
         return
     card.pop("scheme_table")
     for key, value in card.items():
         if value not in (None, "", [], {}):
-            shown = value if isinstance(value, str) else json.dumps(value)
-            typer.echo(f"{key:>16}  {shown}")
+            shown = fit_for_terminal(value) if isinstance(value, str) else json.dumps(value)
+            typer.echo(f"{one_line(key, 40):>16}  {shown}")
 
 
 @app.command()
@@ -119,6 +136,14 @@ def convert(
         ),
     ] = "vit",
     out: Annotated[Path | None, typer.Option(help="Output file, as an option.")] = None,
+    mean_face: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Text file of a mean face, x y of each landmark as fractions of the crop: for pipnet and slpt, whose projects "
+            "keep it beside the checkpoint.",
+        ),
+    ] = None,
     threads: ThreadsOption = None,
     plugin: PluginOption = None,
 ) -> None:
@@ -130,8 +155,46 @@ def convert(
         raise UsageError("name the file to write once: fiducia weights convert --from KIND FILE OUT")
     place = target or out
     assert place is not None
-    card, count = convert_checkpoint(kind, source, place)
+    card, count = convert_checkpoint(kind, source, place, mean_face=mean_face)
     what = (
         f"{card.model}, {card.num_points} points ({card.scheme}), {card.size} px" if card is not None else "an encoder"
     )
     typer.echo(f"{place}: {what}, {count} tensors")
+
+
+@app.command()
+def calibrate(
+    weights: Annotated[str, typer.Argument(help="A shipped name, a safetensors file or a run directory.")],
+    out: Annotated[Path, typer.Option(help="Output file, *.safetensors.")],
+    data: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME:ROOT", help="Faces that the weights were not trained on."),
+    ] = None,
+    split: Annotated[str, typer.Option(help="Split of --data.")] = "train",
+    recipe: Annotated[
+        str | None, typer.Option(help="Use the validation faces of this recipe too: a file or a shipped name.")
+    ] = None,
+    set_: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change one value of --recipe.")
+    ] = None,
+    held_out: Annotated[
+        float, typer.Option(min=0.05, max=0.95, help="Share of the photographs kept for the printed figures.")
+    ] = 0.5,
+    limit: Annotated[int | None, typer.Option(min=1, help="Use so many faces of each data set.")] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the draws.")] = 0,
+    threads: ThreadsOption = None,
+    plugin: PluginOption = None,
+) -> None:
+    """Measure what the confidence of weights is worth, and store it in their card: quality, expected errors, visibility."""
+    from ..errors import UsageError
+    from ..evaluation.calibrating.calibrate import calibrate_weights
+    from ..evaluation.calibrating.faces import calibration_faces
+    from ..evaluation.calibrating.words import check_lines
+
+    if not data and recipe is None:
+        raise UsageError("name the faces to calibrate by: --data NAME:ROOT or --recipe NAME")
+    groups = calibration_faces(weights, data or [], recipe, set_ or [], split=split, limit=limit)
+    done = calibrate_weights(weights, out, groups, held_out=held_out, seed=seed)
+    for line in check_lines(done.check):
+        typer.echo(line)
+    typer.echo(f"{out}: calibrated by {done.calibration.fitted.faces:,} faces")

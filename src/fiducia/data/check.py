@@ -5,7 +5,6 @@ What is found is counted by kind (:data:`fiducia.data.kinds.KINDS`), with the fi
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -15,6 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ..cpu import wanted_threads
 from ..errors import FiduciaError, UsageError
 from ..images import read_image
 from ..schemes.sets import get_scheme, is_none
@@ -291,7 +291,8 @@ def _look(records: Sequence[Record], report: CheckReport, on_progress: Callable[
     by_photo: dict[Path, list[Record]] = {}
     for record in records:
         by_photo.setdefault(record.image, []).append(record)
-    with ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1)) as pool:
+    pool = ThreadPoolExecutor(max_workers=min(8, wanted_threads()))
+    try:
         sizes = pool.map(_size, by_photo)
         for done, (faces, size) in enumerate(zip(by_photo.values(), sizes, strict=True), start=1):
             if on_progress is not None:
@@ -312,6 +313,9 @@ def _look(records: Sequence[Record], report: CheckReport, on_progress: Callable[
                 far = _far(face, distances, size)
                 if far is not None:
                     report.faults.append(far)
+    finally:
+        # An interruption does not wait for photographs that nobody will count.
+        pool.shutdown(cancel_futures=True)
     report.listed = sorted(report.listed, key=lambda row: -row["px"])[:LISTED]
 
 

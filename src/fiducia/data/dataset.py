@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -13,6 +12,7 @@ import numpy.typing as npt
 import torch
 from torch.utils.data import Dataset, Sampler
 
+from ..cpu import wanted_threads
 from ..errors import UsageError
 from ..images import Patch, cut_patch, read_image
 from ..structures import Batch, Record, Sample
@@ -81,12 +81,18 @@ class FaceDataset(Dataset[list[Sample]]):
         return self.views(self.records[index], self._patch(index), rng=rng, epoch=self.epoch, index=index)
 
     def fill(self, threads: int | None = None) -> None:
-        """Read every photograph into the cache now, by ``threads`` threads (one a CPU); nothing without cache."""
+        """Read every photograph into the cache now, by ``threads`` threads; nothing without cache.
+
+        None = as many threads as the process may keep busy.
+        """
         if self.cache:
             first = [faces[0] for faces in self._faces.values()]
-            with ThreadPoolExecutor(threads or os.cpu_count()) as pool:
+            pool = ThreadPoolExecutor(threads or wanted_threads())
+            try:
                 for _ in pool.map(self._patch, first):
                     pass
+            finally:
+                pool.shutdown(cancel_futures=True)
 
     def _patch(self, index: int) -> Patch:
         """Return the part of the photograph that face ``index`` needs, from the cache where there is one."""

@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import UsageError
-from ..schemes.sets import NONE, Scheme, SchemeError, get_scheme, is_none, scheme_names
+from ..schemes.sets import NONE, Scheme, SchemeError, former_names, get_scheme, is_none, scheme_names
 from .kinds import LabelError
 
-__all__ = ["Meaning", "assumed", "find_declared", "meaning", "tidy_name"]
+__all__ = ["Meaning", "all_names", "assumed", "find_declared", "meaning", "tidy_name"]
 
 _PLACEHOLDER = re.compile(r"([^\W\d_]*)[\W_]*(\d{1,6})")
 _NAMED = 12
@@ -95,6 +95,31 @@ def assumed(origin: str, found: Meaning) -> str | None:
     return None
 
 
+def all_names(found: Sequence[str], wanted: str | None, declared: str | None) -> list[str]:
+    """Return the names of all points of a file that leaves out those that are not labelled.
+
+    Args:
+        found: the different names in the file.
+        wanted: the set that the user asked for.
+        declared: the set that the file names.
+
+    Returns:
+        the set's names in its order and the file's spelling, where all that were found are among them; else ``found``.
+    """
+    for name in (wanted, declared):
+        if name is None or (is_none(name) and ":" not in name):
+            continue
+        try:
+            own = list(get_scheme(name).names)
+        except SchemeError:
+            continue
+        known = {tidy_name(o): o for o in own}
+        if set(map(tidy_name, found)) <= set(known):
+            spelled = {tidy_name(f): f for f in found}
+            return [spelled.get(tidy, o) for tidy, o in known.items()]
+    return list(found)
+
+
 def find_declared(declared: str, folder: Path) -> str:
     """Return a landmark set that a file names, where it is a TOML file also looked for below the label file's folder."""
     if declared.endswith(".toml"):
@@ -154,6 +179,9 @@ def _by_names(origin: str, names: Sequence[str], wanted: str | None, declared: s
                 (names[i], scheme.names[k]) for k, i in enumerate(order) if tidy[i] != tidy_name(scheme.names[k])
             )
             return Meaning(name, order, "names", renamed)
+        before = _match(tidy, former_names(name) or ())
+        if before is not None:
+            return Meaning(name, before, "names")
         if name in asked and _numbered(scheme.names) is not None:
             # A set of mere numbers has no names that could differ: the file's order counts.
             return Meaning(name, tuple(range(len(names))), "asked")
@@ -167,7 +195,7 @@ def _match(tidy: Sequence[str], own: Sequence[str]) -> tuple[int, ...] | None:
         return tuple(places[name] for name in own)
     found: dict[str, str] = {}
     for name in tidy:
-        longer = [o for o in own if o == name or o.startswith(f"{name}_")]
+        longer = [name] if name in own else [o for o in own if o.startswith(f"{name}_")]
         if len(longer) != 1 or longer[0] in found:
             return None
         found[longer[0]] = name

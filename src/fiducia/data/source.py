@@ -114,7 +114,15 @@ Example:
     2500
 """
 label_writers: Registry[LabelWriter] = Registry("label format", "fiducia.data.formats")
-"""Every format that labels can be written in, by name; ``fiducia data convert --to``."""
+"""Every format that labels can be written in, by name; ``fiducia data convert --to``.
+
+A writer takes a path and the faces, such as those of ``faces.to_labels()``.
+
+Example:
+    >>> from fiducia import label_writers
+    >>> {"coco", "csv", "cvat", "labelstudio", "pts"} <= set(label_writers)
+    True
+"""
 
 
 def find_dataset(source: str) -> tuple[DatasetSpec, str]:
@@ -144,11 +152,11 @@ def known_scheme(source: str, scheme: str | None) -> None:
             raise UsageError(f"{source}: {error}") from error
 
 
-def load_records(source: str, split: str, scheme: str | None = None) -> Faces:
-    """Read one split of a data set.
+def load_records(source: str | Sequence[str], split: str, scheme: str | None = None) -> Faces:
+    """Read one split of a data set, or of several data sets of one landmark set.
 
     Args:
-        source: ``NAME:ROOT``, for example ``300w:/data/300w``.
+        source: ``NAME:ROOT``, for example ``300w:/data/300w``; or several.
         split: one of the data set's splits.
         scheme: the landmark set wanted, by name or TOML file, converted to where possible; None = the source's own;
             ``none`` = bare points.
@@ -168,6 +176,13 @@ def load_records(source: str, split: str, scheme: str | None = None) -> Faces:
         >>> len(records), records[0].xy.shape
         (4, (5, 2))
     """
+    if not isinstance(source, str):
+        parts = [load_records(one, split, scheme) for one in source]
+        joined = Faces([r for part in parts for r in part], [line for part in parts for line in part.remarks])
+        several = one_set(joined)
+        if several is not None:
+            raise FiduciaError(f"{', '.join(source)}: {several}")
+        return joined
     spec, root = find_dataset(source)
     if spec.splits and split not in spec.splits:
         raise UsageError(f"{source}: no split is called {split!r}{did_you_mean(split, list(spec.splits))}")

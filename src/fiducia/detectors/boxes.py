@@ -42,7 +42,7 @@ def given_boxes(boxes: Any, origin: str, scores: Sequence[float] | None = None) 
                 f"{origin}: box {i} is inverted or empty: {row.tolist()}; expected x1 < x2 and y1 < y2 "
                 "(corners, not width and height)"
             )
-        found.append(Detection(box=row, score=1.0 if scores is None else float(scores[i])))
+        found.append(Detection(box=row, score=1.0 if scores is None else float(scores[i]), given=True))
     return found
 
 

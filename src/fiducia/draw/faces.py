@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from ..structures import Face
+from ..faces.face import Face
 from .basics import GREY, INK, SHADE, Colour, Image, confidence_colour, extent, near, text, text_width
 from .overlay import Overlay
 

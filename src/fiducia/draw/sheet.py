@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
-from ..structures import Face
+from ..faces.face import Face
 from .basics import INK, Image, confidence_colour, text, text_width
 from .faces import Style, draw_faces
 from .pictures import contact_sheet

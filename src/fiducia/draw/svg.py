@@ -9,7 +9,7 @@ from html import escape
 import numpy as np
 import numpy.typing as npt
 
-from ..structures import Face
+from ..faces.face import Face
 from .basics import RAMP, SHADE, Colour, confidence_colour
 from .faces import Sizes, Style, face_sizes
 

@@ -20,9 +20,11 @@ from ..data.source import exclude, find_dataset, load_records
 from ..data.usable import usable
 from ..detectors.registry import DEFAULT
 from ..errors import FiduciaError
+from ..files import text_bytes
 from ..metrics.errors import NORMALISERS
 from ..metrics.figures import FaceScores, figures, point_nme, region_errors, reliability, score, without_nan
 from ..metrics.protocol import Protocol
+from ..metrics.trust import expected_gap, risk_coverage, roc_area
 from ..runtimes.opening import read_card
 from ..schemes.sets import Scheme, convert
 from ..structures import Record
@@ -84,7 +86,7 @@ class Evaluation:
             shown = ["" if np.isnan(v) else f"{100 * v:.6f}" for v in values]
             part = str(record.tags.get("part", ""))
             rows.writerow([record.id, record.image.as_posix(), part, int(self.scores.found[i]), *shown])
-        return text.getvalue().encode()
+        return text_bytes(text.getvalue())
 
 
 def evaluate(weights: str | Path, source: str, split: str | None = None, **options: Any) -> dict[str, Any]:
@@ -123,6 +125,7 @@ def evaluate_faces(
     box: Literal["auto", "landmarks", "dataset"] = "auto",
     check: Callable[[Protocol, list[str]], None] | None = None,
     robustness: bool = False,
+    on_progress: Callable[[int, int], None] | None = None,
 ) -> Evaluation:
     """Measure weights on a split of a data set.
 
@@ -136,6 +139,7 @@ def evaluate_faces(
             of the true points.
         check: called with the stamp and the faces' ids before the network is run, to refuse by raising.
         robustness: measure with moved and scaled boxes too, in 29 times the time.
+        on_progress: called with photographs done and photographs in all.
 
     Raises:
         UsageError: unknown names, or landmark sets that cannot be converted into each other.
@@ -179,8 +183,9 @@ def evaluate_faces(
     plan = make_plan(records, own, stamp, box)
     if check is not None:
         check(plan.protocol, [record.id for record in records])
-    found, lead = find_shared(settings, records, card.box_source)
-    done = judge(records, found.xy, own, confidence=found.confidence, lead=lead, box=box, stamp=stamp)
+    found, lead = find_shared(settings, records, card.box_source, on_progress)
+    told = {"confidence": found.confidence, "quality": found.quality, "sigma": found.sigma}
+    done = judge(records, found.xy, own, **told, lead=lead, box=box, stamp=stamp)
     done.result["skipped"] = len(remaining) - len(records)
     done.remarks.extend([*read.remarks, *skipped])
     if robustness and lead:
@@ -198,6 +203,8 @@ def judge(
     *,
     stamp: dict[str, Any],
     confidence: Array | None = None,
+    quality: Array | None = None,
+    sigma: Array | None = None,
     box: str = "auto",
     lead: bool = True,
 ) -> Evaluation:
@@ -209,6 +216,8 @@ def judge(
         own: the landmark set of ``found``; it or the annotation is converted where they differ.
         stamp: the fields of :class:`~fiducia.metrics.protocol.Protocol` that only the caller knows.
         confidence: ``(N, K)`` of ``found``, where it is known.
+        quality: ``(N,)`` of the faces; nan = not known.
+        sigma: ``(N, K)`` expected errors of ``found`` in photograph pixels; nan = not known.
         box: as in :func:`evaluate_faces`.
         lead: as in :class:`Evaluation`.
 
@@ -218,8 +227,10 @@ def judge(
     plan = make_plan(records, own, stamp, box)
     if plan.groups is not None:
         found = convert(found, own, plan.scheme)
-        if confidence is not None:
-            confidence = np.stack([confidence[:, list(group)].mean(axis=1) for group in plan.groups], axis=1)
+        confidence, sigma = (
+            None if v is None else np.stack([v[:, list(group)].mean(axis=1) for group in plan.groups], axis=1)
+            for v in (confidence, sigma)
+        )
     truth = np.stack([record.xy for record in plan.records])
     scores = score(found, truth, plan.scheme, plan.boxes)
     kind = "ic" if "ic" in scores.nme else "box"
@@ -228,6 +239,8 @@ def judge(
     result["points"] = point_nme(scores, plan.scheme, kind)
     if confidence is not None:
         result["reliability"] = reliability(confidence, 100 * scores.points / scores.lengths[kind][:, None])
+    if quality is not None and sigma is not None and np.isfinite(quality).any():
+        result["trust"] = _trust(quality, 100 * sigma / scores.lengths[kind][:, None], scores, kind)
     masks = subsets(plan.protocol.data, plan.records)
     result["subsets"] = {name: figures(scores, mask) for name, mask in masks.items()}
     result["protocol"] = plan.protocol.model_dump(mode="json")
@@ -241,6 +254,18 @@ def judge(
         confidence=confidence,
         lead=lead,
     )
+
+
+def _trust(quality: Array, sigma: Array, scores: FaceScores, kind: str) -> dict[str, Any]:
+    """Return how far the quality foresees faces with an NME above 8 %, and how near expected errors are to actual ones."""
+    there = np.isfinite(quality) & np.isfinite(scores.nme[kind])
+    failed = scores.nme[kind][there] > 0.08
+    return {
+        "limit": 8.0,
+        "roc_area": roc_area(quality[there], failed),
+        "risk": risk_coverage(quality[there], failed) if there.any() else [],
+        "sigma": expected_gap(sigma, 100 * scores.points / scores.lengths[kind][:, None]),
+    }
 
 
 def _settings(options: dict[str, Any]) -> dict[str, Any]:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -60,16 +63,16 @@ def export(
     model, card = load_weights(weights)
     data, split, records = check_faces(check_data, check_split, faces, card.scheme)
     before = TorchRuntime(model, card, card_scheme(card))
-    done: dict[str, Any] = {"passed": False}
-    try:
-        write(model, card, out, format, precision)
-        after, _ = open_runtime(out, format)
-        origin = {"data": data, "split": split}
-        done = certify(out, card, before, after, runtime=format, precision=precision, faces=records, origin=origin)
-    finally:
-        if not done["passed"]:
-            for left in (out, out.with_suffix(".bin") if out.suffix == ".xml" else out, certificate_path(out)):
-                left.unlink(missing_ok=True)
+    origin = {"data": data, "split": split}
+    with _folder_beside(out) as folder:
+        made = folder / out.name
+        write(model, card, made, format, precision)
+        after, _ = open_runtime(made, format)
+        done = certify(made, card, before, after, runtime=format, precision=precision, faces=records, origin=origin)
+        if done["passed"]:
+            for file in (made.with_suffix(".bin"), made, certificate_path(made)):
+                if file.is_file():
+                    file.replace(out.with_name(file.name))
     if not done["passed"]:
         limit = done["limit"]
         raise FiduciaError(
@@ -77,3 +80,19 @@ def export(
             "graph does not give the network's points, so no file was left"
         )
     return done
+
+
+@contextmanager
+def _folder_beside(out: Path) -> Iterator[Path]:
+    """Yield a folder beside a file, for what takes its place only when it is checked; an older export stays until then.
+
+    Raises:
+        FiduciaError: nothing can be written there.
+    """
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        folder = tempfile.TemporaryDirectory(prefix=".fiducia-", dir=out.parent)
+    except OSError as error:
+        raise FiduciaError(f"{out}: cannot be written ({error.strerror or error}); choose another place") from None
+    with folder as name:
+        yield Path(name)

@@ -14,9 +14,11 @@ import numpy.typing as npt
 import torch
 from lightning_fabric import Fabric
 
+from ..cpu import wanted_threads
 from ..device import pick_device
 from ..errors import FiduciaError, UsageError
 from ..exporting.sealed import is_export
+from ..faces import Face
 from ..geometry import box_iou, tight_box
 from ..plugins import load_plugins, loaded_plugins
 from ..predict.predictor import Predictor, load
@@ -29,6 +31,7 @@ from ..weights.card import WeightCard
 from ..weights.store import described_network
 
 Array = npt.NDArray[np.float64]
+OnProgress = Callable[[int, int], None]
 
 __all__ = ["MATCH_IOU", "Found", "Settings", "annotated_box", "find_at", "find_faces", "find_points", "find_shared"]
 
@@ -43,10 +46,49 @@ class Found:
     Attributes:
         xy: ``(N, K, 2)`` points in photograph pixels; nan = not found.
         confidence: ``(N, K)`` in [0, 1]; nan = not found.
+        quality: ``(N,)`` of the faces; nan = not found, or weights that are not calibrated.
+        sigma: ``(N, K)`` expected errors in photograph pixels; nan likewise.
     """
 
     xy: Array
     confidence: Array
+    quality: Array
+    sigma: Array
+
+    @classmethod
+    def nothing(cls, faces: int, points: int) -> Found:
+        """Return what stands for ``faces`` that were not found."""
+        empty = np.full((faces, points), np.nan)
+        return cls(np.full((faces, points, 2), np.nan), empty, np.full(faces, np.nan), empty.copy())
+
+    @classmethod
+    def of(cls, faces: Sequence[Face]) -> Found:
+        """Return what a predictor gave, at least one face."""
+        nan = np.full(len(faces[0].xy), np.nan)
+        return cls(
+            np.stack([face.xy for face in faces]).astype(np.float64),
+            np.stack([face.confidence for face in faces]).astype(np.float64),
+            np.array([np.nan if face.quality is None else face.quality for face in faces]),
+            np.stack([nan if face.sigma is None else face.sigma for face in faces]).astype(np.float64),
+        )
+
+    def put(self, rows: int | slice, other: Found) -> None:
+        """Set some of the faces: the one of ``rows`` to the first of ``other``, or a slice to all of it."""
+        for mine, theirs in zip(self._arrays(), other._arrays(), strict=True):
+            mine[rows] = theirs[0] if isinstance(rows, int) else theirs
+
+    def _arrays(self) -> tuple[Array, ...]:
+        return self.xy, self.confidence, self.quality, self.sigma
+
+    def save(self, path: Path) -> None:
+        """Write the arrays to a file, for another process."""
+        np.savez(path, xy=self.xy, confidence=self.confidence, quality=self.quality, sigma=self.sigma)
+
+    @classmethod
+    def load(cls, path: Path) -> Found:
+        """Read what :meth:`save` wrote."""
+        with np.load(path) as file:
+            return cls(file["xy"], file["confidence"], file["quality"], file["sigma"])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -138,7 +180,12 @@ def find_points(predictor: Predictor, records: Sequence[Record], box_source: str
     return find_faces(predictor, records, box_source).xy
 
 
-def find_faces(predictor: Predictor, records: Sequence[Record], box_source: str = "landmarks") -> Found:
+def find_faces(
+    predictor: Predictor,
+    records: Sequence[Record],
+    box_source: str = "landmarks",
+    on_progress: OnProgress | None = None,
+) -> Found:
     """Return predicted points in the order of the records.
 
     Without a detector every face is cropped by its own annotation. With one, a face takes the detected box of greatest
@@ -148,34 +195,46 @@ def find_faces(predictor: Predictor, records: Sequence[Record], box_source: str 
         predictor: with or without a detector; its scale is the crop's.
         records: annotated faces.
         box_source: ``landmarks`` or ``dataset``: the annotation's box.
+        on_progress: called with photographs done and photographs in all; with a detector each counts twice.
 
     Raises:
         FiduciaError: a photograph that cannot be read, or a face that cannot be cropped.
     """
     boxes: list[Array | None] = [annotated_box(record, box_source) for record in records]
     if predictor.detector is not None:
-        for path, faces in _by_photo(records).items():
+        photos = _by_photo(records)
+        for done, (path, faces) in enumerate(photos.items(), 1):
+            if on_progress is not None:
+                on_progress(done, 2 * len(photos))
             detections = [d.box for d in predictor.find(path)[1]]
             overlap = box_iou([tight_box(records[i].xy) for i in faces], detections)
             for row, i in enumerate(faces):
                 best = int(overlap[row].argmax()) if detections else -1
                 boxes[i] = detections[best] if detections and overlap[row, best] >= MATCH_IOU else None
-    found = find_at(predictor, records, [[] if box is None else [box] for box in boxes])
-    shape = (len(records), predictor.runtime.scheme.num_points)
-    xy, confidence = np.full((*shape, 2), np.nan), np.full(shape, np.nan)
+    asked = [[] if box is None else [box] for box in boxes]
+    found = find_at(predictor, records, asked, on_progress, again=predictor.detector is not None)
+    whole = Found.nothing(len(records), predictor.runtime.scheme.num_points)
     for i, one in enumerate(found):
         if len(one.xy):
-            xy[i], confidence[i] = one.xy[0], one.confidence[0]
-    return Found(xy, confidence)
+            whole.put(i, one)
+    return whole
 
 
-def find_at(predictor: Predictor, records: Sequence[Record], boxes: Sequence[Sequence[Array]]) -> list[Found]:
+def find_at(
+    predictor: Predictor,
+    records: Sequence[Record],
+    boxes: Sequence[Sequence[Array]],
+    on_progress: OnProgress | None = None,
+    again: bool = False,
+) -> list[Found]:
     """Return what is found in given boxes of each face; a photograph is read once for all its boxes.
 
     Args:
         predictor: its detector is not asked.
         records: N faces.
         boxes: for each face as many boxes ``(4,)`` as one likes, in photograph pixels.
+        on_progress: called with photographs done and photographs in all.
+        again: this is the second half of the work, for ``on_progress``.
 
     Returns:
         For each face, points ``(boxes, K, 2)`` and confidence ``(boxes, K)`` in the order of its boxes.
@@ -184,19 +243,19 @@ def find_at(predictor: Predictor, records: Sequence[Record], boxes: Sequence[Seq
         FiduciaError: as :func:`find_faces`, or a box that lies outside its photograph.
     """
     k = predictor.runtime.scheme.num_points
-    found = [Found(np.empty((0, k, 2)), np.empty((0, k))) for _ in records]
+    found = [Found.nothing(0, k) for _ in records]
     photos = {path: faces for path, faces in _by_photo(records).items() if any(len(boxes[i]) for i in faces)}
     tables = [[box for i in faces for box in boxes[i]] for faces in photos.values()]
     # A predictor that is given boxes gives one face a box, in their order.
-    for faces, answers in zip(photos.values(), predictor.stream(list(photos), tables), strict=True):
+    answered = zip(photos.values(), predictor.stream(list(photos), tables), strict=True)
+    for done, (faces, answers) in enumerate(answered, 1):
+        if on_progress is not None:
+            on_progress(done + again * len(photos), (1 + again) * len(photos))
         waiting = iter(answers)
         for i in faces:
             mine = [next(waiting) for _ in boxes[i]]
             if mine:
-                found[i] = Found(
-                    np.stack([face.xy for face in mine]).astype(np.float64),
-                    np.stack([face.confidence for face in mine]).astype(np.float64),
-                )
+                found[i] = Found.of(mine)
     return found
 
 
@@ -208,7 +267,9 @@ def _by_photo(records: Sequence[Record]) -> dict[Path, list[int]]:
     return photos
 
 
-def find_shared(settings: Settings, records: Sequence[Record], box_source: str) -> tuple[Found, bool]:
+def find_shared(
+    settings: Settings, records: Sequence[Record], box_source: str, on_progress: OnProgress | None = None
+) -> tuple[Found, bool]:
     """Find the points of all faces, in one process or in several; the result is the same.
 
     Under torchrun its processes share the faces, else ``settings.devices`` are started on this machine.
@@ -217,6 +278,7 @@ def find_shared(settings: Settings, records: Sequence[Record], box_source: str) 
         settings: how the network is run.
         records: annotated faces.
         box_source: as in :func:`find_faces`.
+        on_progress: as in :func:`find_faces`, where one process does it all.
 
     Returns:
         What was found, and whether this process is the first. Every process of a torchrun has them all.
@@ -225,7 +287,7 @@ def find_shared(settings: Settings, records: Sequence[Record], box_source: str) 
     launched = "TORCHELASTIC_RUN_ID" in os.environ
     world = int(os.environ.get("WORLD_SIZE", "1")) if launched else settings.devices
     if world == 1:
-        return find_faces(settings.predictor(device), records, box_source), True
+        return find_faces(settings.predictor(device), records, box_source, on_progress), True
     work = partial(_work, settings=settings, records=records, box_source=box_source)
     if launched:
         local = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
@@ -250,8 +312,7 @@ def _spawned(fabric: Fabric, work: Callable[[Fabric], Found | FiduciaError]) -> 
         failure = fabric.launch(partial(_to_file, work=work, path=path))
         if failure is not None:
             return failure
-        with np.load(path) as file:
-            return Found(file["xy"], file["confidence"])
+        return Found.load(path)
 
 
 def _to_file(fabric: Fabric, work: Callable[[Fabric], Found | FiduciaError], path: Path) -> FiduciaError | None:
@@ -259,14 +320,14 @@ def _to_file(fabric: Fabric, work: Callable[[Fabric], Found | FiduciaError], pat
     if isinstance(found, FiduciaError):
         return found
     if fabric.global_rank == 0:
-        np.savez(path, xy=found.xy, confidence=found.confidence)
+        found.save(path)
     return None
 
 
 def _work(fabric: Fabric, settings: Settings, records: Sequence[Record], box_source: str) -> Found | FiduciaError:
     """Do this process's share (every world-th face) and gather; an error travels as a value, so that nobody waits."""
     rank, world = fabric.global_rank, fabric.world_size
-    torch.set_num_threads(max(1, (os.cpu_count() or 1) // world))
+    torch.set_num_threads(max(1, wanted_threads() // world))
     part: Found | FiduciaError
     try:
         part = find_faces(settings.predictor(str(fabric.device)), records[rank::world], box_source)
@@ -279,10 +340,9 @@ def _work(fabric: Fabric, settings: Settings, records: Sequence[Record], box_sou
         if isinstance(share, FiduciaError):
             return share
         shares.append(share)
-    shape = (len(records), shares[0].xy.shape[1])
-    found = Found(np.full((*shape, 2), np.nan), np.full(shape, np.nan))
+    found = Found.nothing(len(records), shares[0].xy.shape[1])
     for r, share in enumerate(shares):
-        found.xy[r::world], found.confidence[r::world] = share.xy, share.confidence
+        found.put(slice(r, None, world), share)
     return found
 
 

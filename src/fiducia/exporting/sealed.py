@@ -14,13 +14,12 @@ import xml.etree.ElementTree as ElementTree
 from dataclasses import dataclass
 from pathlib import Path
 
-from pydantic import ValidationError
-
 from .._version import __version__
 from ..errors import FiduciaError
-from ..files import write_atomic
+from ..files import read_bytes, write_atomic
 from ..schemes.sets import Scheme
-from ..weights.card import WeightCard
+from ..weights.card import WeightCard, check_card, parse_json
+from ..words import one_line
 
 __all__ = ["Sealed", "check_signature", "is_export", "read_sealed", "seal_onnx", "write_onnx", "write_openvino"]
 
@@ -28,6 +27,8 @@ _KEY, _SEAL_KEY = b"fiducia", b"fiducia_seal"
 _SEAL = re.compile(rb"(\d{10}) ([0-9a-f]{64})")
 _COMMENT = re.compile(rb"<!-- fiducia ([0-9a-f]{64}) -->\n")
 _AGAIN = "write it again with: fiducia export"
+_LARGEST = 4_000_000_000
+"""Bytes of a file; ONNX itself ends at two thousand million."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,23 +101,21 @@ def read_sealed(path: Path) -> Sealed:
     data = _bytes(path)
     weights = _bytes(path.with_suffix(".bin")) if path.suffix.lower() == ".xml" else None
     graph, facts = _open_onnx(path, data) if weights is None else _open_openvino(path, data, weights)
-    try:
-        table = json.loads(facts)
-        card = WeightCard.model_validate(table["card"])
-        sealed = Sealed(
-            card=card.model_copy(update={"sha256": hashlib.sha256(data + (weights or b"")).hexdigest()}),
-            precision=str(table["precision"]),
-            source=str(table["source_sha256"]),
-            graph=graph,
-            weights=weights,
-            origin=str(path),
-            fiducia=str(table["fiducia"]),
-        )
-    except (ValueError, KeyError, TypeError, ValidationError) as error:
-        raise FiduciaError(
-            f"{path}: its card cannot be read ({type(error).__name__}); {_AGAIN}, of this version"
-        ) from error
-    return sealed
+    table = parse_json(facts, str(path))
+    words = ("precision", "source_sha256", "fiducia")
+    if not isinstance(table, dict) or not all(isinstance(table.get(key), str) for key in words) or "card" not in table:
+        raise FiduciaError(f"{path}: what it says of itself is not whole; {_AGAIN}, of this version")
+    whole = hashlib.sha256(data)
+    whole.update(weights or b"")
+    return Sealed(
+        card=check_card(table["card"], str(path)).model_copy(update={"sha256": whole.hexdigest()}),
+        precision=one_line(table["precision"], 40),
+        source=one_line(table["source_sha256"], 64),
+        graph=graph,
+        weights=weights,
+        origin=str(path),
+        fiducia=one_line(table["fiducia"], 40),
+    )
 
 
 def check_signature(
@@ -144,10 +143,7 @@ def check_signature(
 
 
 def _bytes(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise FiduciaError(f"{path}: cannot be read ({error.strerror}); {_AGAIN}") from None
+    return read_bytes(path, _LARGEST, "an exported graph")
 
 
 def _open_onnx(path: Path, data: bytes) -> tuple[bytes, bytes]:
@@ -168,6 +164,8 @@ def _open_openvino(path: Path, data: bytes, weights: bytes) -> tuple[bytes, str]
         raise _foreign(path, "OpenVINO", data)
     if hashlib.sha256(body + weights).hexdigest().encode() != match[1]:
         raise _damaged(path)
+    if b"<!DOCTYPE" in body:
+        raise _foreign(path, "OpenVINO", data)  # its entities may swell
     try:
         entry = ElementTree.fromstring(body).find("rt_info/fiducia")
     except ElementTree.ParseError:

@@ -17,6 +17,10 @@ def local_softargmax(p: Tensor) -> Tensor:
 
     SH-FAN's window sits on whole cells, which pulls a peak between two cells up to 0.1 towards the nearer one. A second
     look through a window that moves with the point (a smooth edge two cells away) takes that pull off.
+
+    Like every decoder that starts at the largest cell, it depends on rounding where two cells are equally large: of a map
+    with one peak both lead to the same point, within a thousandth of a cell; on the flat maps of a network that has hardly
+    been trained they may lead to different ones.
     """
     half = 3
     x, y = peak(p)

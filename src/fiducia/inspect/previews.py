@@ -69,7 +69,7 @@ def preview(
         raise UsageError("the recipe has one view, I''; set augment.views = 2 to see I' beside it")
     records = exclude(load_records(data.source, data.split, data.scheme), data.exclude)
     if not records:
-        raise FiduciaError(f"{data.source}: no face in split {data.split!r}; run: fiducia data check {data.source}")
+        raise FiduciaError(f"{data.shown}: no face in split {data.split!r}; run: fiducia data check {data.shown}")
     chosen = np.random.default_rng(seed).permutation(len(records))[:faces]
     shown = [records[i] for i in sorted(chosen)]
     views = TrainViews(data, recipe.augment, get_scheme(shown[0].scheme), total)

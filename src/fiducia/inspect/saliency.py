@@ -122,7 +122,7 @@ def saliency(
     fifa = FiFA.from_config(recipe.augment.fifa, recipe.train.epochs)
     records = exclude(load_records(data.source, data.split, data.scheme), data.exclude)
     if not records:
-        raise FiduciaError(f"{data.source}: no face in split {data.split!r}; run: fiducia data check {data.source}")
+        raise FiduciaError(f"{data.shown}: no face in split {data.split!r}; run: fiducia data check {data.shown}")
     chosen = np.random.default_rng(seed).permutation(len(records))[:faces]
     shown = [records[int(i)] for i in sorted(chosen)]
     rows: list[list[npt.NDArray[np.uint8]]] = [[] for _ in shown]

@@ -23,7 +23,7 @@ from ..data.source import exclude, load_records
 from ..draw.pictures import contact_sheet, draw_errors
 from ..errors import FiduciaError, UsageError
 from ..evaluation.locate import find_points
-from ..files import write_atomic
+from ..files import text_bytes, write_atomic
 from ..geometry import affine_apply, box_to_crop, tight_box
 from ..images import crop, read_image, write_image
 from ..predict.predictor import Predictor, load
@@ -34,6 +34,7 @@ from ..structures import Record
 from ..training.run import train
 from ..training.setup import completed
 from ..training.state import differences
+from ..training.stop import Stop
 
 Array = npt.NDArray[np.float64]
 
@@ -80,7 +81,13 @@ def fold_of(records: Sequence[Record], folds: int, seed: int = 0) -> npt.NDArray
 
 
 def find_suspects(
-    recipe: Recipe, out: Path, *, folds: int = 5, weights: str | None = None, device: str = "auto"
+    recipe: Recipe,
+    out: Path,
+    *,
+    folds: int = 5,
+    weights: str | None = None,
+    device: str = "auto",
+    stop: Stop | None = None,
 ) -> list[Suspect]:
     """Doubt every training face of a recipe's data; the most doubtful come first.
 
@@ -90,8 +97,10 @@ def find_suspects(
         folds: networks to train.
         weights: ask these instead and train nothing; they must not have been trained on these faces.
         device: where the networks are asked.
+        stop: looked at by the training of each fold, which saves its state first.
 
     Raises:
+        Interrupted: a signal stopped a training; its state is saved.
         UsageError: folds that cannot be, runs of another recipe in ``out``, or weights of a foreign landmark set.
         FiduciaError: no face, or one that cannot be read.
     """
@@ -100,9 +109,9 @@ def find_suspects(
     records = exclude(everyone, data.exclude)
     if not records:
         raise FiduciaError(
-            f"{data.source}: data.exclude leaves none of {len(everyone):,} faces; take a pattern out of it"
+            f"{data.shown}: data.exclude leaves none of {len(everyone):,} faces; take a pattern out of it"
             if everyone
-            else f"{data.source}: no face in split {data.split!r}; run: fiducia data check {data.source}"
+            else f"{data.shown}: no face in split {data.split!r}; run: fiducia data check {data.shown}"
         )
     found = np.full((len(records), *records[0].xy.shape), np.nan)
     if weights is not None:
@@ -117,7 +126,7 @@ def find_suspects(
             update={"name": f"fold{number + 1}", "data": data.model_copy(update=update)},
         )
         run = out / f"fold{number + 1}"
-        _train(own, run)
+        _train(own, run, stop)
         predictor = load(
             run / "weights" / "ema.safetensors", detector=None, device=device, runtime="torch", second_pass=False
         )
@@ -167,7 +176,7 @@ def write_suspects(out: Path, suspects: Sequence[Suspect], most: int = 24) -> li
             [rank, s.record.id, s.record.image.as_posix(), s.fold, f"{s.score:.3f}", f"{s.error:.3f}", *pairs]
         )
     table, sheet = out / "suspects.csv", out / "suspects.png"
-    write_atomic(table, text.getvalue().encode())
+    write_atomic(table, text_bytes(text.getvalue()))
     tiles, captions = [], []
     for rank, s in enumerate(suspects[:most], start=1):
         to_crop = box_to_crop(tight_box(np.concatenate([s.record.xy, s.found])), _TILE)
@@ -178,7 +187,7 @@ def write_suspects(out: Path, suspects: Sequence[Suspect], most: int = 24) -> li
     return [table, sheet]
 
 
-def _train(recipe: Recipe, run: Path) -> None:
+def _train(recipe: Recipe, run: Path, stop: Stop | None) -> None:
     """Train a fold, go on with it, or leave it as it is where it is finished."""
     if (run / "metrics.json").is_file():
         changed = differences(load_recipe(run / "recipe.toml"), completed(recipe))
@@ -186,7 +195,7 @@ def _train(recipe: Recipe, run: Path) -> None:
             told = ", ".join(changed)
             raise UsageError(f"{run}: was trained by another recipe or on other faces ({told}); give another --out")
         return
-    train(recipe, run, resume=(run / "checkpoints" / "last.ckpt").is_file())
+    train(recipe, run, resume=(run / "checkpoints" / "last.ckpt").is_file(), stop=stop)
 
 
 def _ask(predictor: Predictor, records: Sequence[Record]) -> Array:

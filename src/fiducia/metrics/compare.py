@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from .protocol import Protocol, comparable
 
-__all__ = ["Comparison", "Mismatch", "check_comparable", "paired_bootstrap", "sign_flip_p"]
+__all__ = ["Comparison", "Mismatch", "bootstrap_mean", "check_comparable", "paired_bootstrap", "sign_flip_p"]
 
 _CHUNK = 4_000_000  # resampled values at a time: 32 MB
 _EXACT = 13  # up to so many faces that differ, all 2^n sign patterns are tried
@@ -83,6 +83,34 @@ def check_comparable(
         raise Mismatch("; ".join(differs))
 
 
+def bootstrap_mean(
+    errors: npt.ArrayLike, *, draws: int = 10_000, level: float = 0.95, seed: int = 0
+) -> tuple[float, float]:
+    """Return the bootstrap interval of a mean over faces: the percentiles of the means of resampled faces (Efron).
+
+    Args:
+        errors: ``(N,)`` of the faces; nan = no answer for this face, which is left out.
+        draws: resamples.
+        level: confidence of the interval, in (0, 1).
+        seed: of the resampling; equal seeds give equal intervals.
+
+    Raises:
+        ValueError: not a vector, or no face has an error.
+    """
+    values = np.asarray(errors, dtype=np.float64)
+    values = values[np.isfinite(values)]
+    n = len(values)
+    if n == 0 or values.ndim != 1:
+        raise ValueError(f"expected the errors of one face or more, (N,); found {np.shape(errors)}")
+    rng = np.random.default_rng(seed)
+    rows = max(1, _CHUNK // n)
+    means = [
+        values[rng.integers(0, n, size=(min(rows, draws - start), n))].mean(axis=1) for start in range(0, draws, rows)
+    ]
+    low, high = np.quantile(np.concatenate(means), [(1 - level) / 2, (1 + level) / 2])
+    return float(low), float(high)
+
+
 def paired_bootstrap(
     a: npt.ArrayLike, b: npt.ArrayLike, *, draws: int = 10_000, level: float = 0.95, seed: int = 0
 ) -> Comparison:
@@ -104,18 +132,13 @@ def paired_bootstrap(
     x, y, both = _pairs(a, b)
     n = int(both.sum())
     gain = y[both] - x[both]
-    rng = np.random.default_rng(seed)
-    rows = max(1, _CHUNK // n)
-    means = [
-        gain[rng.integers(0, n, size=(min(rows, draws - start), n))].mean(axis=1) for start in range(0, draws, rows)
-    ]
-    low, high = np.quantile(np.concatenate(means), [(1 - level) / 2, (1 + level) / 2])
+    low, high = bootstrap_mean(gain, draws=draws, level=level, seed=seed)
     return Comparison(
         mean_a=float(x[both].mean()),
         mean_b=float(y[both].mean()),
         difference=float(gain.mean()),
-        low=float(low),
-        high=float(high),
+        low=low,
+        high=high,
         level=level,
         p=sign_flip_p(x, y, draws=draws, seed=seed),
         better=float(np.mean(gain < 0) + np.mean(gain == 0) / 2),

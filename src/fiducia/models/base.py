@@ -76,6 +76,19 @@ class LandmarkModel(nn.Module, ABC):
         """Return all parameters by name of group. A recipe gives groups their rate and decay by these names."""
         return split_parameters(self)
 
+    def prepare(self, mean_face: Tensor) -> bool:
+        """Take the mean of the training faces, for a network that starts from it or needs to know which landmarks are near.
+
+        Training calls it once on a new network; a converter calls it with the mean face of a published checkpoint.
+
+        Args:
+            mean_face: ``(K, 2)`` fractions of the crop's side: f is crop pixel ``f * S``.
+
+        Returns:
+            whether the network uses a mean face. Most do not.
+        """
+        return False
+
     def encoder(self) -> nn.Module | None:
         """Return the part that takes pre-trained weights of an encoder alone, or None."""
         return None

@@ -80,6 +80,11 @@ class Ensemble(LandmarkModel):
         first = networks[0].decoders
         self.decoders = tuple(d for d in first if all(d in network.decoders for network in networks))
 
+    def prepare(self, mean_face: Tensor) -> bool:
+        """Hand the face to the members, whose crops show the same part of the photograph."""
+        used = [network.prepare(mean_face) for network in self._networks]
+        return any(used)
+
     def forward(self, images: Tensor) -> ModelOutput:
         """Crops ``(B, 3, S, S)``, uint8 or float in [0, 255] → the members' outputs, and the mean of their points."""
         parts = [

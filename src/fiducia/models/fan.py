@@ -59,9 +59,13 @@ class FAN(LandmarkModel):
     """FAN (Bulat and Tzimiropoulos, "How far are we from solving the 2D & 3D face alignment problem?", ICCV 2017).
 
     Every stack gives one linear heatmap a landmark at a quarter of the crop's side, and feeds it to the next. The published
-    decoding is the largest cell and a quarter of a cell towards its larger neighbours. Published points count from the outer
-    edge of the crop, where the centre of cell x is at x + 0.5; in crop pixels that is this package's own rule, so converted
-    checkpoints need no other.
+    decoding is the largest cell and a quarter of a cell towards its larger neighbours.
+
+    Published points count from the outer edge of the crop: cell x, from 0, is read as x + 0.5. 1adrianb/face-alignment counts
+    cells from 1 and takes off 0.5; hhj1897/face_alignment puts the centres of cells at x + 0.5; and both map the sides of the
+    crop to 0 and to the side of the map. In crop pixels that is this package's own rule, ``(x + 0.5) * S / w - 0.5``, so
+    converted checkpoints need no other; the recorded points of both code bases are reproduced so. What is left out: the first
+    code base rounds the crop's corner to whole pixels of the photograph, which moves its points by up to one of them.
 
     Args:
         num_points: K.

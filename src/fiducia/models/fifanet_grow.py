@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from .parts.spectral import FFParser, resize_spectrum
 from .parts.vit import ConvStem, ViT, resize_position
 
-__all__ = ["grow"]
+__all__ = ["fit_spectra", "grow"]
 
 _BLOCK = re.compile(r"^vit\.blocks\.(\d+)\.(.+)$")
 _INNER = re.compile(r"^(hourglasses\.\d+\.(?:inner\.)+)((?:wide|middle|narrow)\..+)$")
@@ -57,12 +57,17 @@ def grow(state: Mapping[str, Tensor], model: nn.Module, vit: ViT) -> dict[str, T
         taps = grown.get(name)
         if taps is not None and taps.ndim == tensor.ndim == 4 and tensor.shape == (*taps.shape[:2], 1, 1):
             grown[name] = taps.sum((-2, -1), keepdim=True)
+    return fit_spectra(grown, model)
+
+
+def fit_spectra(state: dict[str, Tensor], model: nn.Module) -> dict[str, Tensor]:
+    """Return tensors with the FF-Parser filters resized to the maps of ``model``, which are square."""
     for name, module in model.named_modules():
-        weight = grown.get(f"{name}.weight")
+        weight = state.get(f"{name}.weight")
         if isinstance(module, FFParser) and weight is not None and weight.ndim == 4:
             # Maps are square here, so the whole axis tells the halved one.
-            grown[f"{name}.weight"] = resize_spectrum(weight, weight.shape[1], module.height, module.width)
-    return grown
+            state[f"{name}.weight"] = resize_spectrum(weight, weight.shape[1], module.height, module.width)
+    return state
 
 
 def _deepen(state: Mapping[str, Tensor], own: dict[str, Tensor], depth: int) -> dict[str, Tensor]:

@@ -29,8 +29,14 @@ class HRNet(LandmarkModel):
     """HRNetV2-W18 (Wang et al., "Deep High-Resolution Representation Learning", TPAMI 2020; facial version).
 
     One linear heatmap a landmark at a quarter of the crop's side. The published decoding is the largest cell and a quarter of
-    a cell towards its larger neighbours. The published pixel rule is this package's own, but for a map without a value above
-    0: there the point is half a cell outside the crop.
+    a cell towards its larger neighbours.
+
+    Published points count from the outer edge of the crop. Training takes the cell that holds the point: it cuts off the
+    decimals of a coordinate that runs from 0 to w over the crop. Decoding counts cells from 1, adds 0.5 and takes off 1 on the
+    way to the photograph, so that cell x, from 0, is read as x + 0.5, the middle of the cell. In crop pixels that is this
+    package's own rule, ``(x + 0.5) * S / w - 0.5``. The two rules of ``pixels`` differ only for a map without a value above 0:
+    there the published point is half a cell outside the crop. What is left out: the published code cuts the decimals off
+    points in the photograph, and with them up to one of its pixels.
 
     Args:
         num_points: K.

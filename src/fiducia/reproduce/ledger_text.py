@@ -26,7 +26,8 @@ All figures are in percent; every NME and failure rate is better when lower. Our
 seeds, of the averaged weights of the last epoch: nothing is chosen by the test faces. A difference is to the row named before it,
 negative = less error; in brackets stands its 95 % interval by the paired bootstrap over faces, each face's error averaged over the
 seeds that both rows have. It covers the choice of test faces, not seed variance: compare it with the spread over seeds.
-Bold = the interval leaves out zero. "No model" = a network that fiducia does not have."""
+Bold = the interval leaves out zero. "No model" = a network that fiducia does not have. In a table of fiducia's own, the interval is
+that of the NME by the bootstrap over faces."""
 
 
 def markdown(ledgers: Sequence[TableLedger]) -> str:
@@ -53,6 +54,8 @@ def _rows(ledger: TableLedger, footnotes: list[str]) -> list[list[str]]:
     published = table.published
     single = len(published.columns) == 1
     mixed = table.mixed
+    if not published.columns:
+        return _own_rows(ledger)
     heads = ["row", "", *([] if single else ["figure"]), "published", f"ours{', equal epochs' if mixed else ''}"]
     heads += ["seeds"]
     if single:
@@ -74,6 +77,25 @@ def _rows(ledger: TableLedger, footnotes: list[str]) -> list[list[str]]:
         if mixed:
             shown += [_cell(line.cells.get("views")) if line.runs else "", _change(line, "views")]
         rows.append(shown)
+    return rows
+
+
+def _own_rows(ledger: TableLedger) -> list[list[str]]:
+    """Return the rows of a table of fiducia's own, which has nothing published to stand beside."""
+    heads = [
+        "row",
+        "",
+        f"NME on {ledger.measured}" if ledger.measured else "NME",
+        "95 % interval",
+        "NME on validation faces",
+    ]
+    rows = [[*heads, "seeds"]]
+    for line in ledger.lines:
+        cell = line.cells.get("epochs")
+        shown = [f"`{line.row.name}`", line.row.label, _cell(cell) if cell is not None else line.state]
+        shown.append("" if cell is None or cell.interval is None else "{:.3f} to {:.3f}".format(*cell.interval))
+        shown.append("" if cell is None or cell.validation is None else f"{cell.validation:.3f}")
+        rows.append([*shown, str(len(cell.seeds)) if cell is not None else ""])
     return rows
 
 
@@ -192,6 +214,12 @@ def _csv_row(ledger: TableLedger, line: Line) -> dict[str, Any]:
             f"past_control_low_equal_{budget}": "" if past is None else round(past.low, 6),
             f"past_control_high_equal_{budget}": "" if past is None else round(past.high, 6),
         }
+    own = line.cells.get("epochs")
+    row |= {
+        "low": round(own.interval[0], 6) if own is not None and own.interval is not None else "",
+        "high": round(own.interval[1], 6) if own is not None and own.interval is not None else "",
+        "validation": round(own.validation, 6) if own is not None and own.validation is not None else "",
+    }
     first = next((run.entry for run in line.runs if run.entry["budget"] == "epochs"), None)
     row |= {
         "scale": ledger.scale if line.runs else "",

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict
 
 from ..errors import UsageError
 from ..metrics.published import PublishedTable, published_table, system
-from ..models.registry import models
+from ..models.registry import merge_options, models
 from ..recipes.files import load_recipe, table_file
 from ..recipes.sections import Recipe
 from ..registry import did_you_mean
@@ -167,6 +167,10 @@ def row_recipe(
         f"name={table.name}_{row.name}",
     ]
     recipe = load_recipe(table_file(f"{scale}.toml"), overrides)
+    if scale == "smoke" and row.net not in nets:
+        # A toy of the same kind, as its registration has one; the row's own options are laid over it.
+        options = merge_options(models[row.net].test_options, recipe.model.options)
+        recipe = recipe.model_copy(update={"model": recipe.model.model_copy(update={"options": options})})
     if budget == "views":
         longer = recipe.train.epochs * table.views // row.views
         recipe = recipe.model_copy(update={"train": recipe.train.model_copy(update={"epochs": longer})})

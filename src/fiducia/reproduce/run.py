@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..data.source import find_dataset, load_records
-from ..errors import FiduciaError, UsageError
+from ..errors import FiduciaError, Interrupted, UsageError
 from ..evaluation.evaluate import Settings, evaluate_faces
 from ..evaluation.subsets import default_split, require_parts
 from ..files import write_atomic
@@ -24,6 +24,7 @@ from ..training.faces import split_records
 from ..training.run import train
 from ..training.setup import completed
 from ..training.state import differences
+from ..training.stop import Stop
 from .ledger import RESULT, read_run
 from .ledger_files import write_ledger
 from .rows import BUDGETS, SCALES, Row, Table, load_table, row_recipe
@@ -80,16 +81,22 @@ class Run:
     state: str
 
 
-def reproduce(order: Order, say: Callable[[str], None] = lambda line: None) -> list[str]:
+def reproduce(order: Order, say: Callable[[str], None] = lambda line: None, stop: Stop | None = None) -> list[str]:
     """Do what is missing of a table and write ``OUT/ledger.md`` and ``OUT/ledger.csv``, anew after every run.
 
     Rows are taken in turn and seeds one after the other, so that a first column stands early. Nothing depends on the
     order: killed at any moment, a second call does the rest. A folder is for one process (or torchrun) at a time.
 
+    Args:
+        order: what is wanted.
+        say: takes a line for each run.
+        stop: looked at by the training of each run, which saves its state first.
+
     Returns:
         a line for each run that failed, such as one whose loss exploded; the others are done.
 
     Raises:
+        Interrupted: a signal stopped a training; its state is saved.
         UsageError: unknown names, or a folder that holds other runs than the ones ordered.
         FiduciaError: data that cannot be used; it is looked at before anything is trained.
     """
@@ -108,9 +115,9 @@ def reproduce(order: Order, say: Callable[[str], None] = lambda line: None) -> l
         try:
             if not _reuse(order, run):
                 if run.state != "trained":
-                    train(run.recipe, run.folder, resume=run.state == "cut off")
+                    train(run.recipe, run.folder, resume=run.state == "cut off", stop=stop)
                 _measure(order, run, split)
-        except UsageError:
+        except (UsageError, Interrupted):
             raise
         except FiduciaError as error:
             failed.append(f"{where}: {error}")
@@ -203,11 +210,12 @@ def _look_at_data(recipe: Recipe, split: str) -> None:
     """Read the annotation of both sides, so that nothing is trained for hours that cannot be measured."""
     data = recipe.data
     split_records(recipe.data)
-    spec, root = find_dataset(data.source)
-    records = load_records(data.source, split, data.scheme)
-    require_parts(spec.name, root, split, records)
+    for source in data.sources:
+        spec, root = find_dataset(source)
+        records = load_records(source, split, data.scheme)
+        require_parts(spec.name, root, split, records)
     if not records:
-        raise FiduciaError(f"{data.source}: no face in split {split!r}; run: fiducia data check {data.source}")
+        raise FiduciaError(f"{data.shown}: no face in split {split!r}; run: fiducia data check {data.source}")
 
 
 def _reuse(order: Order, run: Run) -> bool:

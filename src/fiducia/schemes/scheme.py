@@ -2,17 +2,31 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from ..errors import UsageError
 
-__all__ = ["Scheme", "SchemeError", "require_mirror"]
+__all__ = ["GROUPS", "Scheme", "SchemeError", "UnknownName", "require_mirror"]
+
+GROUPS: Mapping[str, tuple[str, ...]] = {
+    "brows": ("right_brow", "left_brow"),
+    "eyes": ("right_eye", "left_eye"),
+    "mouth": ("outer_lip", "inner_lip"),
+}
+"""Names for several regions together, in a set that has them."""
 
 
 class SchemeError(ValueError):
     """A landmark set that contradicts itself, does not exist, or cannot be converted."""
+
+
+class UnknownName(SchemeError, KeyError):
+    """A region or a point that a landmark set does not have."""
+
+    __str__ = Exception.__str__  # KeyError would print the message in quotation marks
 
 
 @dataclass(frozen=True)
@@ -91,14 +105,29 @@ class Scheme:
         return len(self.names)
 
     def region(self, name: str) -> tuple[int, ...]:
-        """Return a region's indices.
+        """Return a region's indices; ``eyes``, ``brows`` and ``mouth`` are the regions that belong to them.
 
         Raises:
             SchemeError: the scheme has no such region.
         """
-        if name not in self.regions:
-            raise SchemeError(f"{self.name} has no region {name!r}; it has: {', '.join(self.regions)}")
-        return self.regions[name]
+        if name in self.regions:
+            return self.regions[name]
+        parts = [self.regions[part] for part in GROUPS.get(name, ()) if part in self.regions]
+        if not parts:
+            raise UnknownName(f"{self.name} has no region {name!r}; it has: {', '.join(self.regions)}")
+        return tuple(dict.fromkeys(i for part in parts for i in part))
+
+    def point(self, name: str) -> int:
+        """Return the index of a point, such as 30 for ``nose_tip`` of ``ibug68``.
+
+        Raises:
+            SchemeError: no point is called so.
+        """
+        if name not in self.names:
+            near = difflib.get_close_matches(str(name), self.names, n=1, cutoff=0.6)
+            hint = f"did you mean {near[0]!r}?" if near else f"it has: {', '.join(self.names[:5])}, …"
+            raise UnknownName(f"{self.name} has no point {str(name)[:60]!r}; {hint}")
+        return self.names.index(name)
 
     def to_table(self) -> dict[str, Any]:
         """Return the scheme as plain values that :func:`scheme_from_table` reads back, for TOML or JSON."""

@@ -14,16 +14,21 @@ import numpy as np
 import numpy.typing as npt
 
 from .own import load_scheme, pairs, scheme_from_table
-from .scheme import Scheme, SchemeError, require_mirror
+from .point_names import FORMER_MARKS, POINT_NAMES
+from .scheme import Scheme, SchemeError, UnknownName, require_mirror
 from .tables import CONVERSIONS, TABLES
 
 __all__ = [
     "NONE",
     "Scheme",
     "SchemeError",
+    "UnknownName",
     "conversion",
+    "conversions_from",
     "convert",
+    "former_names",
     "get_scheme",
+    "is_another",
     "is_none",
     "load_scheme",
     "require_mirror",
@@ -69,9 +74,30 @@ def get_scheme(name: str | Path) -> Scheme:
     raise SchemeError(f"no landmark set is called {str(name)[:80]!r}; {hint}")
 
 
+def former_names(name: str) -> tuple[str, ...] | None:
+    """Return what version 0.1 called the points of a known landmark set, where that differs; else None."""
+    if name not in FORMER_MARKS:
+        return None
+    names = dict(FORMER_MARKS[name])
+    for region, indices in TABLES[name]["regions"].items():
+        for number, i in enumerate(indices):
+            names.setdefault(i, f"{region}_{number}")
+    return tuple(names[i] for i in range(len(names)))
+
+
 def is_none(name: str) -> bool:
     """Tell whether a name stands for bare points: ``none`` or ``none:K``."""
     return name == NONE or name.startswith(f"{NONE}:")
+
+
+def is_another(scheme: Scheme) -> bool:
+    """Tell whether a landmark set has the name of a known one, but other points, mirror pairs or normalisers."""
+    if scheme.name not in TABLES:
+        return False
+    known = _builtin(scheme.name)
+    return any(
+        getattr(scheme, part) != getattr(known, part) for part in ("names", "mirror", "inter_ocular", "inter_pupil")
+    )
 
 
 def conversion(source: str | Scheme, target: str | Scheme) -> tuple[tuple[int, ...], ...]:
@@ -84,10 +110,15 @@ def conversion(source: str | Scheme, target: str | Scheme) -> tuple[tuple[int, .
     if a == b:
         return tuple((i,) for i in range(a.num_points))
     if (a.name, b.name) not in CONVERSIONS:
-        known = [to for (start, to) in CONVERSIONS if start == a.name]
+        known = conversions_from(a.name)
         offer = f"{a.name} converts to {', '.join(known)}" if known else f"{a.name} converts to nothing else"
         raise SchemeError(f"{a.name} cannot be converted to {b.name} without guessing points; {offer}")
     return CONVERSIONS[a.name, b.name]
+
+
+def conversions_from(name: str) -> list[str]:
+    """Return the known landmark sets that a known one converts to."""
+    return [to for (start, to) in CONVERSIONS if start == name]
 
 
 def convert(xy: npt.ArrayLike, source: str | Scheme, target: str | Scheme) -> npt.NDArray[np.float64]:
@@ -119,14 +150,10 @@ def _scheme(scheme: str | Scheme) -> Scheme:
 @lru_cache
 def _builtin(name: str) -> Scheme:
     table = TABLES[name]
-    names: dict[int, str] = dict(table["marks"])
-    for region, indices in table["regions"].items():
-        for number, i in enumerate(indices):
-            names.setdefault(i, f"{region}_{number}")
     lines = [*table["paths"], *((*ring, ring[0]) for ring in table["rings"])]
     return Scheme(
         name=name,
-        names=tuple(names[i] for i in range(len(table["mirror"]))),
+        names=POINT_NAMES[name],
         regions=table["regions"],
         mirror=table["mirror"],
         edges=tuple(pair for line in lines for pair in pairs(line)),
@@ -154,4 +181,9 @@ def _own(path: Path) -> Scheme:
 
 @lru_cache(maxsize=64)
 def _loaded(path: Path, changed: int, size: int) -> Scheme:
-    return load_scheme(path)
+    scheme = load_scheme(path)
+    if is_another(scheme):
+        raise SchemeError(
+            f"{path}: is called {scheme.name!r}, as a known landmark set with other points; give it another name = ..."
+        )
+    return scheme

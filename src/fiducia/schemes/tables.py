@@ -7,7 +7,7 @@ HRNet's evaluation state them, which agree with each other.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 __all__ = ["CONVERSIONS", "TABLES"]
@@ -19,8 +19,8 @@ def _r(first: int, last: int) -> tuple[int, ...]:
 
 
 # For each set: regions, in drawing order; paths (open) and rings (closed) that edges are made of; the mirror
-# permutation; marks, the names of points that have one of their own (the others are called REGION_NUMBER).
-TABLES: Mapping[str, Mapping[str, Any]] = {
+# permutation. The names of the points stand in point_names.py.
+_PUBLISHED: Mapping[str, Mapping[str, Any]] = {
     # iBUG 300-W (Sagonas et al. 2013), the Multi-PIE mark-up.
     "ibug68": {
         "regions": {
@@ -39,10 +39,6 @@ TABLES: Mapping[str, Mapping[str, Any]] = {
             *_r(16, 0), *_r(26, 17), *_r(27, 30), *_r(35, 31), *_r(45, 42), 47, 46, *_r(39, 36), 41, 40,
             *_r(54, 48), *_r(59, 55), *_r(64, 60), *_r(67, 65),
         ),
-        "marks": {
-            8: "chin", 30: "nose_tip", 36: "right_eye_outer", 39: "right_eye_inner", 42: "left_eye_inner",
-            45: "left_eye_outer", 48: "right_mouth_corner", 54: "left_mouth_corner",
-        },
         "inter_ocular": (36, 45),
         "inter_pupil": (_r(36, 41), _r(42, 47)),
     },
@@ -66,11 +62,6 @@ TABLES: Mapping[str, Mapping[str, Any]] = {
             *_r(72, 68), *_r(75, 73), *_r(64, 60), *_r(67, 65), *_r(82, 76), *_r(87, 83), *_r(92, 88), *_r(95, 93),
             97, 96,
         ),
-        "marks": {
-            16: "chin", 54: "nose_tip", 60: "right_eye_outer", 64: "right_eye_inner", 68: "left_eye_inner",
-            72: "left_eye_outer", 76: "right_mouth_corner", 82: "left_mouth_corner", 96: "right_pupil",
-            97: "left_pupil",
-        },
         "inter_ocular": (60, 72),
         "inter_pupil": ((96,), (97,)),
     },
@@ -95,15 +86,6 @@ TABLES: Mapping[str, Mapping[str, Any]] = {
         "mirror": (
             1, 0, 3, 2, 6, 7, 4, 5, 9, 8, 11, 10, 14, 15, 12, 13, 17, 16, 19, 18, 20, 21, 23, 22, 24, 25, 26, 27, 28,
         ),
-        "marks": {
-            0: "right_brow_outer", 1: "left_brow_outer", 2: "right_brow_inner", 3: "left_brow_inner",
-            4: "right_brow_top", 5: "right_brow_bottom", 6: "left_brow_top", 7: "left_brow_bottom",
-            8: "right_eye_outer", 9: "left_eye_outer", 10: "right_eye_inner", 11: "left_eye_inner",
-            12: "right_eye_top", 13: "right_eye_bottom", 14: "left_eye_top", 15: "left_eye_bottom",
-            16: "right_pupil", 17: "left_pupil", 18: "nose_right", 19: "nose_left", 20: "nose_tip", 21: "nose_base",
-            22: "right_mouth_corner", 23: "left_mouth_corner", 24: "upper_lip_top", 25: "upper_lip_bottom",
-            26: "lower_lip_top", 27: "lower_lip_bottom", 28: "chin",
-        },
         "inter_ocular": (8, 9),
         "inter_pupil": ((16,), (17,)),
     },
@@ -121,13 +103,6 @@ TABLES: Mapping[str, Mapping[str, Any]] = {
         "paths": [(0, 1, 2), (3, 4, 5), (6, 7, 8), (9, 10, 11), (12, 13, 14), (15, 16, 17)],
         "rings": [],
         "mirror": (5, 4, 3, 2, 1, 0, 11, 10, 9, 8, 7, 6, 14, 13, 12, 17, 16, 15, 18),
-        "marks": {
-            0: "right_brow_outer", 1: "right_brow_centre", 2: "right_brow_inner", 3: "left_brow_inner",
-            4: "left_brow_centre", 5: "left_brow_outer", 6: "right_eye_outer", 7: "right_eye_centre",
-            8: "right_eye_inner", 9: "left_eye_inner", 10: "left_eye_centre", 11: "left_eye_outer",
-            12: "nose_right", 13: "nose_tip", 14: "nose_left", 15: "right_mouth_corner", 16: "mouth_centre",
-            17: "left_mouth_corner", 18: "chin",
-        },
         "inter_ocular": (6, 11),
         "inter_pupil": ((7,), (10,)),
     },
@@ -154,11 +129,6 @@ TABLES: Mapping[str, Mapping[str, Any]] = {
             *_r(79, 75), *_r(82, 80), 83, *_r(70, 66), *_r(73, 71), 74, *_r(90, 84), *_r(95, 91), *_r(100, 96),
             *_r(103, 101), 105, 104,
         ),
-        "marks": {
-            16: "chin", 54: "nose_tip", 66: "right_eye_outer", 70: "right_eye_inner", 74: "right_eye_centre",
-            75: "left_eye_inner", 79: "left_eye_outer", 83: "left_eye_centre", 84: "right_mouth_corner",
-            90: "left_mouth_corner", 104: "right_pupil", 105: "left_pupil",
-        },
         "inter_ocular": (66, 79),
         "inter_pupil": ((104,), (105,)),
     },
@@ -168,35 +138,159 @@ TABLES: Mapping[str, Mapping[str, Any]] = {
         "paths": [(0, 2), (1, 2), (2, 3), (2, 4), (3, 4)],
         "rings": [],
         "mirror": (1, 0, 2, 4, 3),
-        "marks": {
-            0: "right_eye_centre", 1: "left_eye_centre", 2: "nose_tip", 3: "right_mouth_corner", 4: "left_mouth_corner",
-        },
         "inter_ocular": None,
         "inter_pupil": ((0,), (1,)),
     },
 }  # fmt: skip
 
+
+def _shifted(values: Any, first: int) -> Any:
+    """Return indices, or tuples of them, counted from ``first``."""
+    return values - first if isinstance(values, int) else tuple(_shifted(value, first) for value in values)
+
+
+def _inner(table: Mapping[str, Any], first: int) -> dict[str, Any]:
+    """Return a set without its first points: the contour and what is drawn through it."""
+    moved = {key: _shifted(table[key], first) for key in ("rings", "inter_ocular", "inter_pupil")}
+    return {
+        **moved,
+        "regions": {name: _shifted(indices, first) for name, indices in table["regions"].items() if name != "contour"},
+        "paths": [_shifted(path, first) for path in table["paths"] if min(path) >= first],
+        "mirror": _shifted(table["mirror"][first:], first),
+    }
+
+
+# The inner 51 of the 68 points: the protocols of 300-W also give errors without the contour.
+TABLES: Mapping[str, Mapping[str, Any]] = {**_PUBLISHED, "ibug51": _inner(_PUBLISHED["ibug68"], 17)}
+
+_98_TO_68 = (
+    *range(0, 33, 2),
+    *_r(33, 37),
+    *_r(42, 46),
+    *_r(51, 59),
+    60,
+    61,
+    63,
+    64,
+    65,
+    67,
+    68,
+    69,
+    71,
+    72,
+    73,
+    75,
+    *_r(76, 95),
+)
+_106_TO_68 = (
+    *range(0, 33, 2),
+    *_r(33, 37),
+    *_r(42, 46),
+    *_r(51, 54),
+    *_r(58, 62),
+    66,
+    67,
+    69,
+    70,
+    71,
+    73,
+    75,
+    76,
+    78,
+    79,
+    80,
+    82,
+    *_r(84, 103),
+)
+_106_TO_98 = (*_r(0, 54), *_r(58, 62), *_r(66, 73), *_r(75, 82), *_r(84, 105))
+# Where a brow has one point for its inner end or its middle, that is the mean of the upper and the lower edge; the mouth's
+# middle is that of the inner lips.
+_98_TO_29 = (
+    33,
+    46,
+    (37, 38),
+    (42, 50),
+    35,
+    40,
+    44,
+    48,
+    60,
+    72,
+    64,
+    68,
+    62,
+    66,
+    70,
+    74,
+    96,
+    97,
+    55,
+    59,
+    54,
+    57,
+    76,
+    82,
+    79,
+    90,
+    94,
+    85,
+    16,
+)
+_98_TO_19 = (
+    33,
+    (35, 40),
+    (37, 38),
+    (42, 50),
+    (44, 48),
+    46,
+    60,
+    96,
+    64,
+    68,
+    97,
+    72,
+    55,
+    54,
+    59,
+    76,
+    (90, 94),
+    82,
+    16,
+)
+_29_TO_19 = (0, (4, 5), 2, 3, (6, 7), 1, 8, 16, 10, 11, 17, 9, 18, 20, 19, 22, (25, 26), 23, 28)
+
+Groups = tuple[tuple[int, ...], ...]
+
+
+def _groups(chosen: Sequence[int | tuple[int, ...]]) -> Groups:
+    return tuple((i,) if isinstance(i, int) else i for i in chosen)
+
+
+def _after(first: Sequence[int], then: Groups) -> Groups:
+    """Return the conversion that selects points ``first``, and then converts those."""
+    return tuple(tuple(first[i] for i in group) for group in then)
+
+
 # (from, to) → for each target point the source points whose mean it is.
 # 98 → 68 is the map that LAB's authors and everyone after them use; 106 → 68 the one of mmpose's face model.
-CONVERSIONS: Mapping[tuple[str, str], tuple[tuple[int, ...], ...]] = {
-    ("wflw98", "ibug68"): tuple(
-        (i,)
-        for i in (
-            *range(0, 33, 2), *_r(33, 37), *_r(42, 46), *_r(51, 59), 60, 61, 63, 64, 65, 67, 68, 69, 71, 72, 73, 75,
-            *_r(76, 95),
-        )
-    ),
-    ("lapa106", "ibug68"): tuple(
-        (i,)
-        for i in (
-            *range(0, 33, 2), *_r(33, 37), *_r(42, 46), *_r(51, 54), *_r(58, 62), 66, 67, 69, 70, 71, 73,
-            75, 76, 78, 79, 80, 82, *_r(84, 103),
-        )
-    ),
-    # An eye's centre is the mean of its outline, or the annotated centre where there is no outline.
-    ("ibug68", "five"): (_r(36, 41), _r(42, 47), (30,), (48,), (54,)),
+# An eye's centre in ``five`` is the mean of its outline, or the annotated centre where there is no outline.
+_68_TO_5: Groups = (_r(36, 41), _r(42, 47), (30,), (48,), (54,))
+CONVERSIONS: Mapping[tuple[str, str], Groups] = {
+    ("ibug68", "ibug51"): _groups(_r(17, 67)),
+    ("ibug68", "five"): _68_TO_5,
+    ("ibug51", "five"): _shifted(_68_TO_5, 17),
+    ("wflw98", "ibug68"): _groups(_98_TO_68),
+    ("wflw98", "ibug51"): _groups(_98_TO_68[17:]),
+    ("wflw98", "cofw29"): _groups(_98_TO_29),
+    ("wflw98", "aflw19"): _groups(_98_TO_19),
     ("wflw98", "five"): (_r(60, 67), _r(68, 75), (54,), (76,), (82,)),
+    ("lapa106", "wflw98"): _groups(_106_TO_98),
+    ("lapa106", "ibug68"): _groups(_106_TO_68),
+    ("lapa106", "ibug51"): _groups(_106_TO_68[17:]),
+    ("lapa106", "cofw29"): _after(_106_TO_98, _groups(_98_TO_29)),
+    ("lapa106", "aflw19"): _after(_106_TO_98, _groups(_98_TO_19)),
     ("lapa106", "five"): (_r(66, 73), _r(75, 82), (54,), (84,), (90,)),
+    ("cofw29", "aflw19"): _groups(_29_TO_19),
     ("cofw29", "five"): ((16,), (17,), (20,), (22,), (23,)),
     ("aflw19", "five"): ((7,), (10,), (13,), (15,), (17,)),
 }  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,12 +10,20 @@ from ..models.registry import find_preset, merge_options
 from ..recipes.sections import Recipe
 from ..schemes.sets import Scheme
 from ..weights.card import WeightCard
+from ..weights.pretrained import origin_of
 
 __all__ = ["run_card"]
 
 
 def run_card(
-    recipe: Recipe, scheme: Scheme, *, which: str, numbers: list[dict[str, Any]], command: str, date: str
+    recipe: Recipe,
+    scheme: Scheme,
+    *,
+    which: str,
+    numbers: list[dict[str, Any]],
+    command: str,
+    date: str,
+    legs: Sequence[Recipe] = (),
 ) -> WeightCard:
     """Return the card of a run's weights.
 
@@ -25,9 +34,10 @@ def run_card(
         numbers: rows of data, split, metric and value.
         command: what started the run.
         date: ISO date.
+        legs: the recipes of the stages up to this one, where the run has several.
     """
     data = recipe.data
-    preset = find_preset(recipe.model.name)
+    preset, start = find_preset(recipe.model.name), recipe.model.backbone_weights
     return WeightCard(
         name=recipe.name,
         model=recipe.model.name,
@@ -42,7 +52,7 @@ def run_card(
         mirror_bias=recipe.augment.mirror_bias,
         which=which,
         training={
-            "data": data.source.partition(":")[0],
+            "data": " + ".join(source.partition(":")[0] for source in data.sources),
             "split": data.split,
             "exclude": list(data.exclude),
             **({"only": list(data.only)} if data.only else {}),
@@ -52,6 +62,8 @@ def run_card(
             "views": recipe.augment.views,
             "losses": {name: [table.kind, table.weight] for name, table in recipe.loss.items()},
             "seed": recipe.train.seed,
+            **({"stages": [{"size": leg.data.size, "epochs": leg.train.epochs} for leg in legs]} if legs else {}),
+            **({"encoder": origin_of(start)} if start is not None else {}),
         },
         numbers=numbers,
         plugins=[Path(path).name for path in recipe.plugins],

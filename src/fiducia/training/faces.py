@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
 
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..augment.views import plain_crop
 from ..data.source import carve, exclude, keep, load_records
 from ..data.usable import usable
 from ..errors import FiduciaError
+from ..geometry import affine_apply
 from ..recipes.sections import DataConfig
 from ..schemes.sets import Scheme, get_scheme
 from ..structures import Record
 
-__all__ = ["RunFaces", "split_records"]
+__all__ = ["RunFaces", "mean_face", "split_records"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,29 +42,85 @@ class RunFaces:
 def split_records(data: DataConfig) -> RunFaces:
     """Read a recipe's faces, skip those that cannot be cropped, and draw the validation faces by image.
 
+    Of several sources each is split by itself, so a source's validation faces are the same alone and beside others. Every
+    face is tagged with its ``source`` and, where the reader tells no ``collection``, with the source's name as that.
+
     Raises:
         FiduciaError: no face is left, or the faces are of several landmark sets.
     """
-    found = load_records(data.source, data.split, data.scheme)
+    parts = [_split(data, source) for source in data.sources]
+    training = [record for part in parts for record in part.training]
+    validation = [record for part in parts for record in part.validation]
+    remarks = [line for part in parts for line in part.remarks]
+    names = sorted({part.scheme.name for part in parts})
+    if len(names) > 1:
+        raise _several(data.shown, names)
+    if data.only and not training:
+        raise FiduciaError(f"{data.shown}: data.only matches no face; mend a pattern")
+    known = {str(record.tags["collection"]) for record in training}
+    for collection in data.repeat:
+        if collection not in known and data.limit is None and not data.only:
+            raise FiduciaError(
+                f"{data.shown}: data.repeat names {collection!r}; the training faces are of {', '.join(sorted(known))}"
+            )
+    repeated = [r for r in training for _ in range(data.repeat.get(str(r.tags["collection"]), 1))]
+    return RunFaces(training=repeated, validation=validation, scheme=parts[0].scheme, remarks=remarks)
+
+
+def _split(data: DataConfig, source: str) -> RunFaces:
+    """Return the faces of one source."""
+    found = load_records(source, data.split, data.scheme)
     remaining = exclude(found, data.exclude)
     if found and not remaining:
-        raise FiduciaError(f"{data.source}: data.exclude leaves none of {len(found):,} faces; take a pattern out of it")
+        raise FiduciaError(f"{source}: data.exclude leaves none of {len(found):,} faces; take a pattern out of it")
     if not remaining:
-        raise FiduciaError(f"{data.source}: no face in split {data.split!r}; run: fiducia data check {data.source}")
+        raise FiduciaError(f"{source}: no face in split {data.split!r}; run: fiducia data check {source}")
     records, skipped = usable(remaining, data.box_source)
     if not records:
-        raise FiduciaError(f"{data.source}: no face can be cropped: {skipped[0]}")
+        raise FiduciaError(f"{source}: no face can be cropped: {skipped[0]}")
     names = sorted({record.scheme for record in records})
     if len(names) > 1:
-        raise FiduciaError(
-            f"{data.source}: faces of several landmark sets ({', '.join(names)}); train on one at a time"
-        )
+        raise _several(source, names)
+    name = source.partition(":")[0]
+    records = [
+        replace(r, tags={"collection": name, **r.tags, "source": name}) for r in _grouped(records, data.together)
+    ]
     training, validation = carve(records, data.val_fraction, data.val_seed)
     if data.only:
         training, validation = keep(training, data.only), keep(validation, data.only)
-        if not training:
-            raise FiduciaError(f"{data.source}: data.only matches none of {len(records):,} faces; mend a pattern")
+        if not training and len(data.sources) == 1:
+            raise FiduciaError(f"{source}: data.only matches none of {len(records):,} faces; mend a pattern")
     if data.limit is not None:
         training, validation = training[: data.limit], validation[: data.limit]
-    scheme = get_scheme(names[0])
-    return RunFaces(training=training, validation=validation, scheme=scheme, remarks=[*found.remarks, *skipped])
+    remarks = [*found.remarks, *skipped]
+    return RunFaces(training=training, validation=validation, scheme=get_scheme(names[0]), remarks=remarks)
+
+
+def mean_face(records: Sequence[Record], data: DataConfig) -> Tensor | None:
+    """Return the mean of the plain crops' landmarks, float32 ``(K, 2)`` fractions of the crop's side: f is crop pixel ``f * S``.
+
+    None where some landmark is labelled in no face.
+    """
+    crops = np.stack([affine_apply(plain_crop(record, data), record.xy) for record in records])
+    labelled = np.isfinite(crops).all(-1, keepdims=True)
+    count = labelled.sum(0)
+    if not count.all():
+        return None
+    mean = np.where(labelled, crops, 0.0).sum(0) / count
+    return torch.tensor(mean / data.side, dtype=torch.float32)
+
+
+def _several(source: str, names: Sequence[str]) -> FiduciaError:
+    return FiduciaError(f"{source}: faces of several landmark sets ({', '.join(names)}); train on one at a time")
+
+
+def _grouped(records: Sequence[Record], groups: Sequence[Sequence[str]]) -> list[Record]:
+    """Return records of which those of a group pass for faces of one photograph."""
+
+    def one(record: Record) -> Record:
+        for number, patterns in enumerate(groups):
+            if any(fnmatchcase(record.id, pattern) for pattern in patterns):
+                return replace(record, tags={**record.tags, "photo": f"together {number}"})
+        return record
+
+    return [one(record) for record in records]

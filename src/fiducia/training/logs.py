@@ -21,8 +21,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from .._version import __version__
 from ..files import write_atomic
+from ..words import duration
 
-__all__ = ["RunLog", "duration", "versions"]
+__all__ = ["RunLog", "versions"]
 
 
 def versions() -> dict[str, str]:
@@ -49,16 +50,6 @@ def versions() -> dict[str, str]:
     }
 
 
-def duration(seconds: float) -> str:
-    """Return a time as ``1h02m``, ``3m07s`` or ``8s``."""
-    whole = round(max(0.0, seconds))
-    hours, rest = divmod(whole, 3600)
-    minutes, secs = divmod(rest, 60)
-    if hours:
-        return f"{hours}h{minutes:02d}m"
-    return f"{minutes}m{secs:02d}s" if minutes else f"{secs}s"
-
-
 class RunLog:
     """The metrics of a run, one row an epoch; rank 0 alone writes.
 
@@ -74,12 +65,20 @@ class RunLog:
         self.directory = directory
         self.history = history
         self.quiet = quiet
+        self.stage = ""
+        """Words before every line, such as ``stage 1/3``; empty in a run of one stage."""
         self.console = Console(stderr=True, quiet=quiet, highlight=False)
         self.started = time.monotonic()
         self._board = None if quiet else _tensorboard(directory / "tensorboard")
 
-    def epoch(self, row: dict[str, float], epochs: int) -> None:
-        """Keep one epoch's row and say it."""
+    def epoch(self, row: dict[str, float], last: int, total: int) -> None:
+        """Keep one epoch's row and say it.
+
+        Args:
+            row: named values.
+            last: the last epoch of the stage, which the time left is told for.
+            total: epochs of the run.
+        """
         self.history.append(row)
         if self.quiet:
             return
@@ -96,8 +95,9 @@ class RunLog:
                     self._board.add_scalar(key.replace("_", "/", 1), value, epoch)
             self._board.flush()
         shown = "  ".join(f"{k.removeprefix('train_')} {v:.4g}" for k, v in row.items() if _worth_a_line(k))
-        left = (epochs - epoch) * row["seconds"]
-        line = f"epoch {epoch}/{epochs}  {shown}  {duration(row['seconds'])}, {duration(left)} left"
+        left = (last - epoch) * row["seconds"]
+        where = " in this stage" if self.stage else ""
+        line = f"{self._prefix}epoch {epoch}/{total}  {shown}  {duration(row['seconds'])}, {duration(left)} left{where}"
         self.console.print(line, soft_wrap=True)
 
     @contextmanager
@@ -108,8 +108,12 @@ class RunLog:
             return
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
         with Progress(*columns, console=self.console, transient=True) as bar:
-            task = bar.add_task(f"epoch {epoch}/{epochs}", total=steps, completed=done)
+            task = bar.add_task(f"{self._prefix}epoch {epoch}/{epochs}", total=steps, completed=done)
             yield lambda: bar.advance(task)
+
+    @property
+    def _prefix(self) -> str:
+        return f"{self.stage}  " if self.stage else ""
 
     def json(self, name: str, value: Mapping[str, Any]) -> None:
         """Write ``value`` as ``name`` in the run's directory."""

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+import cv2
 import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
@@ -28,7 +29,7 @@ from .optim import learning_rate_factor, set_learning_rate
 from .state import RunState
 from .stop import Stop
 
-__all__ = ["Hooks", "Learner", "run_epochs"]
+__all__ = ["Hooks", "Learner", "Leg", "run_epochs"]
 
 
 class Learner(nn.Module):
@@ -45,6 +46,27 @@ class Learner(nn.Module):
         # Losses sum over thousands of cells and invert covariances: never in half precision.
         with torch.autocast(batch.images.device.type, enabled=False):
             return self.objective(output, batch, epoch, total)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Leg:
+    """Where a stage lies in its run; a run of one stage is all of it.
+
+    Attributes:
+        train, optim: the stage's sections.
+        before: epochs of the stages before.
+        total: epochs of the whole run.
+    """
+
+    train: TrainConfig
+    optim: OptimConfig
+    before: int = 0
+    total: int = 0
+
+    @property
+    def last(self) -> int:
+        """The stage's last epoch, counted through the run."""
+        return self.before + self.train.epochs
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,11 +94,10 @@ def run_epochs(
     log: RunLog,
     hooks: Hooks,
     *,
-    train: TrainConfig,
-    optim: OptimConfig,
+    leg: Leg,
     stop: Stop,
 ) -> None:
-    """Train from the state's place to the last epoch.
+    """Train from the state's place to the last epoch of a stage.
 
     Args:
         fabric: devices and processes.
@@ -85,8 +106,7 @@ def run_epochs(
         dataset: training faces.
         log: of the epochs.
         hooks: checkpoints and validation.
-        train: the recipe's section.
-        optim: the recipe's section.
+        leg: the stage, and its place in the run.
         stop: looked at after every step.
 
     Raises:
@@ -94,16 +114,18 @@ def run_epochs(
         FiduciaError: the loss is not finite, or a checkpoint cannot be written.
     """
     saved = time.monotonic()
-    while state.epoch <= train.epochs:
+    train, optim = leg.train, leg.optim
+    while state.epoch <= leg.last:
         started = time.monotonic()
         loader = _loader(dataset, train, state.epoch, fabric.global_rank, fabric.world_size, state.done)
         steps = state.done + len(loader)
         total = train.epochs * steps
         learner.train()
-        with log.progress(state.epoch, train.epochs, state.done, steps) as tick:
+        with log.progress(state.epoch, leg.total, state.done, steps) as tick:
             for batch in _on_device(loader, fabric.device):
-                set_learning_rate(state.optimizer, learning_rate_factor(state.step, total, optim, train.epochs))
-                values = _step(fabric, learner, state, batch, optim, state.step / steps, train.epochs)
+                here = state.step - state.leg_step
+                set_learning_rate(state.optimizer, learning_rate_factor(here, total, optim, train.epochs))
+                values = _step(fabric, learner, state, batch, optim, leg.before + here / steps, leg.total)
                 _add(state.sums, values, state.step)
                 tick()
                 if any_process(fabric, bool(stop.signal)):
@@ -122,7 +144,7 @@ def run_epochs(
             row |= {f"train_share_{name}": value for name, value in hooks.shares(batch).items()}
         row |= hooks.validate(state.epoch)
         row["seconds"] = time.monotonic() - started
-        log.epoch(row, train.epochs)
+        log.epoch(row, leg.last, leg.total)
         score = row.get("val_nme_ema", row.get("val_nme", float("inf")))
         if score < state.best:
             state.best = score
@@ -160,7 +182,22 @@ def _loader(
     sampler = EpochSampler(
         len(dataset), batch_size=train.batch_size, seed=train.seed, epoch=epoch, rank=rank, world=world, start=start
     )
-    return DataLoader(dataset, batch_sampler=sampler, collate_fn=collate, num_workers=train.workers)
+    # A generator of its own: each new loader draws from one, and the network's draws must be the same after a kill.
+    own = torch.Generator()
+    return DataLoader(
+        dataset,
+        batch_sampler=sampler,
+        collate_fn=collate,
+        num_workers=train.workers,
+        generator=own,
+        worker_init_fn=_one_thread if train.workers else None,
+    )
+
+
+def _one_thread(worker: int) -> None:
+    """Keep a worker process at one thread: workers share the cores by their number."""
+    torch.set_num_threads(1)
+    cv2.setNumThreads(1)
 
 
 def _on_device(loader: DataLoader[list[Any]], device: torch.device) -> Iterator[Batch]:

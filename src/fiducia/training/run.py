@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
+from lightning_fabric import Fabric
 
 from ..augment.views import EvalViews, TrainViews
 from ..data.dataset import FaceDataset
@@ -15,17 +18,15 @@ from ..files import require_writable, write_atomic
 from ..plugins import loaded_plugins
 from ..recipes.files import dump_recipe
 from ..recipes.sections import Recipe
+from ..recipes.stages import stage_recipes
 from ..structures import Batch
-from ..weights.backbone import load_backbone
-from ..weights.transfer import init_from
 from .checkpoint import clean_leftovers
-from .ema import EMA
 from .fabric import launch, process_globals
-from .faces import split_records
+from .faces import RunFaces, split_records
+from .legs import check_sizes, place_of, start_leg
 from .logs import RunLog, versions
 from .loop import Hooks, Learner, run_epochs
-from .optim import build_optimizer
-from .setup import build_network, build_objective, completed
+from .setup import completed
 from .state import RunState, open_run
 from .stop import Stop
 from .validate import save_run_weights, validate
@@ -49,7 +50,8 @@ def train(
     Args:
         recipe: the settings of the run.
         out: the run directory: ``recipe.toml``, ``versions.json``, ``metrics.csv``, ``tensorboard/``,
-            ``checkpoints/last.ckpt``, ``weights/{last,ema,best}.safetensors``, ``plugins/``, ``faces.png``.
+            ``checkpoints/last.ckpt``, ``weights/{last,ema,best}.safetensors``, ``plugins/``, ``faces.png``; of several
+            stages ``weights/stageN.safetensors`` too.
         resume: resume from ``checkpoints/last.ckpt``. The result equals that of a run that was never stopped. The recipe may
             have more epochs; the schedule then counts from the start of the run.
         init: weights to start from: a name, file or run directory. With another number of landmarks the head is new.
@@ -78,63 +80,90 @@ def train(
         return _train(recipe, out, saved, init, stop)
 
 
-def _train(recipe: Recipe, out: Path, saved: dict[str, object] | None, init: str | None, stop: Stop) -> RunResult:
-    cfg = recipe.train
-    fabric = launch(cfg)
-    rank0 = fabric.global_rank == 0
+def _train(recipe: Recipe, out: Path, saved: dict[str, Any] | None, init: str | None, stop: Stop) -> RunResult:
+    fabric = launch(recipe.train)
     faces = split_records(recipe.data)
-    training, validation, scheme = faces.training, faces.validation, faces.scheme
-    torch.manual_seed(cfg.seed)
-    model = build_network(recipe, scheme)
-    if recipe.model.backbone_weights is not None:
-        load_backbone(model, recipe.model.backbone_weights)
-    fresh: list[str] = []
-    if init is not None:
-        fresh = init_from(model, init, kind=recipe.model.name, twin=lambda other: build_network(recipe, other))
-    objective = build_objective(recipe, scheme, model)
-    optimizer = build_optimizer(model, objective.parameters(), recipe.optim)
-    state = RunState(model=model, objective=objective, optimizer=optimizer, ema=EMA(model, recipe.optim.ema))
+    legs = stage_recipes(recipe)
+    check_sizes(legs, faces.scheme)
+    first = saved.get("leg", 0) if saved is not None else 0
+    state: RunState | None = None
+    log: RunLog | None = None
+    stop.armed = True
+    try:
+        for number in range(first, len(legs)):
+            state = start_leg(legs, number, faces, before=state, init=init, saved=saved)
+            saved = None
+            if log is None:
+                log = RunLog(out, state.history, quiet=fabric.global_rank > 0)
+                if fabric.global_rank == 0:
+                    clean_leftovers(out / "checkpoints")
+                    recipe = _keep(recipe, out)
+                _say(log, recipe.train.seed, faces, state, init, fabric.device)
+            log.stage = f"stage {number + 1}/{len(legs)}" if len(legs) > 1 else ""
+            _run_leg(fabric, recipe, legs, number, faces, state, log, out, stop)
+    finally:
+        stop.armed = False
+        if log is not None:
+            log.close()
+    assert state is not None
+    assert log is not None
+    log.json("metrics.json", {"history": log.history, "best": state.best})
+    return RunResult(out, log.history)
+
+
+def _run_leg(
+    fabric: Fabric,
+    recipe: Recipe,
+    legs: Sequence[Recipe],
+    number: int,
+    faces: RunFaces,
+    state: RunState,
+    log: RunLog,
+    out: Path,
+    stop: Stop,
+) -> None:
+    """Train stage ``number`` from the state's place to its end, and write its weights.
+
+    Args:
+        fabric: devices and processes.
+        recipe: the whole run's, for checkpoints.
+        legs: the recipes of all stages.
+        number: the stage, from 0.
+        faces: of the run.
+        state: of :func:`~fiducia.training.legs.start_leg`.
+        log: of the run.
+        out: the run's directory.
+        stop: looked at after every step.
+    """
+    own, scheme = legs[number], faces.scheme
+    cfg, rank0 = own.train, fabric.global_rank == 0
+    place = place_of(legs, number)
     dataset = FaceDataset(
-        training,
-        TrainViews(recipe.data, recipe.augment, scheme, cfg.epochs),
+        faces.training,
+        TrainViews(own.data, own.augment, scheme, place.total),
         seed=cfg.seed,
-        cache=recipe.data.cache,
+        cache=own.data.cache,
     )
-    if cfg.workers > 0 and recipe.data.cache:
+    if cfg.workers > 0 and own.data.cache:
         dataset.fill()  # workers inherit it; what they would read themselves is forgotten after every epoch
-    held_out = FaceDataset(validation, EvalViews(recipe.data), seed=cfg.seed, cache=recipe.data.cache)
-    if saved is not None:
-        state.load(saved)
+    held_out = FaceDataset(faces.validation, EvalViews(own.data), seed=cfg.seed, cache=own.data.cache)
+    model, objective = state.model, state.objective
     if cfg.channels_last:
         model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    learner, state.optimizer = fabric.setup(Learner(model, objective), optimizer)
+    learner, state.optimizer = fabric.setup(Learner(model, objective), state.optimizer)
     state.ema.tensors = {name: tensor.to(fabric.device) for name, tensor in state.ema.tensors.items()}
-
-    checkpoint = out / "checkpoints" / "last.ckpt"
-    log = RunLog(out, state.history, quiet=not rank0)
-    if rank0:
-        clean_leftovers(checkpoint.parent)
-        recipe = _keep(recipe, out)
-        log.json(
-            "versions.json",
-            {**versions(), "seed": cfg.seed, "init": init or "", "faces": len(training), "validation": len(validation)},
-        )
-    text = dump_recipe(recipe)
-    for line in faces.remarks:
-        log.console.print(line, soft_wrap=True, markup=False)
-    if fresh:
-        log.console.print(f"started from {init}; new: {', '.join(dict.fromkeys(k.partition('.')[0] for k in fresh))}")
-    log.console.print(f"{len(training)} training faces, {len(validation)} validation faces; {fabric.device}")
+    checkpoint, text = out / "checkpoints" / "last.ckpt", dump_recipe(recipe)
 
     def check(epoch: int) -> dict[str, float]:
-        if not validation or (epoch % cfg.val_every and epoch != cfg.epochs):
+        if not faces.validation or (epoch % cfg.val_every and epoch != place.last):
             return {}
-        return validate(fabric, model, state.ema, held_out, recipe, scheme, out / "faces.png" if rank0 else None)
+        return validate(fabric, model, state.ema, held_out, own, scheme, out / "faces.png" if rank0 else None)
 
-    def write(which: str) -> None:
+    def write(which: str, name: str = "") -> None:
         if rank0:
-            path = out / "weights" / f"{which}.safetensors"
-            save_run_weights(path, model, state.ema, recipe, scheme, state.history, which)
+            path = out / "weights" / f"{name or which}.safetensors"
+            told = legs[: number + 1] if recipe.stage else ()
+            save_run_weights(path, model, state.ema, own, scheme, state.history, which, told)
 
     def shares(batch: Batch) -> dict[str, float]:
         return objective.gradient_shares(model, batch)
@@ -145,16 +174,24 @@ def _train(recipe: Recipe, out: Path, saved: dict[str, object] | None, init: str
         best=lambda: write("best"),
         shares=shares if cfg.log_gradient_shares else None,
     )
-    stop.armed = True
-    try:
-        run_epochs(fabric, learner, state, dataset, log, hooks, train=cfg, optim=recipe.optim, stop=stop)
-    finally:
-        stop.armed = False
-        log.close()
-    for which in ("last", "ema"):
-        write(which)
-    log.json("metrics.json", {"history": log.history, "best": state.best})
-    return RunResult(out, log.history)
+    run_epochs(fabric, learner, state, dataset, log, hooks, leg=place, stop=stop)
+    if place.last < place.total:
+        write("ema", f"stage{number + 1}")
+    else:
+        for which in ("last", "ema"):
+            write(which)
+
+
+def _say(log: RunLog, seed: int, faces: RunFaces, state: RunState, init: str | None, device: torch.device) -> None:
+    """Write what the run depends on, and tell the user what it starts from."""
+    counts = {"faces": len(faces.training), "validation": len(faces.validation)}
+    log.json("versions.json", {**versions(), "seed": seed, "init": init or "", **counts})
+    for line in faces.remarks:
+        log.console.print(line, soft_wrap=True, markup=False)
+    if state.fresh:
+        new = ", ".join(dict.fromkeys(k.partition(".")[0] for k in state.fresh))
+        log.console.print(f"started from {init}; new: {new}")
+    log.console.print(f"{len(faces.training)} training faces, {len(faces.validation)} validation faces; {device}")
 
 
 def _keep(recipe: Recipe, out: Path) -> Recipe:

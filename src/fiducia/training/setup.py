@@ -15,10 +15,11 @@ from ..losses.objective import Objective
 from ..losses.registry import losses
 from ..losses.targets import HeatmapTargets
 from ..models.base import LandmarkModel
-from ..models.bounded import without_memory
+from ..models.bounded import TooLargeError, without_memory
 from ..models.build import build_model
 from ..models.registry import find_preset
 from ..recipes.sections import LossConfig, Recipe
+from ..recipes.stages import stage_recipes
 from ..registry import did_you_mean
 from ..schemes.sets import Scheme, SchemeError, get_scheme
 from ..structures import ModelOutput
@@ -108,10 +109,11 @@ def completed(recipe: Recipe) -> Recipe:
         UsageError: a name or a value that cannot be used.
     """
     recipe = resolve(recipe)
-    spec, _ = find_dataset(recipe.data.source)
-    if spec.splits and recipe.data.split not in spec.splits:
-        near = did_you_mean(recipe.data.split, list(spec.splits))
-        raise UsageError(f"data.split: {recipe.data.source} has no split {recipe.data.split!r}{near}")
+    for source in recipe.data.sources:
+        spec, _ = find_dataset(source)
+        if spec.splits and recipe.data.split not in spec.splits:
+            near = did_you_mean(recipe.data.split, list(spec.splits))
+            raise UsageError(f"data.split: {source} has no split {recipe.data.split!r}{near}")
     try:
         names = [recipe.data.scheme] if recipe.data.scheme else [*spec.schemes, "ibug68"]
         scheme = get_scheme(names[0])
@@ -119,11 +121,20 @@ def completed(recipe: Recipe) -> Recipe:
         raise UsageError(f"data.scheme: {error}") from error
     schedules.get(recipe.optim.schedule, "optim.schedule: ")
     extras(recipe.augment.extra)
-    with without_memory():
-        model = build_network(recipe, scheme)
-        objective = build_objective(recipe, scheme, model)
+    try:
+        with without_memory():
+            model = build_network(recipe, scheme)
+            objective = build_objective(recipe, scheme, model)
+    except TooLargeError as error:
+        raise UsageError(f"model: {recipe.model.name} cannot be built as the recipe says: {error}") from error
     build_optimizer(model, objective.parameters(), recipe.optim)
-    return recipe.model_copy(update={"loss": dict(objective.given)})
+    whole = recipe.model_copy(update={"loss": dict(objective.given)})
+    for number, leg in enumerate(stage_recipes(whole) if whole.stage else (), start=1):
+        try:
+            completed(leg)
+        except UsageError as error:
+            raise UsageError(f"stage {number}: {error}") from error
+    return whole
 
 
 def build_objective(recipe: Recipe, scheme: Scheme, model: LandmarkModel) -> Objective:

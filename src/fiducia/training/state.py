@@ -46,6 +46,9 @@ class RunState:
         history: one row an epoch.
         best: lowest validation NME so far.
         sums: of this epoch's logged values.
+        leg: the present stage of the run, from 0.
+        leg_step: optimiser steps that were done when it began.
+        fresh: names of tensors that weights to start from did not have.
     """
 
     model: LandmarkModel
@@ -58,6 +61,9 @@ class RunState:
     history: list[dict[str, float]] = field(default_factory=list)
     best: float = float("inf")
     sums: dict[str, float] = field(default_factory=dict)
+    leg: int = 0
+    leg_step: int = 0
+    fresh: list[str] = field(default_factory=list)
 
     def save(self, path: Path, recipe: str) -> None:
         """Write a checkpoint from which the run goes on bit by bit."""
@@ -77,6 +83,8 @@ class RunState:
                 "history": self.history,
                 "best": self.best,
                 "sums": self.sums,
+                "leg": self.leg,
+                "leg_step": self.leg_step,
                 "rng": torch.get_rng_state(),
             },
         )
@@ -89,6 +97,8 @@ class RunState:
         self.ema.load(saved["ema"], saved["ema_steps"])
         self.step, self.epoch, self.done = saved["step"], saved["epoch"], saved["skip"]
         self.history, self.best, self.sums = saved["history"], saved["best"], saved["sums"]
+        # Checkpoints from before runs had stages are of their only one.
+        self.leg, self.leg_step = saved.get("leg", 0), saved.get("leg_step", 0)
         torch.set_rng_state(saved["rng"])
 
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import copy
 import sys
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
@@ -23,6 +24,7 @@ from ..recipes.sections import Recipe
 from ..schemes.sets import Scheme
 from ..weights.store import save_weights
 from .cards import run_card
+from .collections import collections_of
 from .ema import EMA
 
 __all__ = ["save_run_weights", "validate"]
@@ -39,28 +41,35 @@ def validate(
 ) -> dict[str, float]:
     """Return ``val_nme`` and ``val_nme_ema`` in percent, and draw the first faces into ``picture``.
 
-    Crops are upright and scaled alike in x and y, so an NME in crop pixels is the NME in the photograph's pixels.
-    The normaliser is inter-ocular where the scheme has one, else the landmark box. Every process holds all the answers.
+    Crops are upright and scaled alike in x and y, so an NME in crop pixels is the NME in the photograph's pixels. The
+    normaliser is :func:`~fiducia.training.collections.collections_of`'s. A run with several sources has the averaged
+    weights' ``val_nme_ema_NAME`` of each collection beside them, and its ``val_nme`` is the mean over the collections, else
+    over the faces. Every process holds all the answers.
     """
     averaged = copy.deepcopy(model)
     averaged.load_state_dict(ema.state_dict())
     networks = {"val_nme": model, "val_nme_ema": averaged} if ema.decay > 0 else {"val_nme": model}
-    kind: Literal["ic", "box"] = "ic" if scheme.inter_ocular is not None else "box"
+    collections = collections_of(held_out.records, scheme)
+    kinds = {place: group.kind for group in collections for place in group.faces}
     training = model.training
-    errors: dict[str, list[np.ndarray]] = {name: [] for name in networks}
+    errors = {name: np.full(len(held_out), np.nan) for name in networks}
     shown: list[np.ndarray] = []
     mine = list(range(fabric.global_rank, len(held_out), fabric.world_size))
-    loader = DataLoader(held_out, batch_size=32, sampler=mine, collate_fn=collate)
+    loader = DataLoader(held_out, batch_size=32, sampler=mine, collate_fn=collate, generator=torch.Generator())
     for network in networks.values():
         network.eval()
     for batch in loader:
         truth = batch.xy[:, 0].double().numpy()
-        images = batch.images[:, 0]
+        images, places = batch.images[:, 0], batch.index.numpy()
         for name, network in networks.items():
             with torch.inference_mode():
                 prediction = network.decode(network(images.to(fabric.device)), recipe.heatmap.decode)
             found = prediction.points.double().cpu().numpy()
-            errors[name].append(nme(point_errors(found, truth), normalizer(kind, truth, scheme)))
+            wrong = point_errors(found, truth)
+            for kind in sorted(set(kinds.values())):
+                of = np.array([kinds[place] == kind for place in places.tolist()])
+                if of.any():
+                    errors[name][places[of]] = nme(wrong[of], normalizer(kind, truth[of], scheme))
             if picture is not None and name == list(networks)[-1] and len(shown) < 16:
                 shown += [
                     draw_points(draw_points(image, t, (90, 220, 90)), p, (255, 80, 60))
@@ -70,14 +79,23 @@ def validate(
     if picture is not None:
         write_image(picture, contact_sheet(shown, columns=4))
     result: dict[str, float] = {}
-    for name, parts in errors.items():
-        values = np.concatenate(parts) if parts else np.zeros(0)
-        values = values[np.isfinite(values)]
-        totals = torch.tensor([values.sum(), float(len(values))], dtype=torch.float64)
-        if fabric.world_size > 1:
-            totals = torch.as_tensor(fabric.all_reduce(totals, reduce_op="sum"))
-        result[name] = 100.0 * float(totals[0] / totals[1].clamp(min=1.0))
+    several = len(recipe.data.sources) > 1
+    for name, values in errors.items():
+        by_name = {group.name: values[list(group.faces)] for group in collections}
+        means = {key: _mean(fabric, part) for key, part in by_name.items()} if several else {}
+        if name == list(networks)[-1]:
+            result |= {f"{name}_{key}": value for key, value in means.items()}
+        result[name] = float(np.mean(list(means.values()))) if several else _mean(fabric, values)
     return result
+
+
+def _mean(fabric: Fabric, errors: np.ndarray) -> float:
+    """Return the mean in percent of the faces of all processes that have an error."""
+    finite = errors[np.isfinite(errors)]
+    totals = torch.tensor([finite.sum(), float(len(finite))], dtype=torch.float64)
+    if fabric.world_size > 1:
+        totals = torch.as_tensor(fabric.all_reduce(totals, reduce_op="sum"))
+    return 100.0 * float(totals[0] / totals[1].clamp(min=1.0))
 
 
 def save_run_weights(
@@ -88,6 +106,7 @@ def save_run_weights(
     scheme: Scheme,
     history: list[dict[str, float]],
     which: str,
+    legs: Sequence[Recipe] = (),
 ) -> None:
     """Write ``last`` (the weights as they stand), or ``ema`` or ``best`` (the averaged ones) with their card."""
     averaged = which != "last" and ema.decay > 0
@@ -98,7 +117,7 @@ def save_run_weights(
         if key in history[-1]:
             rows.append(
                 {
-                    "data": recipe.data.source.partition(":")[0],
+                    "data": " + ".join(source.partition(":")[0] for source in recipe.data.sources),
                     "split": f"{recipe.data.val_fraction:g} of {recipe.data.split}, by photograph, seed {recipe.data.val_seed}",
                     "metric": "nme_ic" if scheme.inter_ocular is not None else "nme_box",
                     "value": history[-1][key],
@@ -112,5 +131,6 @@ def save_run_weights(
         numbers=rows,
         command=" ".join([Path(sys.argv[0]).name, *sys.argv[1:]]),
         date=datetime.now(UTC).date().isoformat(),
+        legs=legs,
     )
     save_weights(path, {k: v.detach().cpu() for k, v in tensors.items()}, card)

@@ -1,4 +1,4 @@
-"""Pre-trained encoders from local files: ViTs under CLIP's, FaRL's or timm's names, and ResNets; safetensors or plain ``.pth``."""
+"""Pre-trained encoders from local files: ViTs (CLIP, FaRL, timm), ResNets, EfficientNets; safetensors or plain ``.pth``."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from ..models.base import LandmarkModel
 from ..models.parts.vit import ViT, resize_position
 from ..words import one_line
 from .header import read_header
+from .pretrained import find_backbone
 from .tensors import read_tensors
 
 __all__ = ["convert_backbone", "load_backbone", "read_state", "to_timm_names"]
@@ -130,7 +131,12 @@ def load_backbone(model: LandmarkModel, path: Path) -> int:
     """Load pre-trained weights into a network's encoder.
 
     A ViT takes CLIP's, FaRL's and timm's names, and its position embedding is resized to its grid. Any other encoder takes its
-    own names, which are torchvision's for ResNets and timm's for timm's; more tensors, such as a classifier's, are ignored.
+    own names, which are torchvision's for ResNets, timm's for timm's and the published ones for EfficientNet-Lite; more
+    tensors, such as a classifier's, are ignored.
+
+    Args:
+        model: the network.
+        path: a file, or a name of :data:`fiducia.weights.pretrained.PRETRAINED`.
 
     Returns:
         how many tensors were loaded: all of the encoder's.
@@ -143,8 +149,9 @@ def load_backbone(model: LandmarkModel, path: Path) -> int:
     if encoder is None:
         raise UsageError(
             "model.backbone_weights: this network has no ViT with a patch embedding and no other encoder to load into; take "
-            "fifa_base, vit_base or farl"
+            "fifa_base, fifa_lite, vit_base or farl"
         )
+    path = find_backbone(path)
     state = read_state(path)
     if isinstance(encoder, ViT):
         names = "a ViT with timm's, CLIP's or FaRL's parameter names"
@@ -156,7 +163,7 @@ def load_backbone(model: LandmarkModel, path: Path) -> int:
             raise FiduciaError(f"{path}: {one_line(error, 200)}; expected {names}") from error
     else:
         state = {name.removeprefix("module."): tensor for name, tensor in state.items()}
-        names = "the encoder's own parameter names, as torchvision or timm writes them"
+        names = "the encoder's own parameter names, as torchvision, timm or EfficientNet-Lite's authors write them"
     own = {name: tensor for name, tensor in encoder.state_dict().items() if not name.endswith("num_batches_tracked")}
     for name, tensor in own.items():
         if name not in state:
@@ -181,5 +188,5 @@ def convert_backbone(source: Path, out: Path) -> int:
         raise FiduciaError(f"{source}: {str(error).removeprefix(f'{source}: ')}") from error
     if not any(k.startswith("blocks.") for k in state):
         raise FiduciaError(f"{source}: no transformer blocks under CLIP's, FaRL's or timm's names")
-    write_atomic(out, to_bytes({k: v.contiguous() for k, v in state.items()}))
+    write_atomic(out, to_bytes({k: v.clone().contiguous() for k, v in state.items()}))
     return len(state)

@@ -6,26 +6,24 @@ import json
 import math
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from ..calibration.table import Calibration
 from ..errors import FiduciaError
 from ..models.registry import find_preset
-from ..schemes.sets import Scheme, SchemeError, get_scheme, scheme_from_table, scheme_names
+from ..recipes.limits import DEEPEST, LARGEST_OPTION
+from ..schemes.sets import Scheme, SchemeError, former_names, get_scheme, is_another, scheme_from_table
 from ..words import one_line
 from .header import Header
 
-__all__ = ["FORMAT", "WeightCard", "card_in", "card_scheme", "parse_card"]
+__all__ = ["FORMAT", "WeightCard", "card_in", "card_scheme", "check_card", "parse_card", "parse_json"]
 
 FORMAT = 2
 """What this version writes. Format 1 had flat network options."""
 
 _FORMER = {"committee": "ensemble"}
-_LARGEST = 100_000
-"""No option of a network is larger: a card that asks for more is damaged or hostile."""
 _LONGEST = 1_000_000
 """Characters of a card's longest text."""
-_DEEPEST = 20
-"""Tables in tables, at most."""
 
 
 def _plain(text: str) -> str:
@@ -34,7 +32,7 @@ def _plain(text: str) -> str:
     return text
 
 
-Finite = Annotated[float, Field(allow_inf_nan=False)]
+Finite = Annotated[float, Field(allow_inf_nan=False, strict=True)]
 Word = Annotated[str, Field(max_length=200), AfterValidator(_plain)]
 """A name that stands in messages: one printable line."""
 
@@ -77,15 +75,29 @@ class WeightCard(BaseModel):
     command: str = ""
     date: Word = ""
     notes: str = ""
+    calibration: Calibration | None = None
+    """What the confidence is worth (``fiducia weights calibrate``); None = not measured."""
     params: int = Field(default=0, ge=0)
     sha256: str = ""
     """Of the file's tensors, computed when it is read; never stored."""
+
+    @field_validator("scheme_table", mode="after")
+    @classmethod
+    def _present_names(cls, table: dict[str, Any]) -> dict[str, Any]:
+        """Give the points of a known landmark set their present names, where the card has those of version 0.1."""
+        name, names = table.get("name"), table.get("names")
+        old = former_names(name) if isinstance(name, str) else None
+        return get_scheme(str(name)).to_table() if old is not None and names == list(old) else table
 
     @model_validator(mode="after")
     def _consistent(self) -> WeightCard:
         """The landmark set's table agrees with its name and with the number of points, and no option is absurd."""
         _check_values(self.options, "options", numbers=True)
         _check_values([self.training, self.numbers, self.licence, self.notes, self.command], "its metadata")
+        if self.calibration is not None:
+            self.calibration.check_points(self.num_points)
+        for i, row in enumerate(self.numbers):
+            _check_row(row, f"numbers[{i}]")
         if self.scheme_table:
             try:
                 scheme = scheme_from_table(self.scheme_table)
@@ -93,7 +105,7 @@ class WeightCard(BaseModel):
                 raise ValueError(f"its landmark set contradicts itself: {error}") from error
             if scheme.name != self.scheme:
                 raise ValueError(f"it names the landmark set {self.scheme!r}, but its table is that of {scheme.name!r}")
-            if scheme.name in scheme_names() and scheme.names != get_scheme(scheme.name).names:
+            if is_another(scheme):
                 raise ValueError(f"its table of {scheme.name} is not the landmark set of that name")
             if scheme.num_points != self.num_points:
                 raise ValueError(f"it gives {self.num_points} points, but its landmark set has {scheme.num_points}")
@@ -123,9 +135,11 @@ class WeightCard(BaseModel):
         return self.model_copy(update={"model": name, "options": options, "format": FORMAT})
 
 
-def _upgraded_member(member: dict[str, Any]) -> dict[str, Any]:
+def _upgraded_member(member: Any) -> dict[str, Any]:
     from ..models.build import upgrade_options
 
+    if not isinstance(member, dict):
+        raise FiduciaError(f"a member of an ensemble is a table; its card has {one_line(member, 60)!r}")
     entry = find_preset(str(member.get("model", "")), "a member of an ensemble: ")
     head: dict[str, Any] = {key: member[key] for key in ("model", "size") if key in member}
     return {**head, **upgrade_options(entry, {k: v for k, v in member.items() if k not in head})}
@@ -133,8 +147,8 @@ def _upgraded_member(member: dict[str, Any]) -> dict[str, Any]:
 
 def _check_values(value: Any, where: str, *, numbers: bool = False, depth: int = 0) -> None:
     """Refuse texts that are too long, tables in tables without end, and with ``numbers`` those that no network is made of."""
-    if depth > _DEEPEST:
-        raise ValueError(f"{where} has more than {_DEEPEST} tables in one another")
+    if depth > DEEPEST:
+        raise ValueError(f"{where} has more than {DEEPEST} tables in one another")
     if isinstance(value, dict):
         for key, inner in value.items():
             _check_values(inner, f"{where}.{one_line(key, 40)}"[:200], numbers=numbers, depth=depth + 1)
@@ -143,8 +157,19 @@ def _check_values(value: Any, where: str, *, numbers: bool = False, depth: int =
             _check_values(inner, where, numbers=numbers, depth=depth + 1)
     elif isinstance(value, str) and len(value) > _LONGEST:
         raise ValueError(f"{where} is a text of {len(value):,} characters")
-    elif numbers and isinstance(value, int | float) and not -_LARGEST <= value <= _LARGEST:
+    elif numbers and isinstance(value, int | float) and not -LARGEST_OPTION <= value <= LARGEST_OPTION:
         raise ValueError(f"{where} is {one_line(value, 30)}; nothing that a network is made of is so large")
+
+
+def _check_row(row: dict[str, Any], where: str) -> None:
+    """Refuse a row of figures with a value of a wrong type."""
+    for key in ("data", "split", "metric"):
+        if key in row and not (isinstance(row[key], str) and len(row[key]) <= 200 and row[key].isprintable()):
+            raise ValueError(f"{where}.{key} is {one_line(row[key], 40)!r}; expected a word")
+    for key in ("faces", "value"):
+        number = row.get(key, 0)
+        if isinstance(number, bool) or not isinstance(number, int | float) or not 0 <= number <= 1e12:
+            raise ValueError(f"{where}.{key} is {one_line(number, 40)!r}; expected a number that is not negative")
 
 
 def parse_card(text: str, origin: str) -> WeightCard:
@@ -157,11 +182,28 @@ def parse_card(text: str, origin: str) -> WeightCard:
     Raises:
         FiduciaError: no JSON, a key twice, or a card that cannot be right; one line with the place in it.
     """
+    return check_card(parse_json(text, origin), origin)
+
+
+def parse_json(text: str | bytes, origin: str) -> Any:
+    """Return the values of a card's JSON.
+
+    Raises:
+        FiduciaError: no JSON, a key twice, or a number that is not finite.
+    """
     try:
-        table = json.loads(text, object_pairs_hook=_once, parse_float=_finite, parse_constant=_finite)
+        return json.loads(text, object_pairs_hook=_once, parse_float=_finite, parse_constant=_finite)
     except (ValueError, RecursionError) as error:
         reason = one_line(error, 120) or type(error).__name__
         raise FiduciaError(f"{origin}: its model card is not JSON ({reason}); get the file again") from error
+
+
+def check_card(table: Any, origin: str) -> WeightCard:
+    """Return a card from plain values, all of it checked.
+
+    Raises:
+        FiduciaError: a card that cannot be right; one line with the place in it.
+    """
     try:
         return WeightCard.model_validate(table)
     except ValidationError as error:

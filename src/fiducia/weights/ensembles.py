@@ -61,6 +61,7 @@ def join_weights(sources: Sequence[str | Path], out: Path) -> WeightCard:
         "which": "ensemble",
         "decode": card.decode if len(methods) == 1 else None,
         "numbers": [],
+        "calibration": None,
         "plugins": sorted({name for c, _ in cards for name in c.plugins}),
         "training": {
             **card.training,

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from ..errors import UsageError
+from ..files import is_plain_file
 from ..plugins import load_plugins
 from ..registry import did_you_mean
+from ..words import one_line
 
 __all__ = ["SHIPPED", "find_weights", "load_saved_plugins", "shipped_names"]
 
@@ -26,20 +29,20 @@ def find_weights(name: str | Path) -> Path:
         UsageError: there is no such name, file or run.
     """
     path = Path(name)
-    if path.is_file():
+    if is_plain_file(path):
         return path
-    if path.is_dir():
+    if os.path.isdir(path):  # noqa: PTH112 (False, not an error, for names that the system refuses)
         for inside in (path / "weights" / "ema.safetensors", path / "weights" / "best.safetensors"):
-            if inside.is_file():
+            if is_plain_file(inside):
                 return inside
         raise UsageError(
             f"{path}: no weights/ema.safetensors in this directory; is it a run's directory, and has it finished?"
         )
     shipped = SHIPPED / f"{name}.safetensors"
-    if shipped.is_file():
+    if is_plain_file(shipped):
         return shipped
     raise UsageError(
-        f"{name}: neither a weight file nor the name of shipped weights{did_you_mean(str(name), shipped_names())}"
+        f"{one_line(name, 120)}: neither a weight file nor the name of shipped weights{did_you_mean(str(name), shipped_names())}"
     )
 
 
@@ -52,5 +55,5 @@ def load_saved_plugins(name: str | Path) -> None:
         UsageError: a plugin that does not import.
     """
     folder = Path(name) / "plugins"
-    if folder.is_dir():
+    if os.path.isdir(folder):  # noqa: PTH112 (False, not an error, for names that the system refuses)
         load_plugins([str(path) for path in sorted(folder.glob("*.py"))])

@@ -19,6 +19,7 @@ from ..registry import did_you_mean
 from ..words import one_line
 from .card import WeightCard, card_in, card_scheme
 from .header import Header, digest, read_header
+from .info import load_card
 from .places import SHIPPED, find_weights, load_saved_plugins, shipped_names
 from .tensors import read_tensors
 
@@ -49,20 +50,6 @@ def save_weights(path: Path, state: dict[str, Tensor], card: WeightCard, *, half
     }
     card = card.model_copy(update={"params": sum(v.numel() for v in tensors.values()), "sha256": ""})
     write_atomic(path, to_bytes(tensors, metadata={"fiducia": card.model_dump_json()}))
-
-
-def load_card(name: str | Path) -> WeightCard:
-    """Read the card of weights, as it stands in the file; no tensor is read, and the network need not be registered here.
-
-    Args:
-        name: as in :func:`fiducia.weights.places.find_weights`.
-
-    Raises:
-        UsageError: no such weights.
-        FiduciaError: the file is damaged, is not safetensors, has no card, or one that contradicts itself.
-    """
-    header = read_header(find_weights(name))
-    return card_in(header).model_copy(update={"sha256": digest(header)})
 
 
 def load_weights(
@@ -103,9 +90,11 @@ def described_network(card: WeightCard, origin: str, *, most_parts: int = MOST_P
     scheme = card_scheme(card)
     try:
         with without_memory(most_parts):
-            return build_model(
+            model = build_model(
                 card.model, card.num_points, card.size, options=card.options, scheme=scheme, preset=False
             )
+        model.check_method(card.decode)
+        return model
     except Exception as error:
         # The options are a stranger's, and builders, also those of plugins, are not written for them.
         raise FiduciaError(
@@ -144,7 +133,9 @@ def read_weights(name: str | Path) -> tuple[dict[str, Tensor], WeightCard]:
         FiduciaError: a damaged file, or tensors that do not fit the network that its card names.
     """
     header, card = _look(name)
-    _check_fit(header, card, described(card, str(header.path), most_parts=10 * len(header.tensors) + 1_000))
+    _check_fit(
+        header, card, described(card, str(header.path), most_parts=min(MOST_PARTS, 10 * len(header.tensors) + 1_000))
+    )
     return read_tensors(header), card
 
 
@@ -157,6 +148,8 @@ def _look(name: str | Path) -> tuple[Header, WeightCard]:
     """Return a file's header, and its card in this version's form, once its network is known here."""
     header = read_header(find_weights(name))
     card = card_in(header)
+    if len(header.tensors) > MOST_PARTS:
+        raise FiduciaError(f"{header.path}: {len(header.tensors):,} tensors; no network here has over {MOST_PARTS:,}")
     load_saved_plugins(name)
     for network in card.networks:
         if not is_registered(network):
@@ -173,10 +166,11 @@ def _look(name: str | Path) -> tuple[Header, WeightCard]:
 
 
 def _check_fit(header: Header, card: WeightCard, network: dict[str, Tensor]) -> None:
-    """Compare a file's tensors with its network's, by the header alone.
+    """Compare a file's tensors with its network's and with its card, by the header alone.
 
     Raises:
-        FiduciaError: one that is missing, too many, of another shape or of another kind of numbers.
+        FiduciaError: one that is missing, too many, of another shape or of another kind of numbers; or a card that gives
+            another number of them.
     """
     for name in (*network, *header.tensors):
         there, want = header.tensors.get(name), network.get(name)
@@ -190,3 +184,8 @@ def _check_fit(header: Header, card: WeightCard, network: dict[str, Tensor]) -> 
                 f"{header.path}: does not fit the network {card.model} that its card names: tensor {one_line(name, 80)} is "
                 f"{words[0]}, expected {words[1]}"
             )
+    count = sum(entry.numel for entry in header.tensors.values())
+    if card.params not in (0, count):
+        raise FiduciaError(
+            f"{header.path}: its card says {card.params:,} numbers, but its tensors hold {count:,}; get it again"
+        )

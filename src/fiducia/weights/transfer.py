@@ -132,7 +132,7 @@ def average_weights(sources: Sequence[str | Path], out: Path) -> WeightCard:
             every = [value.double(), *(tensors[key].double() for tensors, _ in others)]
             state[key] = torch.stack(every).mean(0).to(value.dtype)
     training = {**card.training, "averaged_with": [other.training for _, other in others]}
-    card = card.model_copy(update={"training": training, "numbers": [], "which": "average"})
+    card = card.model_copy(update={"training": training, "numbers": [], "which": "average", "calibration": None})
     save_weights(out, state, card)
     return read_card(out)
 

@@ -155,7 +155,10 @@ def _categories(path: Path, table: dict[str, Any]) -> dict[int | str, _Category]
         words = [as_text(name, f"{where}: keypoints[{k}]") for k, name in enumerate(names)]
         declared = entry.get("scheme")
         known = None if not declared else find_declared(as_text(declared, f"{where}: scheme"), path.parent)
-        found[as_id(entry.get("id", i), f"{where}: id")] = _Category(words or None, known)
+        key = as_id(entry.get("id", i), f"{where}: id")
+        category = _Category(words or None, known)
+        if found.setdefault(key, category) != category:
+            raise LabelError("id", f"{where} has the id {show(key)} of another category; give each its own id")
     return found
 
 
@@ -188,15 +191,19 @@ def _meanings(
 ) -> dict[int | str | None, Meaning]:
     """Return what the points of each category are that faces are of; all must be of one landmark set."""
     used: dict[int | str | None, _Category] = {}
+    lengths: dict[int | str | None, set[int]] = {}
     for face in faces:
         try:
             key = _category_of("", face, categories)
         except FiduciaError:
             continue  # told of the face itself
+        lengths.setdefault(key, set()).add(len(face["keypoints"]))
         used.setdefault(key, categories[key] if key is not None else _Category(None, None))
     found = {}
     for key, category in used.items():
         count = len(category.names) if category.names is not None else declared_scheme(category.declared) or points
+        if 3 * count not in lengths[key] and category.names is not None:
+            count = points  # told as a contradiction between names and faces
         found[key] = meaning(str(path), count, category.names, wanted, category.declared)
         notes.meaning(str(path), found[key])
     sets = list(dict.fromkeys(chosen.scheme for chosen in found.values()))

@@ -22,6 +22,7 @@ import numpy.typing as npt
 
 from ...errors import FiduciaError
 from ...files import write_atomic
+from ...measures.table import MEASURES
 from ...structures import Record
 from ..kinds import LabelError
 from ..naming import Meaning, find_declared, meaning
@@ -108,6 +109,9 @@ def _point_columns(table: Table) -> tuple[list[str] | None, list[tuple[str, str,
         elif (match := _NAMED.fullmatch(column)) is not None:
             named.setdefault(match[1], {})[match[2].lower()] = column
     named = {name: axes for name, axes in named.items() if "x" in axes or "y" in axes}
+    if numbered and all(f"{name}_x" in MEASURES for name in named):
+        # The places among a face's measures, which ``fiducia detect --measures`` writes.
+        named = {}
     if numbered and named:
         one, other = next(iter(next(iter(numbered.values())).values())), next(iter(next(iter(named.values())).values()))
         raise LabelError(

@@ -1,10 +1,11 @@
 """CVAT's XML ("CVAT for images 1.1"), read (``cvat:FILE.xml``) and written.
 
 A face is a ``<skeleton>`` of ``<points label="NAME" points="x,y" occluded="0" outside="0"/>`` in the landmark set's names
-(``outside`` = not labelled), or one ``<points points="x,y;x,y;…"/>`` with all points in their order. A ``<box>`` with the
-same ``group_id`` is its box. ``width`` and ``height`` of an image are compared with the photograph. Attributes ``tags``
-(JSON), ``scheme`` and ``weights`` of a face are our own and keep what the format cannot say; ``source`` is ``auto`` where a
-machine made the labels.
+(``outside`` = not labelled), or one ``<points points="x,y;x,y;…"/>`` with all points in their order. A ``<points>`` of a
+single point is a part of a face: those of one ``group_id``, or of a photograph, are one, and a name that is not there is
+not labelled. A ``<box>`` with the same ``group_id`` is a face's box. ``width`` and ``height`` of an image are compared with
+the photograph. Attributes ``tags`` (JSON), ``scheme`` and ``weights`` of a face are our own and keep what the format cannot
+say; ``source`` is ``auto`` where a machine made the labels.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from ...schemes.sets import get_scheme
 from ...structures import Record
 from ...text import decode_text, read_bytes
 from ..kinds import LabelError
-from ..naming import Meaning, find_declared, meaning
+from ..naming import Meaning, all_names, find_declared, meaning
 from ..places import face_tags, photo_path, relative_image
 from ..readers.official import Array
 from ..sizes import Size, photo_size
@@ -31,7 +32,7 @@ from ..source import DatasetSpec, Faces, Fault, datasets, label_writers
 from ..values import as_table, as_text, as_word_number, parse_json, short
 from .own import Notes, Placed, at_real_size, encoded, marks, one_scheme, read_all, scan_all
 
-__all__ = ["read_cvat", "scan_cvat", "write_cvat"]
+__all__ = ["read_cvat", "scan_cvat", "write_cvat", "write_face", "xml_name"]
 
 _WHAT = "an annotation file exported as 'CVAT for images 1.1'"
 
@@ -62,7 +63,11 @@ def _faces(path: Path, scheme: str | None, notes: Notes) -> Iterator[Placed]:
     shapes: list[tuple[str, ET.Element, Size | None, ET.Element | None]] = []
     faults: dict[str, FiduciaError] = {}
     faulty = False
-    for number, image in enumerate(_parse(path).iter("image")):
+    top = _parse(path)
+    lone = list(dict.fromkeys(_label(s) for s in top.iterfind("image/points") if _is_lone(s)))
+    # Of one name, they are faces of one point.
+    lone = all_names(lone, scheme, None) if len(lone) > 1 else []
+    for number, image in enumerate(top.iter("image")):
         place = f"image {short(image.get('name') or image.get('id') or str(number))!r}"
         try:
             name = as_text(image.get("name"), f"{path}: image {image.get('id', number)}: name")
@@ -73,7 +78,7 @@ def _faces(path: Path, scheme: str | None, notes: Notes) -> Iterator[Placed]:
             yield place, error
             continue
         boxes = {box.get("group_id") or "": box for box in image.findall("box")}
-        for face, shape in enumerate((s for s in image if s.tag in ("skeleton", "points")), start=1):
+        for face, shape in enumerate(_shapes(image, lone), start=1):
             place = f"image {short(name)!r}, face {face}"
             tags: dict[str, Any] = {"split": image.get("subset")} if image.get("subset") else {}
             tags |= marks({"source": shape.get("source"), "weights_sha256": _own(shape, "weights")})
@@ -109,6 +114,36 @@ def _faces(path: Path, scheme: str | None, notes: Notes) -> Iterator[Placed]:
             yield place, at_real_size(where, record, size, notes)
         except FiduciaError as error:
             yield place, error
+
+
+def _label(shape: ET.Element) -> str:
+    return str(shape.get("label"))
+
+
+def _is_lone(shape: ET.Element) -> bool:
+    """Tell whether a shape is a single point, which is a part of a face."""
+    return shape.tag == "points" and (shape.get("points") or "").strip(" ;").count(";") == 0
+
+
+def _shapes(image: ET.Element, lone: Sequence[str]) -> Iterator[ET.Element]:
+    """Yield the faces of an image: its skeletons and lists of points, and a skeleton for the single points of each group.
+
+    Args:
+        image: an ``<image>``.
+        lone: the names of all single points of the file; empty where these are no parts of faces.
+    """
+    groups: dict[str, list[ET.Element]] = {}
+    for shape in image:
+        if shape.tag in ("skeleton", "points") and not (lone and _is_lone(shape)):
+            yield shape
+        elif shape.tag == "points":
+            groups.setdefault((shape.get("group_id") or "0").strip(), []).append(shape)
+    for group, parts in groups.items():
+        face = ET.Element("skeleton", {"group_id": group, "source": parts[0].get("source") or "manual"})
+        face.extend(parts)
+        there = {_label(part) for part in parts}
+        face.extend(ET.Element("points", {"label": n, "outside": "1", "points": "0,0"}) for n in lone if n not in there)
+        yield face
 
 
 def _own(shape: ET.Element, name: str) -> str:
@@ -152,24 +187,33 @@ def write_cvat(path: str | Path, records: Sequence[Record]) -> None:
             size = photo_size(record.image)
             if size is None:
                 raise FiduciaError(f"{record.image}: no image that can be read; expected the photograph of {record.id}")
-            name = _xml(path, relative_image(record.image, path.parent))
+            name = xml_name(path, relative_image(record.image, path.parent))
             width, height = map(str, size.shown)
             facts = {"id": str(len(images)), "name": name, "width": width, "height": height}
             images[record.image] = ET.SubElement(top, "image", facts)
-        _write_face(images[record.image], record, labels, declared, number)
+        write_face(images[record.image], record, labels, declared, number)
     ET.indent(top, " ")
     text = '<?xml version="1.0" encoding="utf-8"?>\n' + ET.tostring(top, encoding="unicode") + "\n"
     write_atomic(path, encoded(path, text))
 
 
-def _xml(path: Path, name: str) -> str:
+def xml_name(path: Path, name: str) -> str:
     """Refuse a name that XML cannot hold."""
     if any(ord(c) < 32 or c in "\ufffe\uffff" for c in name):
         raise FiduciaError(f"{path}: XML cannot hold the name {name!a}; rename the photograph, or write COCO")
     return name
 
 
-def _write_face(image: ET.Element, record: Record, labels: Sequence[str], scheme: str, number: int) -> None:
+def write_face(image: ET.Element, record: Record, labels: Sequence[str], scheme: str, number: int) -> None:
+    """Add a face to CVAT's element of its image, as a skeleton and, where it has one, a box of the same group ``number``.
+
+    Args:
+        image: the element to add to.
+        record: the face.
+        labels: the names of its points.
+        scheme: what the file calls the landmark set.
+        number: from 1, unique in the file.
+    """
     made = marks(record.tags)
     shared = {"label": "face", "source": made.get("source", "manual"), "z_order": "0", "group_id": str(number)}
     if record.box is not None:

@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from ...errors import FiduciaError, UsageError
-from ...files import write_atomic
+from ...files import open_output, write_atomic
 from ...structures import Record
 from ..kinds import LabelError
 from ..naming import find_declared, meaning
@@ -224,8 +224,8 @@ def write_folder(folder: str | Path, records: Sequence[Record]) -> None:
         try:
             write_pts(path, record.xy)
             if copy not in done and not (is_file(copy) and copy.samefile(record.image)):
-                copy.parent.mkdir(parents=True, exist_ok=True)
-                shutil.copyfile(record.image, copy)
+                with record.image.open("rb") as source, open_output(copy) as file:
+                    shutil.copyfileobj(source, file)
             done.add(copy)
         except FiduciaError as error:
             raise FiduciaError(f"{record.id}: {error}") from error

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,17 +22,17 @@ import numpy as np
 from ...errors import FiduciaError
 from ...files import write_atomic
 from ...geometry import tight_box
-from ...schemes.sets import SchemeError, get_scheme, is_none
+from ...schemes.sets import get_scheme
 from ...structures import Record
 from ..kinds import LabelError
-from ..naming import Meaning, find_declared, meaning, tidy_name
+from ..naming import Meaning, all_names, find_declared, meaning
 from ..places import face_tags, is_file, photo_path, relative_image
 from ..sizes import Size, photo_size
 from ..source import DatasetSpec, Faces, Fault, datasets, label_writers
-from ..values import as_list, as_number, as_table, as_text, read_json
+from ..values import as_list, as_number, as_table, as_text, read_json, short, show
 from .own import Notes, Placed, at_real_size, marks, one_scheme, read_all, scan_all
 
-__all__ = ["read_label_studio", "scan_label_studio", "write_label_studio"]
+__all__ = ["face_regions", "read_label_studio", "scan_label_studio", "write_label_studio"]
 
 _WHAT = "a JSON export of Label Studio (a list of tasks)"
 _IMAGE_KEYS = ("image", "img", "photo", "picture")
@@ -89,7 +90,7 @@ def _faces(path: Path, scheme: str | None, notes: Notes) -> Iterator[Placed]:
         if not faulty:
             raise LabelError("file", f"{path}: no region of the type keypointlabels; expected {_WHAT}")
         return
-    names = _all_names(list(dict.fromkeys(name for face in faces for name in face.points)), scheme, declared)
+    names = all_names(list(dict.fromkeys(name for face in faces for name in face.points)), scheme, declared)
     chosen = meaning(str(path), len(names), names, scheme, declared)
     notes.meaning(str(path), chosen)
     images = [face.image for face in faces]
@@ -129,6 +130,7 @@ def _of_task(path: Path, place: str, task: dict[str, Any], image: str, notes: No
     first = as_table(done[0], f"{where}: annotations[0]")
     made = {"source": "auto", "weights": str(first.get("model_version") or "")} if machine else {}
     faces: dict[str, _Face] = {}
+    others: Counter[str] = Counter()
     regions = [
         as_table(r, f"{where}: result[{i}]") for i, r in enumerate(as_list(first.get("result"), f"{where}: result"))
     ]
@@ -136,6 +138,7 @@ def _of_task(path: Path, place: str, task: dict[str, Any], image: str, notes: No
         spot = f"{where}: result[{i}]"
         box = region.get("type") in ("rectanglelabels", "rectangle")
         if not box and region.get("type") != "keypointlabels":
+            others[str(region.get("type"))] += 1
             continue
         value = as_table(region.get("value"), f"{spot}.value")
         key = str(region.get("id") if box else region.get("parentID") or "")
@@ -143,7 +146,14 @@ def _of_task(path: Path, place: str, task: dict[str, Any], image: str, notes: No
         sides = [
             as_number(region.get(f"original_{side}", 0), f"{spot}.original_{side}") for side in ("width", "height")
         ]
-        face.size = (int(sides[0]), int(sides[1]))
+        size = (int(sides[0]), int(sides[1]))
+        if face.size != (0, 0) and size != face.size:
+            raise LabelError(
+                "size",
+                f"{spot}: original_width and original_height are {size[0]} x {size[1]}, but {face.size[0]} x {face.size[1]} "
+                "of the face's other regions; correct one",
+            )
+        face.size = size
         meta = region["meta"] if isinstance(region.get("meta"), dict) else {}
         x, y = (as_number(value.get(axis), f"{spot}.value.{axis}") for axis in "xy")
         if box:
@@ -160,24 +170,15 @@ def _of_task(path: Path, place: str, task: dict[str, Any], image: str, notes: No
                 f"{spot}: the point {name[:40]!r} stands twice in one face; draw a rectangle round each face and "
                 "make it the parent of its points",
             )
-        face.points[name] = (x, y, 1 if meta.get("visible") == 1 else 2)
+        code = meta.get("visible", 2)
+        if isinstance(code, bool) or code not in (1, 2):
+            raise LabelError("visibility", f"{spot}.meta.visible is {show(code)}; expected 1 (occluded) or 2 (visible)")
+        face.points[name] = (x, y, int(code))
+    for kind, count in others.items():
+        notes.say(
+            "unused", f"{where}: {count} regions of the type {short(kind)} are neither points nor boxes; not used"
+        )
     return [face for face in faces.values() if face.points or face.tags]
-
-
-def _all_names(found: list[str], wanted: str | None, declared: str | None) -> list[str]:
-    """Return the names of the set's points in their order, where all that were found are among them; else what was found."""
-    for name in (wanted, declared):
-        if name is None or (is_none(name) and ":" not in name):
-            continue
-        try:
-            own = list(get_scheme(name).names)
-        except SchemeError:
-            continue
-        known = {tidy_name(o): o for o in own}
-        if set(map(tidy_name, found)) <= set(known):
-            spelled = {tidy_name(f): f for f in found}
-            return [spelled.get(tidy, o) for tidy, o in known.items()]
-    return found
 
 
 def _record(
@@ -186,7 +187,7 @@ def _record(
     where = f"{path}: {face.place}"
     image = photo_path(path.parent, face.image)
     there = photo_size(image)
-    size = face.size if min(face.size) > 0 else there.shown if there is not None else None
+    size = face.size if face.size != (0, 0) else there.shown if there is not None else None
     if size is None:
         raise LabelError("photo", f"{where}: gives no original_width and original_height, and {image} cannot be read")
     values = np.array([face.points.get(names[i], (np.nan, np.nan, 0)) for i in chosen.order])
@@ -231,11 +232,19 @@ def write_label_studio(path: str | Path, records: Sequence[Record]) -> None:
         if record.image not in tasks:
             data = {"image": relative_image(record.image, path.parent), "scheme": declared}
             tasks[record.image] = {"id": len(tasks) + 1, "data": data, "annotations": [{"result": []}]}
-        tasks[record.image]["annotations"][0]["result"] += _regions(record, names, there.shown, f"face{number}")
+        tasks[record.image]["annotations"][0]["result"] += face_regions(record, names, there.shown, f"face{number}")
     write_atomic(path, (json.dumps(list(tasks.values()), indent=1, default=str) + "\n").encode())
 
 
-def _regions(record: Record, names: Sequence[str], size: Size, parent: str) -> list[dict[str, Any]]:
+def face_regions(record: Record, names: Sequence[str], size: Size, parent: str) -> list[dict[str, Any]]:
+    """Return Label Studio's regions of a face: a rectangle, and a key point for each known point with it as parent.
+
+    Args:
+        record: the face.
+        names: of its points.
+        size: (width, height) of the image as it is shown.
+        parent: the rectangle's id, unique in the task.
+    """
     shared = {"to_name": "image", "original_width": size[0], "original_height": size[1], "image_rotation": 0}
     percent = 100 / np.array(size, dtype=np.float64)
     known = np.asarray(np.isfinite(record.xy).all(axis=1)) & (record.visible > 0)

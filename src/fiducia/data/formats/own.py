@@ -24,7 +24,7 @@ from ..naming import Meaning, assumed
 from ..readers.official import boxes_outside, duplicates
 from ..sizes import Size, orient, photo_size, proportional, rescale
 from ..source import Faces, Fault, existing_root
-from ..values import short
+from ..values import short, show
 
 __all__ = [
     "MARKS",
@@ -227,7 +227,7 @@ def at_real_size(where: str, record: Record, stated: Size | None, notes: Notes) 
     Args:
         where: file and place, for errors.
         record: the face, in the pixels of a picture of the stated size.
-        stated: width and height that the file gives; None or 0 = not given, and nothing is compared.
+        stated: width and height that the file gives; None or 0 x 0 = not given, and nothing is compared.
         notes: gets a line for the faces that are moved.
 
     Returns:
@@ -236,9 +236,15 @@ def at_real_size(where: str, record: Record, stated: Size | None, notes: Notes) 
         the face stands upright as it is: then the file merely states width and height in the wrong order.
 
     Raises:
-        LabelError: another shape of picture; the line gives both sizes.
+        LabelError: another shape of picture, or a side that is not positive; the line gives the sizes. Or an id that is
+            neither a text nor a number.
     """
-    real = photo_size(record.image) if stated is not None and min(stated) > 0 else None
+    _plain_tags(where, record.tags)
+    if stated is not None and stated != (0, 0) and min(stated) <= 0:
+        raise LabelError(
+            "size", f"{where}: the size is stated as {stated[0]} x {stated[1]}; expected two positive numbers of pixels"
+        )
+    real = photo_size(record.image) if stated not in (None, (0, 0)) else None
     if real is None or stated is None or stated == real.shown:
         return record
     name = short(record.image.name)
@@ -259,6 +265,13 @@ def at_real_size(where: str, record: Record, stated: Size | None, notes: Notes) 
             return _moved(record, turn, "turned", f"{name} is {sizes}", notes)
         sizes += ", and the face is upright in neither"
     raise LabelError("size", f"{where}: {name} is {sizes}; label the photograph that lies there, or correct the size")
+
+
+def _plain_tags(where: str, tags: Mapping[str, Any]) -> None:
+    """Refuse tags that name a face, its photograph or its split by a list or a table."""
+    for key in ("id", "photo", "split"):
+        if key in tags and (isinstance(tags[key], bool) or not isinstance(tags[key], str | int | float)):
+            raise LabelError("form", f"{where}: {key} is {show(tags[key])}; expected a text or a number")
 
 
 def _moved(

@@ -23,6 +23,8 @@ from .official import collect
 __all__ = ["read_merl", "scan_merl", "three_states"]
 
 POSES = ("frontal", "left", "lefthalf", "right", "righthalf")
+_GROUPS = {"frontal": "frontal", "lefthalf": "half", "righthalf": "half", "left": "profile", "right": "profile"}
+"""Folder → collection, by how far the head is turned and not to which side."""
 SPLITS: dict[str, tuple[str, ...]] = {
     "train": tuple(f"{pose}/trainset" for pose in POSES),
     "test": tuple(f"{pose}/testset" for pose in POSES),
@@ -75,7 +77,12 @@ def scan_merl(root: str, split: str, scheme: str | None = None) -> Iterator[Reco
             except FiduciaError as error:
                 yield Fault(str(error), broken=True)
                 continue
-            tags = {"id": f"{part}/{path.stem}", "part": part, "photo": photo}
+            tags = {
+                "id": f"{part}/{path.stem}",
+                "part": part,
+                "photo": photo,
+                "collection": _GROUPS[part.partition("/")[0]],
+            }
             yield Record(image=image, xy=xy, visible=visible, scheme="ibug68", tags=tags)
 
 

@@ -126,7 +126,12 @@ def scan_w300(root: str, split: str, scheme: str | None = None) -> Iterator[Reco
                 xy=xy,
                 visible=np.full(68, 2, dtype=np.int8),
                 scheme="ibug68",
-                tags={"id": f"{part}/{stem}", "part": part, "photo": f"{part}/{face[1] if face else stem}"},
+                tags={
+                    "id": f"{part}/{stem}",
+                    "part": part,
+                    "collection": part.partition("/")[0],
+                    "photo": f"{part}/{face[1] if face else stem}",
+                },
             )
         for path in files.without_image:
             yield Fault(f"{path}: no photograph {path.stem}.jpg or .png beside it; restore it", broken=False)

@@ -268,5 +268,8 @@ SELECTIONS: dict[str, tuple[int, ...]] = {
     "lapa106": (*range(55), *range(105, 108), *range(55, 60), *range(108, 111), *range(60, 68), 96, *range(68, 76), 97,
                 *range(76, 98)),
     "five": (103, 104, 54, 76, 82),
+    "ibug51": (
+        *range(33, 38), *range(42, 47), *range(51, 60), 60, 61, 63, 64, 65, 67, 68, 69, 71, 72, 73, 75, *range(76, 96),
+    ),
 }  # fmt: skip
 """Landmark set → its points' places in the dense face."""

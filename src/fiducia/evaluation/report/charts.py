@@ -13,7 +13,7 @@ from ..evaluate import Evaluation
 from .others import Compared
 from .svg import Series, chart
 
-__all__ = ["WORDS", "ced_svg", "confidence_svgs", "sweep_svgs"]
+__all__ = ["WORDS", "ced_svg", "confidence_svgs", "sweep_svgs", "trust_svg"]
 
 WORDS = {"ic": "inter-ocular", "box": "box"}
 _HALF = 540.0  # two charts side by side
@@ -93,6 +93,29 @@ def confidence_svgs(reliability: Mapping[str, Any]) -> tuple[str, str]:
         width=_HALF,
     )
     return share, error
+
+
+def trust_svg(sigma: Mapping[str, Any]) -> str:
+    """Return the chart of actual over expected errors.
+
+    Args:
+        sigma: of :func:`fiducia.metrics.trust.expected_gap`, in percent.
+    """
+    x = [row["expected"] for row in sigma["bins"]]
+    y = [row["actual"] for row in sigma["bins"]]
+    most = 1.1 * max(*x, *y)
+    return chart(
+        [
+            Series(name="actual = expected", x=(0.0, most), y=(0.0, most), faint=True),
+            Series(name="these weights", x=x, y=y, dots=True),
+        ],
+        label="Actual over expected error of points",
+        xlabel="expected error in %",
+        ylabel="mean actual error in %",
+        xlim=(0.0, most),
+        width=_HALF,
+        ylim=(0.0, most),
+    )
 
 
 def sweep_svgs(done: Evaluation, compared: Sequence[Compared] = ()) -> tuple[str, str]:

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
-from ...files import write_atomic
+from ...files import text_bytes, write_atomic
 from ..evaluate import Evaluation
-from .charts import ced_svg, confidence_svgs, sweep_svgs
+from .charts import ced_svg, confidence_svgs, sweep_svgs, trust_svg
 from .face import face_svg, mean_shape
 from .markdown import latex, markdown
 from .others import FACES, POINTS, RESULT, Compared
@@ -47,14 +47,14 @@ def write_report(
         if one.other.xy is not None:
             for side, chosen in apart(one, max(1, count // 2)).items():
                 galleries[f"{i} {side}"] = versus(done, one, chosen)
-    files = {f"{name}.svg": standalone(svg).encode() for name, svg in charts.items()}
+    files = {f"{name}.svg": text_bytes(standalone(svg)) for name, svg in charts.items()}
     files |= {f"{name}.jpg": jpeg(sheet(galleries[name])) for name in ("worst", "median", "best")}
     files[RESULT] = (json.dumps(done.result, indent=2) + "\n").encode()
     files[FACES] = done.faces_csv()
     files[POINTS] = _points(done)
-    files["report.md"] = markdown(done, compared, files, command).encode()
-    files["report.tex"] = latex(done, compared).encode()
-    files["report.html"] = page(done, compared, charts, galleries, command).encode()
+    files["report.md"] = text_bytes(markdown(done, compared, files, command))
+    files["report.tex"] = text_bytes(latex(done, compared))
+    files["report.html"] = text_bytes(page(done, compared, charts, galleries, command))
     for name, data in files.items():
         write_atomic(out / name, data)
 
@@ -67,6 +67,8 @@ def _charts(done: Evaluation, compared: Sequence[Compared]) -> dict[str, str]:
     }
     if done.result.get("reliability"):
         charts["near"], charts["error"] = confidence_svgs(done.result["reliability"])
+    if (done.result.get("trust") or {}).get("sigma"):
+        charts["trust"] = trust_svg(done.result["trust"]["sigma"])
     if done.result.get("robustness"):
         charts["shift"], charts["scale"] = sweep_svgs(done, compared)
     return charts

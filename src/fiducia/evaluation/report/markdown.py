@@ -8,7 +8,7 @@ from ...latex import booktabs
 from ..evaluate import Evaluation
 from .charts import WORDS
 from .others import Compared
-from .words import figure_rows, names, not_found, region_rows, sweep_rows, verdict, versus_rows
+from .words import figure_rows, names, not_found, region_rows, risk_rows, sweep_rows, verdict, versus_rows
 
 __all__ = ["latex", "markdown"]
 
@@ -41,6 +41,12 @@ def markdown(done: Evaluation, compared: Sequence[Compared], pictures: Iterable[
             text += ["", f"## {head}", "", *(f"![{key}]({key}.svg)" for key in shown)]
             if name == "robustness":
                 text += ["", *_table(sweep_rows(done.result["robustness"]))]
+    if told := done.result.get("trust"):
+        area = (
+            "" if told["roc_area"] is None else f"ROC area for NME above {told['limit']:g} %: {told['roc_area']:.3f}."
+        )
+        text += ["", "## What quality and expected errors are worth", "", area, "", *_table(risk_rows(told["risk"]))]
+        text += ["", "![actual over expected error](trust.svg)"] if "trust.svg" in there else []
     text += ["", "## Faces", "", "Annotation green, answer red."]
     for name in ("worst", "median", "best"):
         text += ["", f"![{name} faces]({name}.jpg)"]

@@ -14,7 +14,7 @@ from .face import heat
 from .others import Compared
 from .pictures import Tile, jpeg
 from .svg import CHART_STYLE, PALETTE
-from .words import figure_rows, names, not_found, number, region_rows, sweep_rows, verdict, versus_rows
+from .words import figure_rows, names, not_found, number, region_rows, risk_rows, sweep_rows, verdict, versus_rows
 
 __all__ = ["page"]
 
@@ -91,6 +91,7 @@ def page(
         f'<div class="pair"><div class="half">{charts["face"]}</div><div>{_regions(done, compared)}</div></div>',
         _points(done, compared),
         _confidence(done, charts),
+        _trust(done, charts),
         _sweep(done, charts, words),
     ]
     for name, head in (("worst", "The worst faces"), ("median", "Faces in the middle"), ("best", "The best faces")):
@@ -166,6 +167,20 @@ def _confidence(done: Evaluation, charts: Mapping[str, str]) -> str:
         f"closer to the dotted line, the more a confidence is the share of points within {told['limit']:g} % of the truth. Rank "
         f"correlation of confidence and error: {told['rank_correlation']:.2f} (ideally -1).</p>"
         f'<div class="pair">{charts["near"]}{charts["error"]}</div>'
+    )
+
+
+def _trust(done: Evaluation, charts: Mapping[str, str]) -> str:
+    told = done.result.get("trust")
+    if not told:
+        return ""
+    area = "" if told["roc_area"] is None else f" Area under the ROC for such failures: {told['roc_area']:.3f}."
+    half = f'<div class="half">{charts["trust"]}</div>' if "trust" in charts else ""
+    gap = f" Mean gap {100 * told['sigma']['gap']:.1f} % of the error." if told["sigma"] else ""
+    return (
+        f"<h2>What quality and expected errors are worth</h2><p>Left: the expected error of points, in ten equal groups, against "
+        f"the actual one.{gap} Right: faces with an NME above {told['limit']:g} % among those that remain when the ones of lowest "
+        f'quality are left out.{area}</p><div class="pair">{half}<div>{_table(risk_rows(told["risk"]))}</div></div>'
     )
 
 

@@ -9,7 +9,17 @@ from ...metrics.compare import Comparison
 from ..evaluate import Evaluation
 from .others import Compared
 
-__all__ = ["figure_rows", "names", "not_found", "number", "region_rows", "sweep_rows", "verdict", "versus_rows"]
+__all__ = [
+    "figure_rows",
+    "names",
+    "not_found",
+    "number",
+    "region_rows",
+    "risk_rows",
+    "sweep_rows",
+    "verdict",
+    "versus_rows",
+]
 
 _LABELS = {
     "nme_ic": "NME ic",
@@ -64,6 +74,12 @@ def sweep_rows(sweep: Mapping[str, Any]) -> list[list[str]]:
     shifts = {f"shift {100 * float(at):g} %": value for at, value in sweep["shift"].items()}
     scales = {f"scale {at}": value for at, value in sweep["scale"].items() if at != "1"}
     return [["", *shifts, *scales], ["NME in %", *(number(value) for value in (*shifts.values(), *scales.values()))]]
+
+
+def risk_rows(risk: Sequence[Mapping[str, float]]) -> list[list[str]]:
+    """Return the failures that remain when the faces of lowest quality are left out."""
+    rows = [[f"{100 * row['left_out']:g} %", str(row["faces"]), number(row["failures"])] for row in risk]
+    return [["left out", "faces", "failures in %"], *rows]
 
 
 def versus_rows(done: Evaluation, one: Compared) -> list[list[str]]:

@@ -17,11 +17,12 @@ __all__ = ["AVIF_BRANDS", "HEIC_BRANDS", "decode", "parse"]
 
 HEIC_BRANDS = frozenset({b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs", b"mif1", b"msf1"})
 AVIF_BRANDS = frozenset({b"avif", b"avis"})
+_SEQUENCES = frozenset({b"avis", b"msf1", b"hevc", b"hevx"})
 _MOST_SIZES = 10_000
 
 
 def parse(data: bytes) -> Header:
-    """Read the brand, and the largest of the sizes that the file states (``ispe`` boxes).
+    """Read the brand, the largest of the sizes that the file states (``ispe`` boxes), its profile and number of frames.
 
     Raises:
         HeaderError: no size is stated.
@@ -40,7 +41,26 @@ def parse(data: bytes) -> Header:
     if not sizes:
         raise HeaderError(DAMAGED.format(f"a {kind} that states no size"))
     width, height = max(sizes, key=lambda size: size[0] * size[1])
-    return Header(kind, width, height)
+    return Header(kind, width, height, icc=_profile(head), frames=_frames(head) if brands & _SEQUENCES else 1)
+
+
+def _profile(head: bytes) -> bytes:
+    """Return the colour profile in the first ``colr`` box that holds one, or nothing."""
+    at = 0
+    for _ in range(_MOST_SIZES):
+        at = head.find(b"colr", at) + 4
+        if at < 8:
+            break
+        (length,) = struct.unpack_from(">I", head, at - 8)
+        if head[at : at + 4] in (b"prof", b"rICC") and 12 < length <= len(head) - at + 8:
+            return head[at + 4 : at - 8 + length]
+    return b""
+
+
+def _frames(head: bytes) -> int:
+    """Return the number of pictures in the first track of a sequence (the samples of its ``stsz`` box)."""
+    at = head.find(b"stsz")
+    return max(1, struct.unpack_from(">I", head, at + 12)[0]) if 0 <= at <= len(head) - 16 else 1
 
 
 def decode(data: bytes, header: Header) -> Pixels:

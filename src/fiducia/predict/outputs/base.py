@@ -7,18 +7,21 @@ import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
 
 from ...draw.faces import Style
 from ...errors import UsageError
+from ...faces.face import Face
+from ...faces.plain import Origin, face_table
 from ...registry import Registry
 from ...schemes.sets import Scheme
-from ...structures import Face
+from ...structures import Record
 
 __all__ = [
+    "LineWriter",
     "Origin",
     "Result",
     "Table",
@@ -28,24 +31,12 @@ __all__ = [
     "in_folder",
     "json_bytes",
     "result_table",
+    "table_records",
     "writers",
 ]
 
 Table = Mapping[str, Any]
 """The results of one photograph as plain values, as :func:`result_table` gives them."""
-
-
-@dataclass(frozen=True)
-class Origin:
-    """What made the points: the weights' name, the SHA-256 of their tensors, and what computed them; empty = not known."""
-
-    weights: str = ""
-    sha256: str = ""
-    runtime: str = ""
-
-    def marks(self) -> dict[str, str]:
-        """Return the keys that mark machine-made labels in every format; readers keep them as tags."""
-        return {"source": "auto", "weights": self.weights, "weights_sha256": self.sha256}
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,6 +50,7 @@ class Result:
         faces: largest first.
         folder: where results are written.
         origin: what made the points.
+        measures: add each face's measures to its plain values.
         style: how faces are drawn.
     """
 
@@ -68,6 +60,7 @@ class Result:
     folder: Path
     faces: Sequence[Face] = ()
     origin: Origin = field(default_factory=Origin)
+    measures: bool = False
     style: Style = field(default_factory=Style)
 
 
@@ -100,6 +93,21 @@ class Writer(Protocol):
         ...
 
 
+@runtime_checkable
+class LineWriter(Protocol):
+    """A writer whose file grows by one line a photograph, as soon as its results are there.
+
+    Attributes:
+        stream: the file's name in the folder of results; it stands in ``reserved()`` too.
+    """
+
+    stream: str
+
+    def line(self, table: Table) -> bytes:
+        """Return a photograph's line, with its end; ``table`` may hold more keys than :func:`result_table` gives."""
+        ...
+
+
 writers: Registry[Writer] = Registry("output format", "fiducia.predict.outputs")
 """Output formats by name; ``fiducia detect --format``."""
 
@@ -118,28 +126,33 @@ def check_formats(formats: Sequence[str]) -> tuple[str, ...]:
     return wanted
 
 
-def face_table(face: Face) -> dict[str, Any]:
-    """Return a face as plain values: box, score, points and confidence, in photograph pixels to 1/1000."""
-    return {
-        "box": [round(float(v), 3) for v in face.box],
-        "score": round(float(face.score), 4),
-        "points": [[round(float(x), 3), round(float(y), 3)] for x, y in face.xy],
-        "confidence": [round(float(c), 4) for c in face.confidence],
-        "scheme": face.scheme.name,
-        "id": int(face.id),
-    }
-
-
 def result_table(result: Result) -> dict[str, Any]:
     """Return the faces of a photograph as plain values: image, width, height, faces, and the marks of its origin.
 
     ``runtime`` stands there where it is known.
     """
     height, width = result.image.shape[:2]
-    faces = [face_table(face) for face in result.faces]
+    faces = [
+        {**face_table(face), **({"measures": face.measures()} if result.measures else {})} for face in result.faces
+    ]
     name = in_folder(result.source, result.folder)
     computed = {"runtime": result.origin.runtime} if result.origin.runtime else {}
     return {"image": name, "width": width, "height": height, "faces": faces, **result.origin.marks(), **computed}
+
+
+def table_records(table: Table, scheme: Scheme, origin: Origin) -> list[Record]:
+    """Return the faces of a photograph as annotated faces, for the formats of annotation tools."""
+    return [
+        Record(
+            image=Path(str(table["image"])),
+            xy=np.array(face["points"], dtype=np.float64),
+            visible=np.full(scheme.num_points, 2, np.int8),
+            scheme=scheme.name,
+            box=np.array(face["box"], dtype=np.float64),
+            tags={"id": face["id"], **origin.marks()},
+        )
+        for face in table["faces"]
+    ]
 
 
 def in_folder(source: str, folder: Path) -> str:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 from ..._version import __version__
+from ...faces.plain import coco_annotation, coco_category
 from ...schemes.sets import Scheme
 from ..streamed import write_parts
 from .base import Origin, Result, Table, writers
@@ -34,14 +34,6 @@ class CocoFile:
 def coco_parts(tables: Callable[[], Iterator[Table]], scheme: Scheme, origin: Origin) -> Iterator[str]:
     """Yield the file's text, an image or a face at a time."""
     info = {"description": "faces found by fiducia", "version": __version__, **origin.marks()}
-    category = {
-        "id": 1,
-        "name": "face",
-        "supercategory": "person",
-        "keypoints": list(scheme.names),
-        "skeleton": [[i + 1, j + 1] for i, j in scheme.edges],
-        "scheme": scheme.name,
-    }
     yield f'{{"info": {json.dumps(info)}, "images": ['
     between = "\n"
     for number, table in enumerate(tables(), 1):
@@ -53,27 +45,9 @@ def coco_parts(tables: Callable[[], Iterator[Table]], scheme: Scheme, origin: Or
     for number, table in enumerate(tables(), 1):
         for row in table["faces"]:
             face += 1
-            yield between + json.dumps(_annotation(row, face, number), allow_nan=False)
+            yield between + json.dumps(coco_annotation(row, face, number), allow_nan=False)
             between = ",\n"
-    yield f'\n], "categories": {json.dumps([category])}}}\n'
-
-
-def _annotation(row: Table, number: int, image: int) -> dict[str, Any]:
-    x1, y1, x2, y2 = row["box"]
-    w, h = round(x2 - x1, 3), round(y2 - y1, 3)
-    return {
-        "id": number,
-        "image_id": image,
-        "category_id": 1,
-        "bbox": [x1, y1, w, h],
-        "area": round(w * h, 3),
-        "iscrowd": 0,
-        "num_keypoints": len(row["points"]),
-        "keypoints": [v for x, y in row["points"] for v in (x, y, 2)],
-        "confidence": row["confidence"],
-        "score": row["score"],
-        "source": "auto",
-    }
+    yield f'\n], "categories": {json.dumps([coco_category(scheme)])}}}\n'
 
 
 writers.register("coco")(CocoFile())

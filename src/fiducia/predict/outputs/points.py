@@ -22,7 +22,7 @@ class PointFiles:
 
     def files(self, result: Result, stems: frozenset[str]) -> dict[Path, bytes]:
         """Return one file a face."""
-        names = [_name(result.stem, face.id, stems) for face in result.faces]
+        names = [face_name(result.stem, face.id, stems) for face in result.faces]
         return {
             result.folder / f"{name}.pts": pts_text(face.xy).encode()
             for name, face in zip(names, result.faces, strict=True)
@@ -35,7 +35,7 @@ class PointFiles:
         for table in tables():
             size = [table["width"], table["height"]]
             for face in table["faces"]:
-                name = _name(table["stem"], face["id"], stems)
+                name = face_name(table["stem"], face["id"], stems)
                 faces[f"{name}.pts"] = {
                     "image": table["image"],
                     "size": size,
@@ -46,8 +46,8 @@ class PointFiles:
         write_atomic(folder / SIDECAR, sidecar_text(faces))
 
 
-def _name(stem: str, number: int, stems: frozenset[str]) -> str:
-    """Return the name of a face's file; the face of a photograph makes way for a photograph of that name."""
+def face_name(stem: str, number: int, stems: frozenset[str]) -> str:
+    """Return the name of a face's file without its ending; the face of a photograph makes way for a photograph of that name."""
     name = stem if number == 0 else f"{stem}_{number}"
     return f"{stem}~face{number}" if number and name in stems else name
 

@@ -12,10 +12,10 @@ import numpy as np
 from ...draw.pictures import draw_points
 from ...draw.sheet import MOST, SIDE, faces_sheet, thumbnail
 from ...errors import FiduciaError
+from ...faces.face import Face
 from ...files import write_atomic
 from ...images import read_image
 from ...schemes.sets import Scheme
-from ...structures import Face
 from .base import Origin, Result, Table, writers
 
 _LARGEST = 10**9

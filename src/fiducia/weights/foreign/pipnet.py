@@ -24,8 +24,8 @@ _DEPTHS = {(False, 2): 18, (False, 6): 34, (True, 6): 50, (True, 23): 101}
 def convert_pipnet(state: Mapping[str, Tensor]) -> Converted:
     """Rename the tensors of a PIPNet with a ResNet and stride 32.
 
-    The mean face that tells the neighbours is a file of its own in the published project. Add it to the tensors as
-    ``mean_face``, ``(K, 2)`` fractions of the crop or its 2 K numbers in a row. Without it the neighbours' answers cannot be
+    The mean face that tells the neighbours is a file of its own in the published project; ``--mean-face`` adds it to the
+    tensors as ``mean_face``, fractions of the crop ``(K, 2)`` or ``(2 K,)``. Without it the neighbours' answers cannot be
     assigned, and the points are read from each landmark's own.
 
     Raises:

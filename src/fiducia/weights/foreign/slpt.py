@@ -29,8 +29,8 @@ _QUERY = "Transformer.landmark_query"
 def convert_slpt(state: Mapping[str, Tensor]) -> Converted:
     """Rename the tensors of an SLPT of any number of layers. Its unused ``feature_norm`` is left out.
 
-    The face that the network starts from is a file of its own in the published project. Add it to the tensors as
-    ``mean_face``, ``(K, 2)`` fractions of the crop or its 2 K numbers in a row; without it a drawn face takes its place.
+    The face that the network starts from is a file of its own in the published project; ``--mean-face`` adds it to the
+    tensors as ``mean_face``, fractions of the crop ``(K, 2)`` or ``(2 K,)``. Without it a drawn face takes its place.
 
     Raises:
         FiduciaError: the tensors are of another network.

@@ -1,0 +1,1 @@
+"""Fits and checks what a network's confidence is worth, on faces that it was not trained on."""

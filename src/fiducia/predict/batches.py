@@ -1,0 +1,28 @@
+"""Photographs whose faces wait for the network, and when there are enough of them for a batch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ..structures import Detection
+from .inputs import Photo
+
+__all__ = ["Found", "enough"]
+
+Found = tuple[Photo, Sequence[Detection]]
+"""A photograph and the boxes of its faces."""
+
+_MAX_PIXELS = 64_000_000
+"""Pixels of photographs that wait, at most: 0.2 GB."""
+
+
+def enough(waiting: Sequence[Found], batch_size: int) -> bool:
+    """Whether these are enough: a batch of faces, or as many photographs or pixels as may wait.
+
+    Photographs without a face let the others wait a little longer: batches of one size take less memory than of all sizes.
+    """
+    return (
+        sum(len(found) for _, found in waiting) >= batch_size
+        or len(waiting) >= 4 * batch_size
+        or sum(photo.image.shape[0] * photo.image.shape[1] for photo, _ in waiting) > _MAX_PIXELS
+    )

@@ -1,0 +1,184 @@
+"""Runs of several stages, over several sources."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+import tomllib
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from fiducia.errors import FiduciaError, UsageError
+from fiducia.recipes.files import dump_recipe, load_recipe, parse_recipe
+from fiducia.recipes.sections import Recipe
+from fiducia.recipes.stages import stage_recipes
+from fiducia.training.checkpoint import load_checkpoint
+from fiducia.training.legs import place_of
+from fiducia.training.run import train
+from fiducia.weights.store import load_card
+
+RECIPE = """
+[data]
+source = ["synthetic:24@{folder}/a", "synthetic:16@{folder}/b"]
+limit = 16
+size = 32
+val_fraction = 0.2
+
+[augment]
+views = 1
+mirror = 0.5
+
+[augment.fifa]
+enabled = false
+
+[model]
+name = "fifa_lite"
+
+[model.options.backbone]
+drop_path = 0.2
+
+[model.options.hourglass]
+channels = 16
+depth = 1
+
+[loss.similarity]
+weight = 0
+
+[optim]
+lr = 1e-3
+schedule = "cosine"
+warmup = 0.2
+
+[train]
+batch_size = 8
+threads = 1
+device = "cpu"
+checkpoint_every = 0.001
+
+[[stage]]
+[stage.train]
+epochs = 2
+
+[[stage]]
+[stage.data]
+size = 64
+[stage.optim]
+lr = 5e-4
+[stage.augment]
+rotation = 0.4
+[stage.train]
+epochs = 2
+batch_size = 4
+"""
+
+
+@pytest.fixture(scope="module")
+def recipe_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("recipe")
+    path = folder / "legs.toml"
+    path.write_text(RECIPE.replace("{folder}", str(folder)))
+    return path
+
+
+@pytest.fixture(scope="module")
+def finished(recipe_file: Path) -> Path:
+    out = recipe_file.parent / "whole"
+    train(load_recipe(recipe_file), out)
+    return out
+
+
+def rows(run: Path) -> list[dict[str, str]]:
+    columns, *lines = [line.split(",") for line in (run / "metrics.csv").read_text().splitlines()]
+    return [dict(zip(columns, line, strict=True)) for line in lines]
+
+
+def test_each_stage_is_the_recipe_with_its_tables_laid_over_it(recipe_file: Path) -> None:
+    recipe = load_recipe(recipe_file)
+    first, second = stage_recipes(recipe)
+    assert (first.data.size, second.data.size, first.optim.lr, second.optim.lr) == (32, 64, 1e-3, 5e-4)
+    assert (first.train.batch_size, second.train.batch_size) == (8, 4)
+    assert second.loss["similarity"].weight == 0
+    assert second.data.source == recipe.data.source
+    where = place_of([first, second], 1)
+    assert (where.before, where.last, where.total) == (2, 4, 4)
+    assert parse_recipe(tomllib.loads(dump_recipe(recipe))) == recipe
+    assert "[[stage]]" in dump_recipe(recipe)
+    assert stage_recipes(Recipe()) == (Recipe(),)
+
+
+@pytest.mark.parametrize(
+    ("stage", "message"),
+    [
+        ({"data": {"val_seed": 3}}, r"stage 1: data\.val_seed is the same in all stages; put it into \[data\]"),
+        ({"data": {"sise": 64}}, r"stage 1: unknown key 'data\.sise'; did you mean 'size'"),
+        ({"train": {"epochs": 0}}, r"stage 1: train\.epochs"),
+        ({"model": {"name": "pfld"}}, "model"),
+    ],
+)
+def test_a_stage_that_cannot_be_is_refused_in_one_line(stage: dict[str, object], message: str) -> None:
+    with pytest.raises(UsageError, match=message) as caught:
+        parse_recipe({"stage": [stage]})
+    assert "\n" not in str(caught.value)
+
+
+def test_a_run_of_two_stages_leaves_weights_of_the_last_size_and_says_where_it_was(
+    finished: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert [float(row["epoch"]) for row in rows(finished)] == [1, 2, 3, 4]
+    card = load_card(finished / "weights" / "ema.safetensors")
+    assert card.size == 64
+    assert card.training["stages"] == [{"size": 32, "epochs": 2}, {"size": 64, "epochs": 2}]
+    assert card.training["data"] == "synthetic + synthetic"
+    assert load_card(finished / "weights" / "stage1.safetensors").size == 32
+    assert load_card(finished / "weights" / "best.safetensors").size == 64
+    # Each stage's rate falls to nearly zero and the next one's rises again.
+    rates = [float(row["lr"]) for row in rows(finished)]
+    assert rates[1] < 0.2 * rates[0]
+    assert rates[2] > 3 * rates[3]
+
+
+@pytest.mark.parametrize("place", [(0, 2), (1, 3)], ids=["first stage", "second stage"])
+def test_killed_in_any_stage_and_resumed_it_ends_with_the_same_weights(
+    finished: Path, recipe_file: Path, tmp_path: Path, place: tuple[int, int]
+) -> None:
+    out, environment = tmp_path / "killed", {**os.environ, "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, "-m", "fiducia", "train", str(recipe_file), "--out", str(out)]
+    process = subprocess.Popen(command, stderr=subprocess.DEVNULL, env=environment)
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline and process.poll() is None:
+        try:
+            state = load_checkpoint(out / "checkpoints" / "last.ckpt")
+        except FiduciaError:
+            continue
+        if (state["leg"], state["epoch"]) >= place and state["skip"] >= 1:
+            break
+        time.sleep(0.002)
+    process.send_signal(signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL, "the run ended before it could be killed"
+    assert load_checkpoint(out / "checkpoints" / "last.ckpt")["leg"] >= place[0]
+    done = subprocess.run([*command, "--resume"], check=True, env=environment, capture_output=True, text=True)
+    assert "stage 2/2  epoch 4/4" in done.stderr
+    for which in ("last", "ema", "best"):
+        ours, theirs = (load_file(run / "weights" / f"{which}.safetensors") for run in (out, finished))
+        assert ours.keys() == theirs.keys()
+        assert all(torch.equal(ours[name], theirs[name]) for name in ours), which
+    assert [{k: v for k, v in row.items() if k != "seconds"} for row in rows(out)] == [
+        {k: v for k, v in row.items() if k != "seconds"} for row in rows(finished)
+    ]
+
+
+def test_stages_of_sizes_that_a_network_cannot_change_are_refused_before_training(tmp_path: Path) -> None:
+    table = {
+        "data": {"source": f"synthetic:8@{tmp_path}", "val_fraction": 0.25},
+        "model": {"name": "pfld"},
+        "augment": {"views": 1},
+        "stage": [{"data": {"size": 112}}, {"data": {"size": 224}}],
+    }
+    with pytest.raises(UsageError, match=r"stage 2: data\.size = 224 needs another .* give all stages one size"):
+        train(parse_recipe(table), tmp_path / "run")
