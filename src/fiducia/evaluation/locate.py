@@ -22,9 +22,8 @@ from ..faces import Face
 from ..geometry import box_iou, tight_box
 from ..plugins import load_plugins, loaded_plugins
 from ..predict.predictor import Predictor, load
-from ..runtimes.auto import describe
 from ..runtimes.flip import FlipTest
-from ..runtimes.opening import open_runtime, read_card
+from ..runtimes.opening import read_card
 from ..runtimes.registry import get_runtime
 from ..structures import Record
 from ..weights.card import WeightCard
@@ -144,12 +143,6 @@ class Settings:
             return model.check_method(self.decode or card.decode) or None
         except UsageError as error:
             raise UsageError(f"--decode: {error}") from error
-
-    def computed_by(self) -> str:
-        """Return the runtime for the protocol: its word, or for ``auto`` what that chooses here."""
-        if self.runtime != "auto":
-            return self.runtime
-        return describe(open_runtime(self.weights, self.runtime, self.device, decode=self.decode)[0])[0]
 
     def predictor(self, device: str) -> Predictor:
         """Build the network on a device.
