@@ -22,8 +22,6 @@ from ..faces import Face
 from ..geometry import box_iou, tight_box
 from ..plugins import load_plugins, loaded_plugins
 from ..predict.predictor import Predictor, load
-from ..runtimes.flip import FlipTest
-from ..runtimes.opening import read_card
 from ..runtimes.registry import get_runtime
 from ..structures import Record
 from ..weights.card import WeightCard
@@ -152,20 +150,16 @@ class Settings:
         """
         load_plugins(self.plugins)
         second = self.second_pass and self.detector is not None
-        predictor = load(
+        return load(
             self.weights,
             detector=self.detector,
             device=device,
             runtime=self.runtime,
             second_pass=second,
             batch_size=self.batch_size,
-            flip=False,
+            flip=self.flip,
             decode=self.decode,
         )
-        card = read_card(self.weights)
-        if self.flips(card):
-            predictor.runtime = FlipTest.of(predictor.runtime, card)
-        return predictor
 
 
 def find_points(predictor: Predictor, records: Sequence[Record], box_source: str = "landmarks") -> Array:
