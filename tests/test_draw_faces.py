@@ -13,8 +13,8 @@ from fiducia.draw.basics import confidence_colour
 from fiducia.draw.faces import Style, draw_faces, face_sizes
 from fiducia.draw.sheet import SIDE, faces_sheet, thumbnail
 from fiducia.draw.svg import faces_svg
+from fiducia.faces import Face
 from fiducia.schemes.sets import get_scheme
-from fiducia.structures import Face
 
 SCHEME = get_scheme("ibug68")
 SVG = "{http://www.w3.org/2000/svg}"

@@ -21,9 +21,6 @@ from ..exporting.sealed import is_export
 from ..geometry import box_iou, tight_box
 from ..plugins import load_plugins, loaded_plugins
 from ..predict.predictor import Predictor, load
-from ..runtimes.auto import describe
-from ..runtimes.flip import FlipTest
-from ..runtimes.opening import open_runtime, read_card
 from ..runtimes.registry import get_runtime
 from ..structures import Record
 from ..weights.card import WeightCard
@@ -93,12 +90,6 @@ class Settings:
         except UsageError as error:
             raise UsageError(f"--decode: {error}") from error
 
-    def computed_by(self) -> str:
-        """Return the runtime for the protocol: its word, or for ``auto`` what that chooses here."""
-        if self.runtime != "auto":
-            return self.runtime
-        return describe(open_runtime(self.weights, self.runtime, self.device, decode=self.decode)[0])[0]
-
     def predictor(self, device: str) -> Predictor:
         """Build the network on a device.
 
@@ -107,20 +98,16 @@ class Settings:
         """
         load_plugins(self.plugins)
         second = self.second_pass and self.detector is not None
-        predictor = load(
+        return load(
             self.weights,
             detector=self.detector,
             device=device,
             runtime=self.runtime,
             second_pass=second,
             batch_size=self.batch_size,
-            flip=False,
+            flip=self.flip,
             decode=self.decode,
         )
-        card = read_card(self.weights)
-        if self.flips(card):
-            predictor.runtime = FlipTest.of(predictor.runtime, card)
-        return predictor
 
 
 def find_points(predictor: Predictor, records: Sequence[Record], box_source: str = "landmarks") -> Array:
