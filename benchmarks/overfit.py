@@ -9,7 +9,7 @@ cosine, gradients clipped. Training ends at the first look at which the error is
 views of a face gets two crops of every face, each warped once and for all.
 
 The error is the mean NME of the eight crops in percent of the distance of the outer eye corners, in evaluation mode, by the
-network's first decoder. ``--json`` adds the curves to a file: networks that are not run again keep theirs.
+network's first decoder. ``--json`` adds the curves that end below the mark to a file: networks that are not run again keep theirs.
 """
 
 from __future__ import annotations
@@ -190,7 +190,7 @@ def main() -> None:
             f"{fit.seconds:.0f} |",
             flush=True,
         )
-        if arguments.json:
+        if arguments.json and fit.nme[-1] < MARK:
             keep(fit, arguments.json, command)
 
 
