@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from xml.etree import ElementTree
 
 import numpy as np
@@ -121,3 +122,17 @@ def test_a_thumbnail_is_small_and_has_its_faces_in_place() -> None:
     assert rows.max() == pytest.approx(box[3], abs=4)
     sheet = faces_sheet([small, small], ["a", "b"])
     assert sheet.shape[0] > SIDE
+
+
+@pytest.mark.parametrize("quality", [None, 0.9, 0.2])
+def test_a_face_that_is_probably_wrong_is_dashed(quality: float | None) -> None:
+    face = replace(a_face(200), quality=quality)
+    picture = draw_faces(np.full((300, 300, 3), 90, np.uint8), [face])
+    x1, y1, x2, _ = face.box
+    top = picture[round(float(y1)), round(float(x1)) + 1 : round(float(x2)) - 1].max(axis=1)
+    runs = np.flatnonzero(np.diff((top > 180).astype(int)) != 0)
+    # The corners are two strokes with one gap; dashes go on and off all along the side.
+    assert (len(runs) > 6) == (quality == 0.2)
+    text = faces_svg(b"", "png", 300, 300, [face])
+    assert ("stroke-dasharray" in text) == (quality == 0.2)
+    assert ("quality 0.20" in text) == (quality == 0.2)

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -33,6 +35,7 @@ class Style:
         labels: what is written beside each point: nothing, its ``index`` or its ``name``.
         legend: explain the colours in the lower left corner.
         low: confidence below which a point is a ring.
+        doubtful: quality below which a face is dashed; faces without a quality never are.
     """
 
     box: bool = True
@@ -41,6 +44,11 @@ class Style:
     labels: str = ""
     legend: bool = False
     low: float = 0.35
+    doubtful: float = 0.5
+
+    def dashed(self, face: Face) -> bool:
+        """Whether a face is drawn with dashes: its points are probably wrong."""
+        return face.quality is not None and face.quality < self.doubtful
 
 
 @dataclass(frozen=True)
@@ -77,7 +85,8 @@ def draw_faces(image: Image, faces: Sequence[Face], style: Style = Style()) -> I
     """Return a copy of the picture with every face's box, lines and points.
 
     A point's colour is its confidence, from green to red, and one below ``style.low`` is a ring: what the network does not
-    know is seen at a glance, in black and white too. The lines of a face that is too small for dots have the colour.
+    know is seen at a glance, in black and white too. A face whose points are probably wrong (``style.doubtful``) has dashed
+    lines and a dashed box. The lines of a face that is too small for dots have the colour.
 
     Args:
         image: uint8 ``(H, W, 3)`` RGB.
@@ -93,9 +102,9 @@ def draw_faces(image: Image, faces: Sequence[Face], style: Style = Style()) -> I
             continue
         layer = Overlay(canvas, box)
         if style.box and np.isfinite(face.box).all():
-            _corners(layer, face.box, sizes)
+            _frame(layer, face.box, sizes, style.dashed(face))
         lines = [(i, j) for i, j in face.scheme.edges if i in shown and j in shown] if style.edges else []
-        _lines(layer, face, lines, sizes)
+        _lines(layer, face, lines, sizes, style.dashed(face))
         if sizes.dot:
             _dots(layer, face, shown, sizes, style.low)
         elif not lines:
@@ -149,24 +158,43 @@ def _bounds(face: Face, shown: list[int], style: Style, margin: float) -> npt.ND
     return np.concatenate([points.min(axis=0) - margin, points.max(axis=0) + margin])
 
 
-def _corners(layer: Overlay, box: npt.NDArray[np.float32], sizes: Sizes) -> None:
+def _frame(layer: Overlay, box: npt.NDArray[np.float32], sizes: Sizes, dashed: bool) -> None:
+    """Draw the corners of a box, or all of it with dashes."""
     x1, y1, x2, y2 = (float(v) for v in box)
     reach = 0.2 * min(x2 - x1, y2 - y1)
     arms = []
     for x, y, dx, dy in ((x1, y1, 1, 1), (x2, y1, -1, 1), (x2, y2, -1, -1), (x1, y2, 1, -1)):
         arms += [((x, y), (x + dx * reach, y)), ((x, y), (x, y + dy * reach))]
+    if dashed:
+        corners = [(x1, y1), (x2, y1), (x2, y2), (x1, y2), (x1, y1)]
+        arms = [dash for a, b in pairwise(corners) for dash in _dashes(a, b, 5 * sizes.frame)]
     for width, colour, cover in ((sizes.frame + 2 * sizes.rim, SHADE, 0.6), (sizes.frame, WHITE, 0.9)):
         for a, b in arms:
             layer.line(a, b, width, colour, cover)
 
 
-def _lines(layer: Overlay, face: Face, lines: list[tuple[int, int]], sizes: Sizes) -> None:
-    for i, j in lines if sizes.rim else ():
-        layer.line(face.xy[i], face.xy[j], sizes.line + 2 * sizes.rim, SHADE, 0.6)
-    for i, j in lines:
+def _lines(layer: Overlay, face: Face, lines: list[tuple[int, int]], sizes: Sizes, dashed: bool) -> None:
+    strokes = {
+        (i, j): _dashes(face.xy[i], face.xy[j], 4 * sizes.line) if dashed else [(face.xy[i], face.xy[j])]
+        for i, j in lines
+    }
+    for pieces in strokes.values() if sizes.rim else ():
+        for a, b in pieces:
+            layer.line(a, b, sizes.line + 2 * sizes.rim, SHADE, 0.6)
+    for (i, j), pieces in strokes.items():
         sure = float(face.confidence[i] + face.confidence[j]) / 2
         colour = WHITE if sizes.dot else confidence_colour(sure)
-        layer.line(face.xy[i], face.xy[j], sizes.line, colour, 0.75 if sizes.dot else 0.95)
+        for a, b in pieces:
+            layer.line(a, b, sizes.line, colour, 0.75 if sizes.dot else 0.95)
+
+
+def _dashes(a: npt.ArrayLike, b: npt.ArrayLike, step: float) -> list[tuple[Any, Any]]:
+    """Return a line in pieces of ``step`` pixels with gaps as long, at least one, beginning and ending with a piece."""
+    start, end = np.asarray(a, dtype=np.float64), np.asarray(b, dtype=np.float64)
+    count = max(1, round((float(np.linalg.norm(end - start)) / max(step, 1.0) + 1) / 2))
+    along = np.linspace(0.0, 1.0, 2 * count)
+    points = start + along[:, None] * (end - start)
+    return [(points[k], points[k + 1]) for k in range(0, 2 * count, 2)]
 
 
 def _dots(layer: Overlay, face: Face, shown: list[int], sizes: Sizes, low: float) -> None:

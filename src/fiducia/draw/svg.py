@@ -52,7 +52,9 @@ def _face(face: Face, style: Style, several: bool) -> Iterator[str]:
     finite: npt.NDArray[np.bool_] = np.asarray(np.isfinite(face.xy).all(axis=1))
     across = float(np.ptp(face.xy[finite], axis=0).max()) if finite.sum() > 1 else 50.0
     sizes = face_sizes(max(across, 44.0))
-    yield f'<g class="face"><title>face {face.id}, score {face.score:.2f}</title>'
+    told = "" if face.quality is None else f", quality {face.quality:.2f}"
+    dashes = f' stroke-dasharray="{4 * sizes.line:.2f}"' if style.dashed(face) else ""
+    yield f'<g class="face"><title>face {face.id}, score {face.score:.2f}{told}</title>'
     if style.box and np.isfinite(face.box).all():
         x1, y1, x2, y2 = (float(v) for v in face.box)
         reach = 0.2 * min(x2 - x1, y2 - y1)
@@ -60,8 +62,11 @@ def _face(face: Face, style: Style, several: bool) -> Iterator[str]:
             f"M{x + dx * reach:.2f} {y:.2f}H{x:.2f}V{y + dy * reach:.2f}"
             for x, y, dx, dy in ((x1, y1, 1, 1), (x2, y1, -1, 1), (x2, y2, -1, -1), (x1, y2, 1, -1))
         )
+        if dashes:
+            path = f"M{x1:.2f} {y1:.2f}H{x2:.2f}V{y2:.2f}H{x1:.2f}Z"
         for wide, colour, cover in ((sizes.frame + 2 * sizes.rim, SHADE, 0.6), (sizes.frame, (255, 255, 255), 0.9)):
-            yield f'<path d="{path}" fill="none" stroke="{_hex(colour)}" stroke-opacity="{cover}" stroke-width="{wide:.2f}"/>'
+            stroke = f'stroke="{_hex(colour)}" stroke-opacity="{cover}" stroke-width="{wide:.2f}"{dashes}'
+            yield f'<path d="{path}" fill="none" {stroke}/>'
         if several:
             yield _words(str(face.id), x1, y1 - 3 * sizes.frame, 8 * sizes.frame)
     if style.edges:
@@ -71,7 +76,7 @@ def _face(face: Face, style: Style, several: bool) -> Iterator[str]:
                     (xa, ya), (xb, yb) = face.xy[i].tolist(), face.xy[j].tolist()
                     yield (
                         f'<line x1="{xa:.2f}" y1="{ya:.2f}" x2="{xb:.2f}" y2="{yb:.2f}" stroke="{_hex(colour)}" '
-                        f'stroke-opacity="{cover}" stroke-width="{wide:.2f}"/>'
+                        f'stroke-opacity="{cover}" stroke-width="{wide:.2f}"{dashes}/>'
                     )
     for place in np.flatnonzero(finite):
         yield _point(face, int(place), sizes, style)
