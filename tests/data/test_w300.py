@@ -53,7 +53,8 @@ def test_splits_are_the_parts_that_everybody_uses(root: Path) -> None:
 def test_a_record_says_where_it_comes_from(root: Path) -> None:
     record = load_records(f"300w:{root}", "train")[1]
     assert record.image == root / "afw" / "134212_2.JPG"
-    assert record.tags == {"id": "afw/134212_2", "part": "afw", "photo": "afw/134212"}
+    tags = {"id": "afw/134212_2", "part": "afw", "collection": "afw", "photo": "afw/134212"}
+    assert record.tags == tags
     assert record.scheme == "ibug68"
     assert record.xy.dtype == np.float64
     assert record.xy[3].tolist() == [3.0, 3.0]
