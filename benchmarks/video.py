@@ -15,6 +15,7 @@ import json
 import resource
 import time
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -66,10 +67,23 @@ def stills(arguments: argparse.Namespace, predictor: Any) -> list[Still]:
 def frame_of(still: Still, move: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Return the photograph under a similarity photograph → frame, with noise."""
     picture = cv2.warpAffine(still.image, move, (WIDTH, HEIGHT), flags=cv2.INTER_AREA, borderValue=(110, 115, 120))
-    noise = rng.standard_normal((HEIGHT // 2, WIDTH // 2, 3), dtype=np.float32)
+    return noisy(picture, rng)
+
+
+@cache
+def noise_field() -> np.ndarray:
+    """Return one large field of noise, int16, from which every frame takes its own part."""
+    noise = np.random.default_rng(1).standard_normal((HEIGHT, WIDTH, 3), dtype=np.float32)
     # Noise of half the resolution is what a camera's own processing leaves, and is worse to the network than white noise.
-    noise = cv2.resize(noise, (WIDTH, HEIGHT), interpolation=cv2.INTER_LINEAR) * (NOISE / 0.62)
-    return np.clip(picture + noise, 0, 255).astype(np.uint8)
+    noise = cv2.resize(noise, (2 * WIDTH, 2 * HEIGHT), interpolation=cv2.INTER_LINEAR) * (NOISE / 0.62)
+    return np.rint(noise).astype(np.int16)
+
+
+def noisy(picture: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Return a frame with sensor noise."""
+    y, x = int(rng.integers(0, HEIGHT)), int(rng.integers(0, WIDTH))
+    summed = cv2.add(picture.astype(np.int16), noise_field()[y : y + HEIGHT, x : x + WIDTH])
+    return np.clip(summed, 0, 255).astype(np.uint8)
 
 
 def similarity(still: Still, centre: tuple[float, float], size: float, angle: float) -> np.ndarray:
@@ -174,8 +188,7 @@ def crossing(predictor: Any, first: Still, second: Still, seconds: float, save: 
         gap = abs((behind[0] + behind[2]) - (before[0] + before[2])) / 2
         if gap < 150:
             boxes, names = boxes[1:], names[1:]
-        noise = rng.standard_normal(canvas.shape, dtype=np.float32) * NOISE
-        image = np.clip(canvas + noise, 0, 255).astype(np.uint8)
+        image = noisy(np.clip(canvas, 0, 255).astype(np.uint8), rng)
         faces = follow(image, i / RATE)
         for kept, value in zip(record, (boxes, names, [f.box for f in faces], [f.id for f in faces]), strict=True):
             kept.append(value)
@@ -186,6 +199,7 @@ def crossing(predictor: Any, first: Still, second: Still, seconds: float, save: 
             cv2.imwrite(str(save / f"cross{i:03d}.png"), drawn[150:640, :, ::-1])
     result = identities(*record)
     numbers = len({number for frame in record[3] for number in frame})
+    print(f"  {first.name} and {second.name}, {seconds} s: {result}", flush=True)
     return {
         "switches": result.switches,
         "missed": result.missed,
@@ -298,7 +312,7 @@ def main() -> None:
         result[name] = parts[name]()
         print(name)
         for key, value in result[name].items():
-            print(f"  {key}: {value}")
+            print(f"  {key}: {value}", flush=True)
     if arguments.json:
         arguments.json.write_text(json.dumps(result, indent=1) + "\n")
 

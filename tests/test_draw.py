@@ -112,6 +112,15 @@ def test_box_and_lines_can_be_left_out() -> None:
     assert (draw_faces(image, [blank]) != image).any()
 
 
+def test_the_number_of_a_lone_face_is_written_where_it_is_asked_for() -> None:
+    image, above = photo(), np.s_[12:28, 14:40]
+    plain = draw_faces(image, [face()])
+    assert np.array_equal(draw_faces(image, [face()], Style(lone_number=False)), plain)
+    numbered = draw_faces(image, [face()], Style(lone_number=True))
+    assert not np.array_equal(numbered[above], plain[above])
+    assert np.array_equal(numbered[40:], plain[40:])
+
+
 def test_heatmaps_glow_where_they_are_high() -> None:
     heat = np.zeros((2, 10, 10))
     heat[0, 2, 7] = 1.0

@@ -31,6 +31,7 @@ class Style:
     Attributes:
         box: mark the corners of each face's box.
         numbers: write each face's number above its box where there are several faces.
+        lone_number: write the number of a face that is alone too, as in a video, where others come and go.
         edges: draw the landmark set's lines.
         labels: what is written beside each point: nothing, its ``index`` or its ``name``.
         legend: explain the colours in the lower left corner.
@@ -40,6 +41,7 @@ class Style:
 
     box: bool = True
     numbers: bool = True
+    lone_number: bool = False
     edges: bool = True
     labels: str = ""
     legend: bool = False
@@ -113,7 +115,7 @@ def draw_faces(image: Image, faces: Sequence[Face], style: Style = Style()) -> I
         layer.blend()
     for face in faces:
         sizes = _sizes(face, image)
-        if style.box and style.numbers and len(faces) > 1 and np.isfinite(face.box).all():
+        if style.box and style.numbers and (len(faces) > 1 or style.lone_number) and np.isfinite(face.box).all():
             _number(canvas, face, sizes)
         if style.labels:
             _labels(canvas, face, sizes, style.labels)

@@ -42,7 +42,7 @@ def faces_svg(picture: bytes, kind: str, width: int, height: int, faces: Sequenc
         f'<image x="-0.5" y="-0.5" width="{width}" height="{height}" href="data:image/{kind};base64,{data}"/>',
     ]
     for face in faces:
-        parts += _face(face, style, style.numbers and len(faces) > 1)
+        parts += _face(face, style, style.numbers and (len(faces) > 1 or style.lone_number))
     if style.legend:
         parts += _legend(width, height)
     return "\n".join([*parts, "</svg>\n"])

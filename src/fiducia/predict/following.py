@@ -73,7 +73,7 @@ class Following:
         return self._faces(xy, np.clip(confidence, 0.0, 1.0), where, [photo] * count)
 
     def tracker(
-        self, *, every: int = 15, smooth: bool | Smoothing = True, memory: float = 1.5, min_confidence: float = 0.15
+        self, *, every: int = 15, smooth: bool | Smoothing = True, memory: float = 1.5, min_confidence: float = 0.05
     ) -> FaceTracker:
         """Return what follows faces from frame to frame: call it with each frame (RGB array) and its time in seconds.
 

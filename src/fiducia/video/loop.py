@@ -56,14 +56,14 @@ class TrackerOptions:
         every: the detector looks for new faces in every so-many-th frame.
         memory: seconds for which a lost face keeps its number.
         min_score: score from which on a detection is sure; others only confirm a track.
-        min_confidence: least mean confidence of a face's points.
+        min_confidence: least mean confidence of a face's points; what a network is sure of differs, so this is a floor only.
         smoothing: of the points; None = they are left as the network gives them.
     """
 
     every: int = 15
     memory: float = 1.5
     min_score: float = 0.0
-    min_confidence: float = 0.15
+    min_confidence: float = 0.05
     smoothing: Smoothing | None = field(default_factory=Smoothing)
 
     def __post_init__(self) -> None:

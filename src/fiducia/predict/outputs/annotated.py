@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from ...draw.faces import draw_faces
@@ -42,6 +43,8 @@ class _Annotated:
     def __init__(self, clip: Clip) -> None:
         self._clip = clip
         self.notes: list[str] = []
+        # A number that came and went with a second face would say nothing of the track.
+        self._style = replace(clip.style, lone_number=True)
         self._sound = clip.video.sound  # asked for before the first frame is read
         self._writer: VideoWriter | None = None
 
@@ -53,7 +56,7 @@ class _Annotated:
             path, rate = clip.path(".mp4"), clip.video.rate
             self._writer = VideoWriter(path, width, height, rate, frame.time_base, self._sound)
             self.notes += [f"without its sound, {name}, which MP4 does not hold" for name in self._writer.left_out]
-        self._writer.write(draw_faces(frame.image, list(frame.faces), clip.style), frame.pts, self._packets())
+        self._writer.write(draw_faces(frame.image, list(frame.faces), self._style), frame.pts, self._packets())
 
     def close(self, keep: bool) -> Path | None:
         """Finish the file, or remove it."""
