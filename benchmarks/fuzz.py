@@ -2,9 +2,9 @@
 
 Every module ``fuzz_NAME.py`` beside this one holds a :class:`Kind`: how an input is drawn, how it is read, and what is
 wrong with what was read. Each input is tried in a child process that has 2.5 GB of memory and 10 seconds of the processor
-(or 60 by the clock, where the machine is busy or the child waits). The report counts
-tracebacks, crashes, hangs, memory excess, and damaged inputs that were read as if they were whole; the exit status is 1
-where there is any. An input is drawn again by its number: ``python benchmarks/fuzz.py SEED 1 KIND --first NUMBER``.
+(or 60 in which it waits). The report counts tracebacks, crashes, hangs, memory excess, and damaged inputs that were read
+as if they were whole; the exit status is 1 where there is any. An input is drawn again by its number: ``python
+benchmarks/fuzz.py SEED 1 KIND --first NUMBER``.
 """
 
 from __future__ import annotations
@@ -93,22 +93,26 @@ def run(name: str, seed: str, first: int, last: int, until: float = float("inf")
         seed: as on the command line.
         first: number of the first input.
         last: the number behind that of the last one.
-        until: the time of ``time.monotonic`` at which no more are tried.
+        until: the time of ``time.monotonic`` at which no more are tried; the start of a process is added to it.
     """
     answers: list[dict[str, Any]] = []
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
-    while first < last and time.monotonic() < until:
+    started = False
+    while first < last and (time.monotonic() < until or not started):
         command = [sys.executable, __file__, seed, "0", "--child", name, str(first), str(last)]
         process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment)
         assert process.stdout is not None
         assert process.stderr is not None
-        errors, line, over = b"", b"", False
+        errors, line, over, ended, answered = b"", b"", False, False, False
         since, used = time.monotonic(), 0.0
-        while first < last and time.monotonic() < until:
+        began, asleep = since, 0.0
+        while first < last and (time.monotonic() < until or not started):
             ready = select.select([process.stdout, process.stderr], [], [], 0.5)[0]
             if not ready:
+                # A process that is only short of the processor is not asleep.
+                asleep += 0.5 * is_asleep(process.pid)
                 waited = time.monotonic() - since
-                if waited > PATIENCE or (waited > SECONDS and processor_time(process.pid) - used > SECONDS):
+                if asleep > PATIENCE or (waited > SECONDS and processor_time(process.pid) - used > SECONDS):
                     over = True
                     break
                 continue
@@ -116,18 +120,24 @@ def run(name: str, seed: str, first: int, last: int, until: float = float("inf")
                 errors = (errors + os.read(process.stderr.fileno(), 65536))[-2000:]
             if process.stdout not in ready:
                 if process.poll() is not None:
+                    ended = True
                     break
                 continue
             part = os.read(process.stdout.fileno(), 65536)
             if not part:
+                ended = True
                 break
             *done, line = (line + part).split(b"\n")
+            if done and not answered:
+                # What the inputs are made from, and what reads them, is loaded: that does not count.
+                until, answered, started = until + time.monotonic() - began, True, True
             answers += [json.loads(text) for text in done]
             first += len(done)
-            since, used = time.monotonic(), processor_time(process.pid)
+            since, used, asleep = time.monotonic(), processor_time(process.pid), 0.0
         process.kill()
         process.wait()
-        if first < last and (over or time.monotonic() < until):
+        if first < last and (over or ended):
+            started = True
             outcome = "hang" if over else "crash"
             text = (
                 f"over {SECONDS:g} s"
@@ -139,6 +149,14 @@ def run(name: str, seed: str, first: int, last: int, until: float = float("inf")
         process.stdout.close()
         process.stderr.close()
     return answers
+
+
+def is_asleep(process: int) -> bool:
+    """Tell whether a process waits for something else than the processor or a disk; True where that is not known."""
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] not in ("R", "D")
+    except OSError:
+        return True
 
 
 def processor_time(process: int) -> float:

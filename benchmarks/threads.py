@@ -125,7 +125,7 @@ def main() -> None:
         if not runtimes[name].installed:
             print(f"{name:>10}: not installed")
             continue
-        predictor = fiducia.load("fifa_tiny", detector=None, device="cpu", runtime=name)
+        predictor = fiducia.load("fifa_tiny", detector=None, device="cpu", runtime=name, second_pass=False)
 
         def predict(picture: Any, predictor: Any = predictor) -> bytes:
             side = picture.shape[0]

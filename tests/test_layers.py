@@ -17,7 +17,7 @@ ROOMS = (
     *("errors", "_version", "cpu", "files", "latex", "text", "words", "plugins", "registry", "device"),
     *("geometry", "schemes", "structures", "recipes", "images", "measures", "faces", "heatmaps", "draw"),
     *("data", "augment", "models", "losses", "calibration", "weights", "metrics"),
-    *("detectors", "exporting", "runtimes", "predict", "video"),
+    *("detectors", "exporting", "runtimes", "video", "predict"),
     *("training", "evaluation", "inspect", "reproduce", "serve", "annotate"),
     *("commands", "cli", "__init__", "__main__"),
 )

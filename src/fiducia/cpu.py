@@ -58,11 +58,8 @@ def _quota(folder: Path) -> float | None:
 
 
 def compute_threads() -> int:
-    """Return how many threads a runtime should compute with: torch's where torch is loaded, else as torch would choose."""
-    if "torch" in sys.modules:
-        return int(sys.modules["torch"].get_num_threads())
-    wanted = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0]
-    return int(wanted) if wanted.isdigit() and int(wanted) > 0 else available_cpus()
+    """Return how many threads a runtime should compute with: torch's where torch is loaded, else as it would choose."""
+    return int(sys.modules["torch"].get_num_threads()) if "torch" in sys.modules else wanted_threads()
 
 
 def prepare_process() -> None:

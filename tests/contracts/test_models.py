@@ -24,6 +24,7 @@ from fiducia.exporting.graphs import to_onnx
 from fiducia.exporting.sealed import Sealed
 from fiducia.losses.registry import losses
 from fiducia.models import LandmarkModel, build_model, models
+from fiducia.models.parts.mean_face import mean_face
 from fiducia.models.registry import is_family
 from fiducia.recipes.files import parse_recipe
 from fiducia.recipes.sections import Recipe
@@ -175,6 +176,23 @@ def test_it_gives_the_landmarks_of_any_set_at_two_sizes(name: str, scheme: str, 
     assert ((found.confidence >= 0) & (found.confidence <= 1)).all()
     # Bytes and floats are the same picture.
     torch.testing.assert_close(look(model, images.float()).points, found.points, atol=1e-3, rtol=0)
+
+
+@each
+def test_it_takes_the_mean_face_of_the_training_faces_or_says_that_it_uses_none(name: str) -> None:
+    """What it takes is kept in its weights and in nothing that learns."""
+    model = network(name)
+    before = {key: tensor.clone() for key, tensor in model.state_dict().items()}
+    turned = mean_face(KITE.num_points, KITE).flip(0)
+    uses = model.prepare(turned)
+    assert isinstance(uses, bool)
+    changed = {key for key, tensor in model.state_dict().items() if not torch.equal(tensor, before[key])}
+    assert bool(changed) == uses
+    assert not changed & set(dict(model.named_parameters()))
+    again = network(name, seed=1)
+    again.load_state_dict(model.state_dict())
+    images = torch.randint(0, 256, (1, 3, model.size, model.size), dtype=torch.uint8)
+    torch.testing.assert_close(look(again.eval(), images).points, look(model.eval(), images).points)
 
 
 @each

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 
@@ -103,6 +104,14 @@ def lapa_face(root: Path, name: str, text: str | None = None) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text if text is not None else "106\n" + "".join(f"{i / 4} {i / 8}\n" for i in range(106)))
     return path
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
+def test_a_pipe_is_no_matlab_file(tmp_path: Path) -> None:
+    photograph(tmp_path / "image00002.jpg")
+    os.mkfifo(tmp_path / "image00002.mat")
+    (fault,) = check(f"aflw2000:{tmp_path}").broken
+    assert "image00002.mat: is no plain file; expected" in fault
 
 
 def test_lapa_is_taken_as_it_stands(tmp_path: Path) -> None:

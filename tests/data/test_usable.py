@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -29,6 +30,26 @@ def face(name: str, xy: list, box: list[float] | None = None) -> Record:
     visible = np.where(np.isnan(points[:, 0]), 0, 2).astype(np.int8)
     own = None if box is None else np.array(box)
     return Record(image=Path("a.png"), xy=points, visible=visible, scheme="five", box=own, tags={"id": name})
+
+
+@pytest.mark.parametrize(
+    ("reason", "xy"),
+    [
+        ("all points on one line", [[10.0 + 3 * i, 5 + 2.0 * i] for i in range(5)]),
+        (
+            "all points within 1 pixel",
+            [[10 + 0.1 * x, 10 + 0.1 * y] for x, y in ((0, 0), (5, 1), (2, 4), (1, 7), (4, 6))],
+        ),
+        ("all points outside its photograph", [[x + 60, y] for x, y in GOOD]),
+        ("all points outside its photograph", [[x, y - 31] for x, y in GOOD]),
+    ],
+)
+def test_faces_in_which_nothing_can_be_seen_are_left_out(reason: str, xy: list, tmp_path: Path) -> None:
+    photograph(tmp_path / "a.png")  # 60 x 40
+    there = [replace(face(name, points), image=tmp_path / "a.png") for name, points in (("good", GOOD), ("bad", xy))]
+    kept, lines = usable(there)
+    assert [record.id for record in kept] == ["good"]
+    assert lines == [f"1 face is skipped: {reason} (bad); fiducia data check lists them"]
 
 
 @pytest.mark.parametrize("reason", BAD)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -85,3 +86,25 @@ def test_wrong_detections_are_one_line(wrong: dict[str, object], says: str) -> N
     good = {"box": np.array([1.0, 2.0, 3.0, 4.0])}
     with pytest.raises(FiduciaError, match=rf"x.jpg: .*{says}"):
         check_detections([Detection(**{**good, **wrong})], "x.jpg")  # type: ignore[arg-type]
+
+
+def test_a_file_from_windows_is_read_the_same(tmp_path: Path) -> None:
+    path = tmp_path / "boxes.json"
+    path.write_bytes(b"\xef\xbb\xbf" + json.dumps({"a\\x.jpg": [[1, 2, 3, 4]], "b\\x.jpg": []}, indent=1).encode())
+    boxes = BoxesFile(path)
+    assert [d.box.tolist() for d in boxes.lookup("a/x.jpg")] == [[1, 2, 3, 4]]
+    assert boxes.lookup("b/x.jpg") == []
+    path.write_bytes(json.dumps({"a\\x.jpg": [[1, 2, 3, 4]]}).encode())
+    assert len(BoxesFile(path).lookup("/elsewhere/x.jpg")) == 1
+
+
+def test_a_photograph_twice_in_one_object_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"the key 'x\.jpg' stands twice"):
+        BoxesFile(boxes_file(tmp_path, '{"x.jpg": [], "x.jpg": [[1, 2, 3, 4]]}'))
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
+def test_a_pipe_is_refused_and_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "boxes.json")
+    with pytest.raises(UsageError, match=r"boxes\.json: is a pipe or device"):
+        BoxesFile(tmp_path / "boxes.json")

@@ -23,7 +23,7 @@ from fiducia.errors import UsageError
         ("haar_alt2", "cascades were removed; use --detector yunet"),
         ("yunet:none.onnx", "none.onnx: no such file"),
         ("model.onnx", "use --detector yunet:model.onnx"),
-        ("boxes.json", "cannot be read"),
+        ("boxes.json", "no such file"),
         ("", "no such detector"),
     ],
 )

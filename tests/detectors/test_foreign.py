@@ -12,6 +12,7 @@ import torch
 from fiducia.data.synthetic.source import synthetic_face
 from fiducia.detectors.foreign import boxes_from, is_foreign
 from fiducia.errors import UsageError
+from fiducia.schemes.sets import convert
 from fiducia.structures import Detection
 
 ROWS = [[10.0, 20, 110, 140], [200, 30, 260, 90]]
@@ -99,4 +100,9 @@ def test_a_predictor_takes_them() -> None:
     assert given.origin.weights == "fifa_tiny"
     assert given.photo is not None
     assert given[0].align(64).image.shape == (64, 64, 3)
+    # Detections keep their score, and the roll of their points.
+    five = convert(xy, "ibug68", "five")
+    (turned,) = predictor(image, boxes=[Detection(box=np.array(box), score=0.25, points=five)])
+    assert turned.score == 0.25
+    assert 0 < np.abs(turned.xy - plain[0].xy).max() < 15
     assert predictor(image, boxes=Thing(xyxy=np.empty((0, 4)))) == []

@@ -26,15 +26,20 @@ def written() -> list[Path]:
 
 @cache
 def generated() -> dict[str, str]:
-    """Return path → text of the pages that are generated from the code; the help of every command is among them."""
+    """Return path below docs/ → text of the pages that are generated from the code, but for those of the Python API."""
     from cli_page import cli_page
     from comparison_page import comparison_page
     from recipe_page import recipe_page
     from registry_page import registry_page
     from zoo_page import zoo_page
 
-    measured = {"zoo.md": zoo_page(), "comparison.md": comparison_page()}
-    return measured | {"cli.md": cli_page(), "recipe.md": recipe_page(), "registries.md": registry_page()}
+    return {
+        "zoo.md": zoo_page(),
+        "experiments/comparison.md": comparison_page(),
+        "reference/cli.md": cli_page(),
+        "reference/recipe.md": recipe_page(),
+        "reference/registries.md": registry_page(),
+    }
 
 
 @cache

@@ -6,6 +6,7 @@ import csv
 import io
 import pickle
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -80,6 +81,11 @@ def test_rows_of_faces_and_of_points() -> None:
         **{"image": "a.png", "width": 64, "height": 48, "id": 1, "index": 2, "point": "nose_tip", "x": 21.0, "y": 21.0},
         "confidence": 0.75,
     }
+    told = faces(1)
+    calibrated = [replace(told[0], quality=0.75, sigma=np.full(5, 2.5, np.float32))]
+    (row,) = Faces(calibrated, scheme=FIVE).to_records()
+    assert (row["quality"], row["nose_tip_sigma"]) == (0.75, 2.5)
+    assert Faces(calibrated, scheme=FIVE).to_records("point")[4]["sigma"] == 2.5
     with pytest.raises(UsageError, match="per = 'row'"):
         faces().to_records("row")
 

@@ -32,9 +32,12 @@ def test_no_network_class_is_left_out() -> None:
     assert len(overfit.networks()) == len(classes)
 
 
-@pytest.mark.parametrize("name", overfit.networks())
-def test_the_curve_of_every_network_is_kept(name: str) -> None:
-    kept = json.loads((BENCHMARKS / "overfit.json").read_text(encoding="utf-8"))["networks"]
-    assert kept[name]["nme"][0] > 10
-    assert kept[name]["nme"][-1] < overfit.MARK
-    assert len(kept[name]["nme"]) == len(kept[name]["steps"])
+def test_every_curve_that_is_kept_ends_below_the_mark() -> None:
+    kept = json.loads((BENCHMARKS / "overfit.json").read_text(encoding="utf-8"))
+    assert kept["mark"] == overfit.MARK
+    assert len(kept["networks"]) > 10
+    for name, fit in kept["networks"].items():
+        assert name in models
+        assert fit["nme"][0] > 10
+        assert fit["nme"][-1] < overfit.MARK
+        assert len(fit["nme"]) == len(fit["steps"])

@@ -106,7 +106,12 @@ def test_names_that_no_file_system_takes_are_told_when_they_are_read(tmp_path: P
 def test_an_empty_folder_is_told(tmp_path: Path) -> None:
     assert expand([tmp_path], tmp_path / "out") == (
         [],
-        [(str(tmp_path), f"{tmp_path}: a folder without photographs; expected files such as .jpg or .png in it")],
+        [
+            (
+                str(tmp_path),
+                f"{tmp_path}: a folder without photographs or videos; expected files such as .jpg, .png or .mp4 in it",
+            )
+        ],
     )
 
 

@@ -12,9 +12,14 @@ from networks import small, write_small
 
 IMPORT = """
 import gc, json, os, signal, sys, threading, warnings
+
+
 def state():
-    there = set(os.listdir("/proc/self/fd")) if os.path.isdir("/proc/self/fd") else None
-    return dict(os.environ), list(warnings.filters), os.getcwd(), there
+    open_files = set(os.listdir("/proc/self/fd")) if os.path.isdir("/proc/self/fd") else None
+    handlers = [repr(signal.getsignal(n)) for n in (signal.SIGINT, signal.SIGTERM, signal.SIGCHLD)]
+    return dict(os.environ), list(warnings.filters), os.getcwd(), open_files, handlers
+
+
 before = state()
 import fiducia
 after = state()

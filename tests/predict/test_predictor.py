@@ -76,6 +76,25 @@ def test_one_pass_looks_once_and_two_look_twice(dots: DotRuntime) -> None:
     assert len(dots.batches) == 3
 
 
+def test_boxes_that_are_fitted_to_landmarks_get_one_pass(dots: DotRuntime) -> None:
+    first, second = a_face(40, 50, 90), a_face(220, 60, 60)
+    image = draw_dots((240, 320), [first, second])
+
+    class Finder:
+        name = "mixed"
+
+        def __call__(self, image: np.ndarray) -> list[Detection]:
+            boxes = [np.array(box_of(face, 10)) for face in (first, second)]
+            return [Detection(box=boxes[0], own_box=boxes[0], score=0.9), Detection(box=boxes[1], score=0.8)]
+
+    for passes, looks in ((None, [2, 1]), (1, [2]), (2, [2, 2])):
+        dots.batches.clear()
+        faces = Predictor(dots, Finder(), passes=passes)(image)
+        assert [len(batch) for batch in dots.batches] == looks
+        for face, truth in zip(faces, (first, second), strict=True):
+            np.testing.assert_allclose(face.xy, truth, atol=0.5)
+
+
 def test_points_that_fall_together_do_not_shrink_the_second_crop() -> None:
     class Collapsed(DotRuntime):
         def __call__(self, crops: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

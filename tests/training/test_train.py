@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +15,13 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from fiducia.augment.views import EvalViews
 from fiducia.data.dataset import FaceDataset, collate
 from fiducia.errors import FiduciaError, Interrupted, UsageError
+from fiducia.models.base import LandmarkModel
 from fiducia.recipes.files import load_recipe
 from fiducia.training.checkpoint import load_checkpoint, save_checkpoint
-from fiducia.training.faces import split_records
+from fiducia.training.faces import mean_face, split_records
 from fiducia.training.run import train
 from fiducia.training.state import differences
 from fiducia.training.stop import Stop
@@ -346,6 +349,37 @@ def test_a_run_that_cannot_be_kept_is_refused_at_once(place: str, tmp_path: Path
     (tmp_path / "file").write_text("")
     with pytest.raises(UsageError, match="Not a directory"):
         train(load_recipe("smoke"), tmp_path / place)
+
+
+def test_a_new_network_is_handed_the_mean_face_of_the_training_faces(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[torch.Tensor] = []
+    monkeypatch.setattr(LandmarkModel, "prepare", lambda self, face: bool(seen.append(face)))
+    recipe = load_recipe("smoke", [*SMALL, "data.limit=8", "train.epochs=1", "train.val_every=9"])
+    train(recipe, tmp_path / "run")
+    plain = FaceDataset(split_records(recipe.data).training, EvalViews(recipe.data), seed=0)
+    crops = collate([plain[i] for i in range(len(plain))]).xy[:, 0]
+    assert len(seen) == 1
+    torch.testing.assert_close(seen[0], crops.mean(0) / 64, rtol=1e-5, atol=1e-6)
+
+
+def test_landmarks_that_some_faces_lack_count_where_they_are() -> None:
+    recipe = load_recipe("smoke", SMALL)
+    records = split_records(recipe.data).training[:3]
+    whole = mean_face(records, recipe.data)
+    assert whole is not None
+    xy = records[0].xy.copy()
+    inner = int(np.argmin(np.abs(xy - xy.mean(0)).sum(1)))  # the box stays what it was
+    xy[inner] = np.nan
+    part = mean_face([replace(records[0], xy=xy), *records[1:]], recipe.data)
+    rest = mean_face(records[1:], recipe.data)
+    assert part is not None
+    assert rest is not None
+    torch.testing.assert_close(part[inner], rest[inner])
+    others = [i for i in range(len(xy)) if i != inner]
+    torch.testing.assert_close(part[others], whole[others])
+    assert mean_face([replace(records[0], xy=xy)], recipe.data) is None
 
 
 class Counts:

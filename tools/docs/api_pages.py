@@ -52,6 +52,23 @@ TOPICS: dict[str, Topic] = {
         ("Client", "AsyncClient"),
         ("serve.app:make_app", "serve.engine:Engine", "serve.limits:Limits", "serve.access:Access"),
     ),
+    "video": Topic(
+        "Video",
+        "Faces that are followed through a video. [Guide](../../video.md).",
+        (),
+        (
+            "video.frames:Frame",
+            "video.loop:FaceTracker",
+            "video.loop:TrackerOptions",
+            "video.one_euro:Smoothing",
+            "video.one_euro:OneEuro",
+            "video.reader:VideoFile",
+            "video.writer:VideoWriter",
+            "metrics.video:flicker",
+            "metrics.video:lag",
+            "metrics.video:identities",
+        ),
+    ),
     "train": Topic(
         "Train",
         "From a recipe to weights. [Guide](../../training.md).",

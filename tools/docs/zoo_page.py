@@ -10,7 +10,8 @@ from measured import stored
 
 from fiducia.metrics.published import published_table
 from fiducia.models.count import describe_models
-from fiducia.models.registry import models
+from fiducia.models.registry import is_family, models
+from fiducia.recipes.files import recipe_names
 
 __all__ = ["zoo_page"]
 
@@ -38,7 +39,8 @@ benchmarks.
 
 * **params, GMAC**: of one crop at the input side, for 68 landmarks, as `fiducia list models --json` counts them. For published
   networks they are held against the published code in `tests/parity`.
-* **ms**: one face, crop to landmarks, one thread, processor time, the least of all calls; random weights. {machine}.
+* **ms**: one face, crop to landmarks, one thread, processor time, the least of all calls; random weights.
+  {machine}, while other programs ran.
   Command: `{command}`
 * **published**: NME by the outer eye corners in percent, full test sets of 300W (689 faces) and WFLW (2,500 faces), as the
   authors print it, at their own crops and training.
@@ -99,6 +101,7 @@ def zoo_page() -> str:
 
 
 def _rows(times: dict[str, Any], compared: dict[str, Any]) -> Iterator[list[str]]:
+    learnt = {models[name].build for name in stored("overfit")["networks"] if name in models}
     ours = {"vit_base" if name == "vit" else name: row for name, row in compared.items()}
     for row in describe_models(68):
         name = row["name"]
@@ -114,7 +117,7 @@ def _rows(times: dict[str, Any], compared: dict[str, Any]) -> Iterator[list[str]
             _ms(time.get("openvino_ms")),
             *_published(name),
             f"{mine['nme']:.2f}" + (" (narrow)" if name == "vit_base" else "") if mine else "–",
-            _status(name, mine is not None),
+            _status(name, mine is not None, models[name].build in learnt),
             _recipe(name),
         ]
 
@@ -138,19 +141,23 @@ def _published(name: str) -> tuple[str, str]:
     return tuple(f"{value.value:.2f}" if value is not None else "–" for value in found)  # type: ignore[return-value]
 
 
-def _status(name: str, compared: bool) -> str:
+def _status(name: str, compared: bool, learnt: bool) -> str:
     if compared or name in SHIPPED:
         return "trained here" + (", goldens" if name in GOLDEN else "")
     if name in GOLDEN:
-        return "goldens + overfit"
-    return "reconstruction, overfit only" if name in REBUILT else "overfit"
+        return "goldens + overfit" if learnt else "goldens"
+    if name in REBUILT:
+        return "reconstruction, overfit only" if learnt else "reconstruction"
+    return "overfit" if learnt else "–"
 
 
 def _recipe(name: str) -> str:
-    if name.startswith("fifa_") or name == "vit_base":
-        return {"fifa_tiny": "`fifa_tiny`", "fifa_small": "`fifa_small`", "fifa_base": "`300w`"}.get(name, "–")
+    if name in recipe_names():
+        return code(name)
     base = RECIPES.get(name, name)
-    return f"`zoo/{base}`" + ("" if base == name else f", `model.name={name}`")
+    if f"zoo/{base}" not in recipe_names():
+        return "`300w`" if name == "fifa_base" else "–"
+    return code(f"zoo/{base}") + ("" if base == name else f", `model.name={name}`")
 
 
 def _overfit(kept: dict[str, Any]) -> str:
@@ -182,4 +189,13 @@ def _overfit(kept: dict[str, Any]) -> str:
         for name, fit in sorted(fits.items())
         if name in models
     ]
-    return head + table(heads, rows)
+    missing = [code(name) for name in _unlearnt(fits)]
+    note = f"\nNot done yet in this form: {', '.join(missing)}.\n" if missing else ""
+    return head + table(heads, rows) + note
+
+
+def _unlearnt(fits: dict[str, Any]) -> list[str]:
+    """Return one name of every network class that has no curve."""
+    done = {models[name].build for name in fits if name in models}
+    first = {models[name].build: name for name in reversed(list(models)) if not is_family(name)}
+    return sorted(name for build, name in first.items() if build not in done)

@@ -1,4 +1,4 @@
-"""``fiducia detect INPUT…``: image files in, landmarks out."""
+"""``fiducia detect INPUT…``: images and videos in, landmarks out."""
 
 from __future__ import annotations
 
@@ -19,7 +19,9 @@ __all__ = ["detect"]
 
 
 def detect(
-    inputs: Annotated[list[str], typer.Argument(metavar="INPUT...", help="Image files or directories.")],
+    inputs: Annotated[
+        list[str], typer.Argument(metavar="INPUT...", help="Image files, videos, cameras (0, 1, ...) or directories.")
+    ],
     weights: Annotated[str, typer.Option(help="A shipped name, a safetensors file or a run directory.")] = "fifa_tiny",
     detector: Annotated[
         str, typer.Option(help="auto, yunet, yunet_s, yunet:FILE, dlib, whole, or a JSON file of boxes.")
@@ -30,7 +32,8 @@ def detect(
         str,
         typer.Option(
             "--format",
-            help="Output formats, separated by commas: json, jsonl, png, svg, sheet, pts, csv, coco, cvat, labelstudio, aligned.",
+            help="Output formats, separated by commas: json, jsonl, png, svg, sheet, pts, csv, coco, cvat, labelstudio, "
+            "aligned; mp4 for videos.",
         ),
     ] = "json,png",
     legend: Annotated[bool, typer.Option("--legend", help="Explain the colours in annotated images.")] = False,
@@ -66,11 +69,17 @@ def detect(
     measures: Annotated[
         bool, typer.Option("--measures", help="Add head pose, eye and mouth ratios of each face to json and csv.")
     ] = False,
+    every: Annotated[int, typer.Option(min=1, help="Videos: look for new faces in every so-many-th frame.")] = 15,
+    smooth: Annotated[bool, typer.Option("--smooth/--raw", help="Videos: smooth the landmarks in time.")] = True,
+    seconds: Annotated[
+        float | None,
+        typer.Option(min=0.0, help="Videos and cameras: stop after so many seconds [default: at the end]."),
+    ] = None,
     verbose: Annotated[bool, typer.Option("--verbose", help="Say on standard error which runtime is used.")] = False,
     threads: ThreadsOption = None,
     plugin: PluginOption = None,
 ) -> None:
-    """Detect faces and their landmarks in images. Write JSON, pictures, .pts, CSV, COCO, CVAT, Label Studio files or crops."""
+    """Detect faces and their landmarks in images and videos. Write JSON, pictures, videos, CSV, COCO and other label files."""
     from ..draw.faces import LABELS, Style
     from ..errors import UsageError
     from ..predict.detect import detect_paths
@@ -83,7 +92,7 @@ def detect(
     if labels not in LABELS:
         raise UsageError(f"--labels {labels}: expected index or name")
     told = _Told()
-    with interruptible(told.so_far):
+    with interruptible(told.so_far) as stop:
         predictor = load(
             weights,
             detector=detector,
@@ -111,6 +120,9 @@ def detect(
                 max_pixels=max_pixels,
                 measures=measures,
                 style=Style(labels=labels, legend=legend),
+                follow=lambda: predictor.tracker(every=every, smooth=smooth),
+                seconds=seconds,
+                stop=stop,
             )
         except PlaceLost as error:
             raise PlaceLost(f"{error}; {told.so_far()}") from None
@@ -142,6 +154,7 @@ class _Told(Watcher):
 
     def planned(self, total: int, skipped: int) -> None:
         self.total, self.skipped = total, skipped
+        self.progress = Progress("images")  # whose clock starts now, after the network was loaded
         if skipped:
             complain(f"{skipped:,} images are done already; {total:,} are left")
 

@@ -35,7 +35,7 @@ def evaluate(
             "--flip/--no-flip", help="Flip test-time augmentation, about 2x slower [default: as the model card says]."
         ),
     ] = None,
-    runtime: Annotated[str, typer.Option(help="torch, onnx or openvino.")] = "torch",
+    runtime: Annotated[str, typer.Option(help="auto, torch, onnx or openvino.")] = "torch",
     batch_size: Annotated[int, typer.Option(min=1, help="Crops per batch; it changes no figure.")] = 32,
     decode: Annotated[str | None, typer.Option(help="Heatmap decoder [default: as the model card says].")] = None,
     scheme: Annotated[str | None, typer.Option(help="Landmark scheme of the data: a name or TOML file.")] = None,

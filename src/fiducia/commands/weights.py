@@ -9,7 +9,9 @@ from typing import Annotated
 import typer
 
 from ..errors import FiduciaError
+from .interrupts import interruptible
 from .options import PluginOption, ThreadsOption
+from .progress import Progress
 
 __all__ = ["app"]
 
@@ -69,12 +71,13 @@ def pack(
     plugin: PluginOption = None,
 ) -> None:
     """Write weights in half precision, with figures in their model card, to share them."""
+    from ..text import read_text
     from ..weights.transfer import pack_weights
 
     rows: list[dict[str, object]] = []
     for path in result or []:
         try:
-            found = json.loads(path.read_text(encoding="utf-8"))
+            found = json.loads(read_text(path, "a result of fiducia evaluate --json"))
             stamp = found["protocol"]
             rows += [
                 {
@@ -185,7 +188,7 @@ def calibrate(
     threads: ThreadsOption = None,
     plugin: PluginOption = None,
 ) -> None:
-    """Measure what the confidence of weights is worth, and store it in their card: quality, expected errors, visibility."""
+    """Measure what the confidence of weights is worth, and store it in their model card: quality, expected errors, visibility."""
     from ..errors import UsageError
     from ..evaluation.calibrating.calibrate import calibrate_weights
     from ..evaluation.calibrating.faces import calibration_faces
@@ -193,8 +196,13 @@ def calibrate(
 
     if not data and recipe is None:
         raise UsageError("name the faces to calibrate by: --data NAME:ROOT or --recipe NAME")
-    groups = calibration_faces(weights, data or [], recipe, set_ or [], split=split, limit=limit)
-    done = calibrate_weights(weights, out, groups, held_out=held_out, seed=seed)
+    progress = Progress("faces")
+    with interruptible(lambda: f"{progress.done:,} of {progress.total:,} faces were looked at; {out} was not written"):
+        groups = calibration_faces(weights, data or [], recipe, set_ or [], split=split, limit=limit)
+        try:
+            done = calibrate_weights(weights, out, groups, held_out=held_out, seed=seed, on_progress=progress)
+        finally:
+            progress.clear()
     for line in check_lines(done.check):
         typer.echo(line)
     typer.echo(f"{out}: calibrated by {done.calibration.fitted.faces:,} faces")

@@ -5,12 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 import numpy as np
+import numpy.typing as npt
 
 from ..structures import Record
+from .sizes import photo_size
 
 __all__ = ["fault_of", "usable"]
 
 _LISTED = 3
+_SMALLEST = 1.0
+"""Pixels: a face of less has nothing to be seen in."""
+_FLAT = 1e-6
+"""Points are on a line where they spread so much less across it than along it."""
 _CURE = "fiducia data check lists them"
 
 
@@ -35,7 +41,22 @@ def fault_of(record: Record, box_source: str = "landmarks") -> str | None:
         return "all points in one place"
     if width == 0 or height == 0:
         return "all points on one horizontal or vertical line"
-    return None
+    if max(width, height) < _SMALLEST:
+        return f"all points within {_SMALLEST:g} pixel"
+    across = np.linalg.svd(known - known.mean(axis=0), compute_uv=False)
+    if len(known) > 2 and across[1] < _FLAT * across[0]:
+        return "all points on one line"
+    return _outside(record, known)
+
+
+def _outside(record: Record, known: npt.NDArray[np.float64]) -> str | None:
+    """Return that a face lies wholly outside its photograph, or None; unknown where that cannot be read."""
+    size = photo_size(record.image)
+    if size is None:
+        return None
+    low, high = known.min(axis=0), known.max(axis=0)
+    shown = np.array(size.shown)
+    return "all points outside its photograph" if (high < -0.5).any() or (low > shown - 0.5).any() else None
 
 
 def usable(records: Iterable[Record], box_source: str = "landmarks") -> tuple[list[Record], list[str]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path, PurePath
 from typing import Any
@@ -10,6 +9,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ..data.places import slashed
+from ..data.values import read_json
 from ..errors import FiduciaError, UsageError
 from ..structures import Detection
 
@@ -106,13 +107,9 @@ class BoxesFile:
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
         try:
-            content = json.loads(self.path.read_text(encoding="utf-8"))
-        except OSError as error:
-            raise UsageError(
-                f"--detector {path}: cannot be read ({error.strerror}); name a JSON file of boxes"
-            ) from None
-        except (ValueError, RecursionError) as error:
-            raise UsageError(f"--detector {path}: not JSON ({error}); expected {_FORMS}") from None
+            content = read_json(self.path, f"a JSON file of boxes, {_FORMS}")
+        except FiduciaError as error:
+            raise UsageError(f"--detector {error}") from None
         self.boxes: dict[str, list[Detection] | FiduciaError] = {}
         for key, rows, scores in _entries(content, path):
             if key in self.boxes:
@@ -123,7 +120,7 @@ class BoxesFile:
                 self.boxes[key] = error
         self._by_name: dict[str, list[str]] = {}
         for key in self.boxes:
-            self._by_name.setdefault(PurePath(key).name, []).append(key)
+            self._by_name.setdefault(PurePath(slashed(key)).name, []).append(key)
 
     def lookup(self, source: str) -> list[Detection]:
         """Return the boxes of a photograph.
@@ -141,6 +138,9 @@ class BoxesFile:
         for key in (source, PurePath(source).as_posix()):
             if key in self.boxes:
                 return key
+        written = [key for key in self.boxes if "\\" in key and slashed(key) == PurePath(source).as_posix()]
+        if len(written) == 1:
+            return written[0]
         keys = self._by_name.get(PurePath(source).name, [])
         if len(keys) > 1:
             raise FiduciaError(

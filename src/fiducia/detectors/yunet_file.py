@@ -7,13 +7,16 @@ from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 
-from ..errors import UsageError
+from ..errors import FiduciaError, UsageError
+from ..files import read_bytes
 from .base import Array
 from .yunet_constants import CALIBRATION, STEP
 
 __all__ = ["YuNetFile", "own_file", "shipped_file"]
 
 _OUTPUTS = [f"{name}_{stride}" for name in ("cls", "obj", "bbox", "kps") for stride in (8, 16, 32)]
+_LARGEST = 100_000_000
+"""Bytes; YuNet's own file has 230,000."""
 _ADVICE = "get face_detection_yunet_2023mar.onnx from the OpenCV model zoo, or use --detector yunet"
 
 
@@ -55,10 +58,9 @@ def own_file(path: str | Path) -> YuNetFile:
     """
     name = f"yunet:{path}"
     try:
-        data = Path(path).read_bytes()
-    except OSError as error:
-        reason = "no such file" if isinstance(error, FileNotFoundError) else f"cannot be read ({error.strerror})"
-        raise UsageError(f"--detector {name}: {reason}; {_ADVICE}") from None
+        data = read_bytes(path, _LARGEST, "an ONNX file")
+    except FiduciaError as error:
+        raise UsageError(f"--detector yunet:{error}; {_ADVICE}") from None
     known = hashlib.sha256(data).digest()
     same = next((n for n in STEP if hashlib.sha256(shipped_file(n).data).digest() == known), "")
     alike = same or "yunet_s"

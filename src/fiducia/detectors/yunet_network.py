@@ -137,5 +137,6 @@ def _compile(data: bytes, threads: int) -> Any:
         "INFERENCE_NUM_THREADS": threads,
         "NUM_STREAMS": 1,
         "PERFORMANCE_HINT": "LATENCY",
+        "ENABLE_CPU_PINNING": False,
     }
     return core.compile_model(model, "CPU", settings)

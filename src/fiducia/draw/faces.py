@@ -68,7 +68,9 @@ def face_sizes(across: float) -> Sizes:
     """
     dot = max(0.0105 * across, 0.85) if across >= 44 else 0.0
     line = max(0.0055 * across, 0.6)
-    return Sizes(dot, line, max(0.5 * line, 0.5), max(0.008 * across, 0.9))
+    # A rim would hide a face that is hardly wider than its lines.
+    rim = max(0.5 * line, 0.5) if dot else 0.0
+    return Sizes(dot, line, rim, max(0.008 * across, 0.9 if dot else 0.6))
 
 
 def draw_faces(image: Image, faces: Sequence[Face], style: Style = Style()) -> Image:
@@ -159,7 +161,7 @@ def _corners(layer: Overlay, box: npt.NDArray[np.float32], sizes: Sizes) -> None
 
 
 def _lines(layer: Overlay, face: Face, lines: list[tuple[int, int]], sizes: Sizes) -> None:
-    for i, j in lines:
+    for i, j in lines if sizes.rim else ():
         layer.line(face.xy[i], face.xy[j], sizes.line + 2 * sizes.rim, SHADE, 0.6)
     for i, j in lines:
         sure = float(face.confidence[i] + face.confidence[j]) / 2

@@ -25,7 +25,7 @@ from ..metrics.errors import NORMALISERS
 from ..metrics.figures import FaceScores, figures, point_nme, region_errors, reliability, score, without_nan
 from ..metrics.protocol import Protocol
 from ..metrics.trust import expected_gap, risk_coverage, roc_area
-from ..runtimes.opening import read_card
+from ..runtimes.opening import computed_by, read_card
 from ..schemes.sets import Scheme, convert
 from ..structures import Record
 from ..weights.card import card_scheme
@@ -177,7 +177,7 @@ def evaluate_faces(
         "selection": "best on validation" if card.which == "best" else "last epoch",
         "weights": settings.label(card),
         "weights_sha256": card.sha256 or None,
-        "runtime": settings.runtime,
+        "runtime": computed_by(settings.weights, settings.runtime, settings.device, decode=settings.decode),
     }
     # What cannot be scored or compared is refused before hours are spent on it.
     plan = make_plan(records, own, stamp, box)

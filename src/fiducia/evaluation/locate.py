@@ -18,76 +18,22 @@ from ..cpu import wanted_threads
 from ..device import pick_device
 from ..errors import FiduciaError, UsageError
 from ..exporting.sealed import is_export
-from ..faces import Face
 from ..geometry import box_iou, tight_box
 from ..plugins import load_plugins, loaded_plugins
 from ..predict.predictor import Predictor, load
-from ..runtimes.flip import FlipTest
-from ..runtimes.opening import read_card
 from ..runtimes.registry import get_runtime
 from ..structures import Record
 from ..weights.card import WeightCard
 from ..weights.store import described_network
+from .found import Found
 
 Array = npt.NDArray[np.float64]
-OnProgress = Callable[[int, int], None]
+Tell = Callable[[int, int], None]
 
 __all__ = ["MATCH_IOU", "Found", "Settings", "annotated_box", "find_at", "find_faces", "find_points", "find_shared"]
 
 MATCH_IOU = 0.4
 """A detector's box is a face's own from this intersection over union with the tight box of its true points on."""
-
-
-@dataclass(frozen=True, eq=False)
-class Found:
-    """What was found of N faces.
-
-    Attributes:
-        xy: ``(N, K, 2)`` points in photograph pixels; nan = not found.
-        confidence: ``(N, K)`` in [0, 1]; nan = not found.
-        quality: ``(N,)`` of the faces; nan = not found, or weights that are not calibrated.
-        sigma: ``(N, K)`` expected errors in photograph pixels; nan likewise.
-    """
-
-    xy: Array
-    confidence: Array
-    quality: Array
-    sigma: Array
-
-    @classmethod
-    def nothing(cls, faces: int, points: int) -> Found:
-        """Return what stands for ``faces`` that were not found."""
-        empty = np.full((faces, points), np.nan)
-        return cls(np.full((faces, points, 2), np.nan), empty, np.full(faces, np.nan), empty.copy())
-
-    @classmethod
-    def of(cls, faces: Sequence[Face]) -> Found:
-        """Return what a predictor gave, at least one face."""
-        nan = np.full(len(faces[0].xy), np.nan)
-        return cls(
-            np.stack([face.xy for face in faces]).astype(np.float64),
-            np.stack([face.confidence for face in faces]).astype(np.float64),
-            np.array([np.nan if face.quality is None else face.quality for face in faces]),
-            np.stack([nan if face.sigma is None else face.sigma for face in faces]).astype(np.float64),
-        )
-
-    def put(self, rows: int | slice, other: Found) -> None:
-        """Set some of the faces: the one of ``rows`` to the first of ``other``, or a slice to all of it."""
-        for mine, theirs in zip(self._arrays(), other._arrays(), strict=True):
-            mine[rows] = theirs[0] if isinstance(rows, int) else theirs
-
-    def _arrays(self) -> tuple[Array, ...]:
-        return self.xy, self.confidence, self.quality, self.sigma
-
-    def save(self, path: Path) -> None:
-        """Write the arrays to a file, for another process."""
-        np.savez(path, xy=self.xy, confidence=self.confidence, quality=self.quality, sigma=self.sigma)
-
-    @classmethod
-    def load(cls, path: Path) -> Found:
-        """Read what :meth:`save` wrote."""
-        with np.load(path) as file:
-            return cls(file["xy"], file["confidence"], file["quality"], file["sigma"])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -152,20 +98,16 @@ class Settings:
         """
         load_plugins(self.plugins)
         second = self.second_pass and self.detector is not None
-        predictor = load(
+        return load(
             self.weights,
             detector=self.detector,
             device=device,
             runtime=self.runtime,
             second_pass=second,
             batch_size=self.batch_size,
-            flip=False,
+            flip=self.flip,
             decode=self.decode,
         )
-        card = read_card(self.weights)
-        if self.flips(card):
-            predictor.runtime = FlipTest.of(predictor.runtime, card)
-        return predictor
 
 
 def find_points(predictor: Predictor, records: Sequence[Record], box_source: str = "landmarks") -> Array:
@@ -174,10 +116,7 @@ def find_points(predictor: Predictor, records: Sequence[Record], box_source: str
 
 
 def find_faces(
-    predictor: Predictor,
-    records: Sequence[Record],
-    box_source: str = "landmarks",
-    on_progress: OnProgress | None = None,
+    predictor: Predictor, records: Sequence[Record], box_source: str = "landmarks", on_progress: Tell | None = None
 ) -> Found:
     """Return predicted points in the order of the records.
 
@@ -217,7 +156,7 @@ def find_at(
     predictor: Predictor,
     records: Sequence[Record],
     boxes: Sequence[Sequence[Array]],
-    on_progress: OnProgress | None = None,
+    on_progress: Tell | None = None,
     again: bool = False,
 ) -> list[Found]:
     """Return what is found in given boxes of each face; a photograph is read once for all its boxes.
@@ -261,7 +200,7 @@ def _by_photo(records: Sequence[Record]) -> dict[Path, list[int]]:
 
 
 def find_shared(
-    settings: Settings, records: Sequence[Record], box_source: str, on_progress: OnProgress | None = None
+    settings: Settings, records: Sequence[Record], box_source: str, on_progress: Tell | None = None
 ) -> tuple[Found, bool]:
     """Find the points of all faces, in one process or in several; the result is the same.
 

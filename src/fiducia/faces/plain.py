@@ -23,6 +23,8 @@ __all__ = [
 ]
 
 Table = Mapping[str, Any]
+_OF_POINTS = ("confidence", "sigma", "visible")
+"""What a face's table has beside each point, where the weights tell it."""
 
 
 @dataclass(frozen=True)
@@ -63,16 +65,19 @@ def _trust(face: Face) -> dict[str, Any]:
 def face_row(face: Table, names: Sequence[str], facts: Table) -> dict[str, Any]:
     """Return a flat row of a face: ``facts``, id, score, scheme, box, its measures, then x, y and confidence of each point.
 
+    Calibrated weights add ``quality``, and ``sigma`` (pixels) and ``visible`` of each point.
+
     Args:
         face: as :func:`face_table` gives it; ``measures`` in it are spread out.
         names: of its points.
         facts: what goes first, such as the image's name.
     """
-    row: dict[str, Any] = {**facts, **{key: face[key] for key in ("id", "score", "scheme")}}
+    row: dict[str, Any] = {**facts, **{key: face[key] for key in ("id", "score", "quality", "scheme") if key in face}}
     row |= dict(zip(("box_x1", "box_y1", "box_x2", "box_y2"), face["box"], strict=True))
     row |= flat_measures(face.get("measures", {}))
-    for name, (x, y), sure in zip(names, face["points"], face["confidence"], strict=True):
-        row |= {f"{name}_x": x, f"{name}_y": y, f"{name}_confidence": sure}
+    for i, (name, (x, y)) in enumerate(zip(names, face["points"], strict=True)):
+        row |= {f"{name}_x": x, f"{name}_y": y}
+        row |= {f"{name}_{column}": face[column][i] for column in _OF_POINTS if column in face}
     return row
 
 
@@ -88,11 +93,11 @@ def flat_measures(measures: Mapping[str, float | list[float]]) -> dict[str, floa
 
 
 def point_rows(face: Table, names: Sequence[str], facts: Table) -> list[dict[str, Any]]:
-    """Return a row for each point of a face: ``facts``, the face's id, the point's index and name, x, y, confidence."""
-    points = zip(names, face["points"], face["confidence"], strict=True)
+    """Return a row for each point: ``facts``, the face's id, the point's index and name, x, y, confidence, and so on."""
+    told = [column for column in _OF_POINTS if column in face]
     return [
-        {**facts, "id": face["id"], "index": i, "point": name, "x": x, "y": y, "confidence": sure}
-        for i, (name, (x, y), sure) in enumerate(points)
+        {**facts, "id": face["id"], "index": i, "point": name, "x": x, "y": y, **{key: face[key][i] for key in told}}
+        for i, (name, (x, y)) in enumerate(zip(names, face["points"], strict=True))
     ]
 
 

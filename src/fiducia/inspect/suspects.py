@@ -115,7 +115,7 @@ def find_suspects(
         )
     found = np.full((len(records), *records[0].xy.shape), np.nan)
     if weights is not None:
-        predictor = load(weights, detector=None, device=device, second_pass=False)
+        predictor = load(weights, detector=None, device=device, runtime="torch", second_pass=False)
         return rank_suspects(records, _ask(predictor, records), np.zeros(len(records), dtype=np.intp))
     fold = fold_of(records, folds, data.val_seed)
     for number in range(folds):
@@ -127,7 +127,9 @@ def find_suspects(
         )
         run = out / f"fold{number + 1}"
         _train(own, run, stop)
-        predictor = load(run / "weights" / "ema.safetensors", detector=None, device=device, second_pass=False)
+        predictor = load(
+            run / "weights" / "ema.safetensors", detector=None, device=device, runtime="torch", second_pass=False
+        )
         found[held] = _ask(predictor, [records[int(i)] for i in held])
     return rank_suspects(records, found, fold + 1)
 

@@ -1,8 +1,8 @@
-"""Photographs in, files out: each photograph stands and falls by itself, and a killed run can go on."""
+"""Photographs and videos in, files out: each stands and falls by itself, and a killed run can go on."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -10,12 +10,16 @@ from typing import Protocol
 import cv2
 
 from ..draw.faces import Style
-from ..errors import FiduciaError, PlaceLost, UsageError
+from ..errors import FiduciaError, Interrupted, PlaceLost, UsageError
 from ..faces.face import Face
 from ..files import write_atomic
 from ..images import MAX_PIXELS
 from ..schemes.sets import Scheme
+from ..video.frames import camera_number, is_video
+from ..video.loop import FaceTracker
 from .batches import Found, enough
+from .clips import ClipRunner, NoStop, Stop
+from .following import Following
 from .inputs import Photo, expand, identity, open_photo
 from .outputs import LineWriter, Origin, Result, Writer, check_formats, result_table, writers
 from .streamed import Journal, Streams
@@ -25,6 +29,8 @@ __all__ = ["Finder", "Report", "Watcher", "detect_paths"]
 
 _OWN_SUFFIXES = (".json", ".png", ".pts", ".svg")
 """Endings of files that hold the results of one photograph."""
+_VIDEO_SUFFIXES = (".jsonl", ".mp4", ".csv")
+"""Endings of files that hold the results of one video."""
 _FAULTS = (FiduciaError, OSError, ValueError, RuntimeError, MemoryError, cv2.error)
 """What one photograph may fail with while the others are done."""
 
@@ -58,10 +64,10 @@ class Report:
     """What became of the inputs.
 
     Attributes:
-        done: names of the photographs whose results are written.
+        done: names of the photographs and videos whose results are written.
         failed: (name, one-line message) of those that have none.
         written: every file of results that this run wrote.
-        skipped: names of photographs that an earlier part of the run has done.
+        skipped: names of inputs that an earlier part of the run has done.
     """
 
     done: list[str] = field(default_factory=list)
@@ -81,18 +87,23 @@ def detect_paths(
     measures: bool = False,
     max_pixels: int = MAX_PIXELS,
     style: Style | None = None,
+    follow: Callable[[], FaceTracker] | None = None,
+    seconds: float | None = None,
+    stop: Stop | None = None,
 ) -> Report:
-    """Find the faces in photographs and directories of them, and write what ``formats`` ask for into ``out``.
+    """Find the faces in photographs, videos and directories of them, and write what ``formats`` ask for into ``out``.
 
     ``json``, ``png``, ``svg`` and ``pts`` are written a photograph, ``OUT/STEM.json`` and so on (``.pts`` a face: ``STEM.pts``,
     ``STEM_1.pts``, …, with ``pts.json`` for all); ``jsonl`` is one file that grows, ``OUT/faces.jsonl``; ``csv``,
     ``coco`` and ``sheet`` are one file for all, ``OUT/faces.csv``, ``OUT/coco.json`` and ``OUT/sheet.jpg``, written at the
     end. Where two inputs have one stem, the second becomes ``STEM~2``. Faces are computed in batches across photographs.
+    Of a video ``png`` and ``mp4`` give the annotated video, ``OUT/STEM.mp4``, ``json`` and ``jsonl`` a line a frame,
+    ``OUT/STEM.jsonl``, and ``csv`` a table of its own, ``OUT/STEM.csv``.
     Killed at any moment, the photographs that were written are whole, and ``resume`` does the others.
 
     Args:
         predictor: what finds them.
-        inputs: image files, or directories that are searched to any depth.
+        inputs: image files, videos, numbers of cameras, or directories that are searched to any depth.
         out: directory of the results, made where it is missing.
         formats: names of :data:`fiducia.predict.outputs.writers`.
         watcher: hears of each input.
@@ -101,10 +112,14 @@ def detect_paths(
         resume: skip what an earlier run into ``out`` with the same options has done before it was killed.
         measures: add pose, distances and ratios of each face to ``json`` and ``csv``.
         max_pixels: larger images are refused before memory is taken.
+        follow: gives what follows the faces of a video; None = the predictor's own tracker.
+        seconds: of each video, the first so many are read; None = all.
+        stop: a request to end a video after the frame in hand; None = there is none.
 
     Raises:
         UsageError: unknown format, ``out`` cannot be a directory, or a run of other options would go on.
         PlaceLost: the disk is full, or ``out`` was removed; what is written stays.
+        Interrupted: a video was stopped; its files are whole up to there.
         FiduciaError: ``out`` cannot be written into.
     """
     formats = check_formats(formats)
@@ -119,9 +134,12 @@ def detect_paths(
     facts |= {"measures": True} if measures else {}
     journal = Journal(folder, facts, resume)
     finished, streams = False, Streams(folder)
+    videos = frozenset(filter(is_video, sources))
+    # Tables of photographs are written where there is one, or nothing at all.
+    tables = [] if videos and len(videos) == len(sources) else chosen
     try:
-        streams.begin([writer for writer in chosen if isinstance(writer, LineWriter)], journal.tables)
-        stems = _stems(sources, [name for writer in chosen for name in writer.reserved()], journal.done)
+        streams.begin([writer for writer in tables if isinstance(writer, LineWriter)], journal.tables)
+        stems = _stems(sources, [name for writer in chosen for name in writer.reserved()], journal.done, videos)
         book = _Book(
             chosen,
             folder,
@@ -139,7 +157,18 @@ def detect_paths(
         for source, message in complaints:
             _fail(report, watcher, source, message)
         waiting: list[tuple[str, Found]] = []
+        if follow is None and isinstance(predictor, Following):
+            follow = predictor.tracker
+        clips = ClipRunner(
+            *(folder, chosen, scheme, made, book.originals, follow, stop or NoStop(), seconds),
+            *(max_pixels, measures, book.style),
+        )
         for source in todo:
+            if source in videos:
+                _finish(predictor, waiting, book, report, watcher)
+                waiting = []
+                _video(clips, source, book, report, watcher)
+                continue
             try:
                 photo = open_photo(source, max_pixels=max_pixels)
                 for line in photo.remarks:
@@ -153,7 +182,7 @@ def detect_paths(
                 _finish(predictor, waiting, book, report, watcher)
                 waiting = []
         _finish(predictor, waiting, book, report, watcher)
-        for writer in chosen:
+        for writer in tables:
             writer.close(folder, scheme, made, journal.tables)
             report.written.extend(folder / name for name in writer.reserved())
         finished = True
@@ -220,6 +249,33 @@ def _finish(
         watcher.done(source, len(faces), str(written[0]) if written else "")
 
 
+def _video(clips: ClipRunner, source: str, book: _Book, report: Report, watcher: Watcher) -> None:
+    """Write the files of one video and report them.
+
+    Raises:
+        Interrupted: it was stopped; its files are whole up to there.
+    """
+    try:
+        book.journal.check()
+        done = clips(source, book.stems[source])
+    except (UsageError, PlaceLost):
+        raise
+    except _FAULTS as error:
+        _fail(report, watcher, source, _one_line(source, error))
+        return
+    report.written.extend(done.written)
+    if done.trouble:
+        _fail(report, watcher, source, f"{done.trouble}; results up to there are in {book.folder}")
+        return
+    watcher.done(f"{source} ({', '.join(done.notes)})", done.faces, str(done.written[0]) if done.written else "")
+    signal, clips.stop.signal = clips.stop.signal, 0
+    if signal and camera_number(source) is None:
+        text = f"{source}: stopped after {done.frames} frames; results up to there are in {book.folder}"
+        raise Interrupted(text, 128 + signal)
+    book.journal.add({"input": source, "stem": book.stems[source], "frames": done.frames})
+    report.done.append(source)
+
+
 def _fail(report: Report, watcher: Watcher, source: str, message: str) -> None:
     report.failed.append((source, message))
     watcher.failed(source, message)
@@ -240,16 +296,20 @@ def _write(result: Result, chosen: Sequence[Writer], stems: frozenset[str], orig
     return targets
 
 
-def _stems(sources: Sequence[str], tables: Sequence[str], done: Mapping[str, str]) -> dict[str, str]:
+def _stems(
+    sources: Sequence[str], tables: Sequence[str], done: Mapping[str, str], videos: frozenset[str] = frozenset()
+) -> dict[str, str]:
     """Return source → stem of its results; no two are alike, even where the file system ignores case.
 
     Args:
         sources: the photographs.
         tables: names of files that hold the results of all.
         done: source → stem of those that an earlier part of the run has written.
+        videos: those of the sources that are videos.
     """
-    names = {source: Path(source).stem for source in sources if source not in done}
-    taken = {Path(name).stem.casefold() for name in tables if Path(name).suffix in _OWN_SUFFIXES}
+    names = {source: _stem(source) for source in sources if source not in done}
+    own = _OWN_SUFFIXES + (_VIDEO_SUFFIXES if videos else ())
+    taken = {Path(name).stem.casefold() for name in tables if Path(name).suffix in own}
     taken |= {stem.casefold() for stem in done.values()}
     reserved = {name.casefold() for name in names.values()}
     stems = dict(done)
@@ -264,6 +324,11 @@ def _stems(sources: Sequence[str], tables: Sequence[str], done: Mapping[str, str
         taken.add(stem.casefold())
         stems[source] = stem
     return stems
+
+
+def _stem(source: str) -> str:
+    number = camera_number(source)
+    return Path(source).stem if number is None else f"camera{number}"
 
 
 def _folder(out: str | Path) -> Path:

@@ -15,6 +15,7 @@ from ..errors import FiduciaError, UsageError
 from ..images import MAX_PIXELS, Photo, read_photo
 from ..images.colour import to_rgb
 from ..images.formats.base import as_array
+from ..video.frames import SUFFIXES as VIDEO_SUFFIXES
 
 __all__ = ["SUFFIXES", "Photo", "expand", "identity", "open_photo"]
 
@@ -98,11 +99,12 @@ def _from_pil(picture: Any) -> Photo:
 
 
 def expand(inputs: Iterable[str | Path], out: Path) -> tuple[list[str], list[tuple[str, str]]]:
-    """Return the photographs that inputs stand for, each once, and (name, complaint) for what cannot be used.
+    """Return the photographs and videos that inputs stand for, each once, and (name, complaint) for what cannot be used.
 
-    Folders are searched to any depth, links to folders too, in sorted order, for :data:`SUFFIXES`; hidden files, and all
-    that lies in the folder ``out`` (results of an earlier run), are left out. Complaints tell a folder without
-    photographs, a folder that may not be read, and a pipe, a device or a broken link that is named like a photograph.
+    Folders are searched to any depth, links to folders too, in sorted order, for :data:`SUFFIXES` and those of videos;
+    hidden files, and all that lies in the folder ``out`` (results of an earlier run), are left out. Complaints tell a
+    folder without photographs or videos, a folder that may not be read, and a pipe, a device or a broken link that is
+    named like a photograph.
     """
     photos: dict[str, str] = {}
     complaints: list[tuple[str, str]] = []
@@ -121,7 +123,7 @@ def expand(inputs: Iterable[str | Path], out: Path) -> tuple[list[str], list[tup
         for photo in sorted(inside):
             photos.setdefault(identity(str(photo)), str(photo))
         if not inside and len(complaints) == before:
-            text = "a folder without photographs; expected files such as .jpg or .png in it"
+            text = "a folder without photographs or videos; expected files such as .jpg, .png or .mp4 in it"
             complaints.append((entry, f"{entry}: {text}"))
     return list(photos.values()), complaints
 
@@ -154,7 +156,7 @@ def _search(root: str, out: str) -> Iterator[tuple[str, str]]:
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for name in names:
             path = Path(folder, name)
-            if not name.startswith(".") and path.suffix.lower() in SUFFIXES:
+            if not name.startswith(".") and path.suffix.lower() in SUFFIXES | VIDEO_SUFFIXES:
                 yield str(path), _not_plain(path)
     for error in failed:
         yield str(error.filename or root), f"cannot be searched ({error.strerror or error}); check its permissions"

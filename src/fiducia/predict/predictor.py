@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from ..calibration import Calibration, judge
 from ..detectors.base import suppress
-from ..detectors.boxes import BoxesFile, given_boxes, inside
+from ..detectors.boxes import BoxesFile, check_detections, given_boxes, inside
 from ..detectors.foreign import boxes_from, is_foreign
 from ..detectors.registry import get_detector
 from ..device import pick_device
@@ -31,12 +31,13 @@ from ..structures import Detection, Detector, Runtime
 from ..weights.card import WeightCard
 from ..weights.places import load_saved_plugins
 from .batches import Found, enough
+from .following import Following
 from .inputs import Photo, open_photo
 
 __all__ = ["Predictor", "load"]
 
 
-class Predictor:
+class Predictor(Following):
     """Detects faces and their landmarks. :func:`load` returns one; it can also be built from parts.
 
     Args:
@@ -52,7 +53,7 @@ class Predictor:
         calibration: of the weights: what turns confidence into quality and expected errors; None = faces have none.
         min_quality: detected faces of lower quality are left out; faces in boxes of the user's are all kept.
         origin: the weights' name and hash, for the mark that labels are machine-made.
-        card: the model card of the weights, for whoever asks; None = unknown.
+        model_card: the model card of the weights; None = unknown.
 
     Example:
         >>> from fiducia.data.synthetic.source import synthetic_face
@@ -76,7 +77,7 @@ class Predictor:
         calibration: Calibration | None = None,
         min_quality: float = 0.0,
         origin: Origin | None = None,
-        card: WeightCard | None = None,
+        model_card: WeightCard | None = None,
     ) -> None:
         if (passes is not None and passes < 1) or batch_size < 1:
             raise UsageError(f"passes = {passes}, batch_size = {batch_size}; both must be at least 1")
@@ -98,7 +99,7 @@ class Predictor:
         self.calibration = calibration
         self.min_quality = min_quality
         self.origin = origin or Origin()
-        self.card = card
+        self.model_card = model_card
 
     @overload
     def __call__(self, image: list[Any] | tuple[Any, ...], boxes: Sequence[Any] | None = None) -> list[Faces]: ...
@@ -112,8 +113,9 @@ class Predictor:
 
         Args:
             image: a path, the bytes of a file, a uint8 ``(H, W, 3)`` RGB array or a PIL image; or a list of these.
-            boxes: rows x1 y1 x2 y2 in pixels of the image, to use in place of the detector, or the result of supervision,
-                ultralytics, insightface, mediapipe or dlib (:func:`fiducia.boxes_from`); for a list of images, one per image.
+            boxes: rows x1 y1 x2 y2 in pixels of the image, to use in place of the detector; or detections of this package; or the
+                result of supervision, ultralytics, insightface, mediapipe or dlib (:func:`fiducia.boxes_from`). For a list of
+                images, one of these per image.
 
         Returns:
             :class:`~fiducia.faces.many.Faces`, a list, best first as the detector ranks them; with ``boxes`` one face per box,
@@ -143,12 +145,7 @@ class Predictor:
         """Read an image and detect (or check) its face boxes, without landmarks."""
         photo = image if isinstance(image, Photo) else open_photo(image, max_pixels=self.max_pixels)
         if boxes is not None or isinstance(self.detector, BoxesFile):
-            if boxes is not None and is_foreign(boxes):
-                height, width = photo.image.shape[:2]
-                boxes = boxes_from(boxes, (width, height))
-            found = (
-                given_boxes(boxes, photo.name) if boxes is not None else self.detector.lookup(photo.name)  # type: ignore[union-attr]
-            )
+            found = self._given(boxes, photo) if boxes is not None else self.detector.lookup(photo.name)  # type: ignore[union-attr]
             inside(found, photo.image, photo.name)
             return photo, found
         if self.detector is None:
@@ -159,6 +156,15 @@ class Predictor:
         found = [replace(own, box=one.box, score=one.score) for own, one in zip(given, checked, strict=True)]
         found = [d for d in found if max(d.box[2:] - d.box[:2]) >= self.min_face]
         return photo, suppress(found)
+
+    def _given(self, boxes: Any, photo: Photo) -> list[Detection]:
+        """Return the boxes of a call as detections; those of this package keep their score and their roll."""
+        if isinstance(boxes, Sequence) and len(boxes) and all(isinstance(box, Detection) for box in boxes):
+            return [replace(one, given=True) for one in check_detections(boxes, photo.name)]
+        if is_foreign(boxes):
+            height, width = photo.image.shape[:2]
+            boxes = boxes_from(boxes, (width, height))
+        return given_boxes(boxes, photo.name)
 
     def predict(self, photos: Sequence[Found]) -> list[Faces]:
         """Return the faces of photographs that :meth:`find` gave, one list each; they are computed in full batches."""
@@ -171,7 +177,7 @@ class Predictor:
             part = slice(start, start + self.batch_size)
             names = [photos[i][0].name for i in owners[part]]
             images = [photos[i][0].image for i in owners[part]]
-            xy, confidence = self._points(images, detections[part], names)
+            xy, confidence = self._points(images, detections[part], names, self.passes)
             faces = self._faces(xy, np.clip(confidence, 0.0, 1.0), detections[part], [refs[i] for i in owners[part]])
             for i, face, detection in zip(owners[part], faces, detections[part], strict=True):
                 if face.quality is None or face.quality >= self.min_quality or detection.given:
@@ -213,7 +219,11 @@ class Predictor:
         ]
 
     def _points(
-        self, images: Sequence[npt.NDArray[np.uint8]], faces: Sequence[Detection], names: Sequence[str]
+        self,
+        images: Sequence[npt.NDArray[np.uint8]],
+        faces: Sequence[Detection],
+        names: Sequence[str],
+        wanted: int | None,
     ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float32]]:
         """Return points ``(N, K, 2)`` in each face's photograph, and confidence ``(N, K)`` of the last pass.
 
@@ -221,7 +231,7 @@ class Predictor:
         """
         xy, confidence = self._pass(images, [face.crop_box for face in faces], faces, names)
         regions = [face.crop_box for face in faces]
-        passes = [self.passes or (1 if face.own_box is not None else 2) for face in faces]
+        passes = [wanted or (1 if face.own_box is not None else 2) for face in faces]
         for number in range(2, max(passes) + 1):
             again = [i for i, count in enumerate(passes) if count >= number]
             for i in again:
@@ -335,5 +345,5 @@ def load(
         calibration=card.calibration if decode in (None, card.decode) else None,
         min_quality=min_quality,
         origin=Origin(card.name, card.sha256, describe(points)[0]),
-        card=card,
+        model_card=card,
     )

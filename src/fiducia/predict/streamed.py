@@ -68,12 +68,14 @@ class Journal:
         self._grown.check()
 
     def tables(self) -> Iterator[dict[str, Any]]:
-        """Yield what was kept, in its order; one photograph is in memory at a time."""
+        """Yield the photographs that were kept, in their order; one is in memory at a time. Videos have files of their own."""
         self.check()
         with self.path.open("rb") as file:
             next(file)
             for line in file:
-                yield json.loads(line)
+                table = json.loads(line)
+                if "frames" not in table:
+                    yield table
 
     def close(self, finished: bool) -> None:
         """Let go of the file; a finished run needs it no longer."""

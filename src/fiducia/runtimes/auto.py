@@ -199,9 +199,13 @@ def _in_torch(
 
 
 def _load(weights: str | Path) -> tuple[LandmarkModel, WeightCard]:
+    import torch
+
     from ..weights.store import load_weights
 
-    return load_weights(weights)
+    # A network is first filled with drawn numbers: the caller's own draws go on as if none had been made here.
+    with torch.random.fork_rng(devices=[]):
+        return load_weights(weights)
 
 
 def _reopen(weights: str, device: str, decode: str | None) -> AutoRuntime:

@@ -8,10 +8,10 @@ from ..errors import UsageError
 from ..exporting.sealed import is_export, read_sealed
 from ..structures import Runtime
 from ..weights.card import WeightCard, card_scheme
-from .auto import open_auto
+from .auto import describe, open_auto
 from .registry import RuntimeKind, get_runtime, runtimes
 
-__all__ = ["open_runtime", "read_card"]
+__all__ = ["computed_by", "open_runtime", "read_card"]
 
 
 def read_card(weights: str | Path) -> WeightCard:
@@ -63,6 +63,11 @@ def open_runtime(
         raise UsageError(f"--decode {decode}: {path} has its decoder built in; give the weights it was exported from")
     sealed = read_sealed(path)
     return kind.read(sealed, card_scheme(sealed.card)), sealed.card
+
+
+def computed_by(weights: str | Path, name: str, device: str = "cpu", *, decode: str | None = None) -> str:
+    """Return a runtime's word for a protocol; for ``auto``, what it chooses here for these weights."""
+    return name if name != "auto" else describe(open_runtime(weights, name, device, decode=decode)[0])[0]
 
 
 def _reader(suffix: str) -> RuntimeKind:

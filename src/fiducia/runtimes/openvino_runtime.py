@@ -63,6 +63,8 @@ class OpenVinoRuntime:
             "INFERENCE_NUM_THREADS": threads or compute_threads(),
             "NUM_STREAMS": 1,
             "PERFORMANCE_HINT": "LATENCY",
+            # Threads that are tied to a core wait for whatever else runs on it, such as another process of ours.
+            "ENABLE_CPU_PINNING": False,
         }
         self._folder = compiled
         self._compiled: dict[bool, Any] = {}

@@ -159,10 +159,11 @@ def _run_leg(
             return {}
         return validate(fabric, model, state.ema, held_out, own, scheme, out / "faces.png" if rank0 else None)
 
+    told = legs[: number + 1] if recipe.stage else ()
+
     def write(which: str, name: str = "") -> None:
         if rank0:
             path = out / "weights" / f"{name or which}.safetensors"
-            told = legs[: number + 1] if recipe.stage else ()
             save_run_weights(path, model, state.ema, own, scheme, state.history, which, told)
 
     def shares(batch: Batch) -> dict[str, float]:

@@ -64,9 +64,11 @@ def load_weights(
         FiduciaError: a damaged file, or tensors that do not fit the network that its card names.
     """
     state, card = read_weights(name)
-    model = build_model(
-        card.model, card.num_points, card.size, options=card.options, scheme=card_scheme(card), preset=False
-    )
+    # A network is first filled with drawn numbers: the caller's own draws go on as if none had been made here.
+    with torch.random.fork_rng(devices=[]):
+        model = build_model(
+            card.model, card.num_points, card.size, options=card.options, scheme=card_scheme(card), preset=False
+        )
     model.load_state_dict({k: v.float() if v.is_floating_point() else v for k, v in state.items()})
     return model.to(device).eval(), card
 

@@ -64,6 +64,8 @@ def load_mat(path: Path, wanted: Sequence[str], what: str) -> dict[str, Any]:
         FiduciaError: missing or unreadable, of version 7.3 (HDF5), or without one of the variables.
     """
     io = need("scipy.io", f"{path}: reading a .mat file")
+    if path.exists() and not path.is_file():
+        raise FiduciaError(f"{path}: is no plain file; expected {what}; name a file")
     try:
         table: dict[str, Any] = io.loadmat(str(path), variable_names=list(wanted))
     except FileNotFoundError as error:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -53,6 +53,7 @@ def calibrate_weights(
     *,
     held_out: float = 0.5,
     seed: int = 0,
+    on_progress: Callable[[int, int], None] | None = None,
 ) -> Calibrated:
     """Fit what the confidence of some weights is worth, and write them with it in their card.
 
@@ -62,6 +63,7 @@ def calibrate_weights(
         groups: name of a data set → its faces, in the weights' landmark set; the weights were not trained on them.
         held_out: share of the photographs that fit nothing, and give the check's figures; above 0, below 1.
         seed: of the drawing.
+        on_progress: called after each face with the number done and of all.
 
     Raises:
         UsageError: no such weights.
@@ -72,7 +74,7 @@ def calibrate_weights(
     predictor.calibration = None
     records = [record for group in groups.values() for record in group]
     told = [bool((np.stack([r.visible for r in group]) < 2).any()) for group in groups.values() for _ in group]
-    trials, kinds, owner = collect_trials(predictor, records, told, seed)
+    trials, kinds, owner = collect_trials(predictor, records, told, seed, on_progress)
     photos = sorted({record.image.as_posix() for record in records})
     chosen = set(np.random.default_rng(seed).permutation(len(photos))[: round(held_out * len(photos))].tolist())
     away = {photo for i, photo in enumerate(photos) if i in chosen}
@@ -90,7 +92,11 @@ def calibrate_weights(
 
 
 def collect_trials(
-    predictor: Predictor, records: Sequence[Record], told: Sequence[bool], seed: int = 0
+    predictor: Predictor,
+    records: Sequence[Record],
+    told: Sequence[bool],
+    seed: int = 0,
+    on_progress: Callable[[int, int], None] | None = None,
 ) -> tuple[Trials, npt.NDArray[np.str_], npt.NDArray[np.int64]]:
     """Look at every face in several ways.
 
@@ -99,6 +105,7 @@ def collect_trials(
         records: N faces of the predictor's landmark set.
         told: of each face, whether its labels tell visible from hidden points.
         seed: of the drawing.
+        on_progress: called after each face with the number done and of all.
 
     Returns:
         the looks, the kind of each, and the place of its face among the records.
@@ -114,6 +121,8 @@ def collect_trials(
             (faces[0], look.truth, np.where(look.covered & (record.visible == 2), 1, record.visible), look.kind, i)
             for look, faces in zip(looks, answers, strict=True)
         ]
+        if on_progress is not None:
+            on_progress(i + 1, len(records))
     if not rows:
         raise FiduciaError("no face to calibrate by")
     faces, truth, visible, kinds, owner = zip(*rows, strict=True)

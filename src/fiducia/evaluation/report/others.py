@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 import zipfile
 from collections.abc import Mapping, Sequence
@@ -19,6 +20,7 @@ from ...metrics.compare import Comparison, Mismatch, check_comparable, paired_bo
 from ...metrics.errors import NORMALISERS
 from ...metrics.protocol import Protocol
 from ...runtimes.opening import read_card
+from ...text import read_text
 from ..evaluate import Evaluation, Settings, evaluate_faces
 
 Array = npt.NDArray[np.float64]
@@ -112,7 +114,7 @@ def read_other(place: str | Path) -> Other:
     beside = [file.with_suffix(".csv"), file.with_name(FACES)]
     table = next((one for one in beside if one.is_file()), None)
     try:
-        result = json.loads(file.read_text(encoding="utf-8"))
+        result = json.loads(read_text(file, "a result of fiducia evaluate"))
         result = result.get("result", result)  # a run of `fiducia reproduce` has it one level down
         stamp, faces = result["protocol"], int(result["faces"])
         if table is None:
@@ -120,8 +122,7 @@ def read_other(place: str | Path) -> Other:
                 f"{file}: no errors of single faces beside it (expected {beside[-1].name}); "
                 f"write them with --report, or with --faces {beside[0]}"
             )
-        with table.open(newline="", encoding="utf-8") as text:
-            rows = list(csv.DictReader(text))
+        rows = list(csv.DictReader(io.StringIO(read_text(table, "the faces of a result"), newline="")))
         if len(rows) != faces:
             raise FiduciaError(
                 f"{table}: {len(rows)} faces, but {file.name} has {faces}; they are of different results"

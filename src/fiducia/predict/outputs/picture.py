@@ -1,4 +1,4 @@
-"""``--format png``: ``STEM.png``, the photograph with its faces drawn in."""
+"""``--format png``: ``STEM.png``, the photograph with its faces drawn in; for a video ``STEM.mp4``."""
 
 from __future__ import annotations
 
@@ -10,11 +10,15 @@ import cv2
 from ...draw.faces import draw_faces
 from ...errors import FiduciaError
 from ...schemes.sets import Scheme
+from .annotated import open_annotated
 from .base import Origin, Result, Table, writers
+from .frames import Clip, FrameSink
 
 
 class Pictures:
-    """Writes one annotated picture for each photograph."""
+    """Writes one annotated picture for each photograph, and an annotated video for each video."""
+
+    video_suffix = ".mp4"
 
     def reserved(self) -> tuple[str, ...]:
         """Return no name: every file belongs to one photograph."""
@@ -31,6 +35,10 @@ class Pictures:
         if not done:
             raise FiduciaError(f"{result.source}: the annotated picture cannot be stored as PNG; leave png out")
         return {result.folder / f"{result.stem}.png": buffer.tobytes()}
+
+    def open_video(self, clip: Clip) -> FrameSink:
+        """Return what writes the annotated video."""
+        return open_annotated(clip)
 
     def close(self, folder: Path, scheme: Scheme, origin: Origin, tables: Callable[[], Iterator[Table]]) -> None:
         """Do nothing: all files are written."""
