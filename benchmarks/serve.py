@@ -72,6 +72,12 @@ def many(port: int, data: bytes, clients: int, seconds: float) -> dict[str, floa
     }
 
 
+def cpu(pid: int) -> float:
+    """Return the CPU seconds that a process has used, all threads together; other work on the machine hardly touches it."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 def memory(pid: int) -> float:
     """Return the resident memory of a process in megabytes."""
     text = Path(f"/proc/{pid}/status").read_text()
@@ -119,22 +125,28 @@ def measure(given: argparse.Namespace, port: int, pid: int, data: bytes, options
     connection = client(port)
     for _ in range(10):
         ask(connection, data)
+    spent = {"in_process": 0.0, "one_client": 0.0}
     inside: list[float] = []
     outside: list[float] = []
     rates: list[tuple[float, float]] = []
     for _ in range(given.rounds):
-        calls = []
+        calls, began = [], time.process_time()
         for _ in range(given.calls):
             start = time.perf_counter()
             predictor(data)
             calls.append(time.perf_counter() - start)
+        spent["in_process"] += time.process_time() - began
+        began = cpu(pid)
         connection = client(port)  # the one of the round before may have been idle for too long
         asked = [ask(connection, data) for _ in range(given.calls)]
+        spent["one_client"] += cpu(pid) - began
         inside.append(statistics.median(calls))
         outside.append(statistics.median(asked))
         share = max(2.0, given.seconds / given.rounds / 4)
         rates.append((many(port, data, 1, share)["per_second"], many(port, data, given.clients, share)["per_second"]))
+    began = cpu(pid)
     crowd = many(port, data, given.clients, given.seconds)
+    crowd["cpu_ms"] = round(1000 * (cpu(pid) - began) / crowd["requests"], 1)
     before = memory(pid)
     done = 0
     while done < given.requests:
@@ -147,6 +159,7 @@ def measure(given: argparse.Namespace, port: int, pid: int, data: bytes, options
         "options": options,
         "in_process_ms": round(1000 * min(inside), 1),
         "one_client_ms": round(1000 * min(outside), 1),
+        "cpu_ms": {name: round(1000 * one / given.rounds / given.calls, 1) for name, one in spent.items()},
         "one_client_ratio": round(statistics.median(ratios), 2),
         "throughput_ratio": round(statistics.median(b / a for a, b in rates), 2),
         "one_client_per_second": max(a for a, _ in rates),

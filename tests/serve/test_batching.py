@@ -78,13 +78,21 @@ def test_an_idle_server_does_not_wait() -> None:
 def test_a_batch_waits_for_what_is_coming_and_no_longer_than_the_delay() -> None:
     work = Slow()
     batcher = Batcher(work, delay=5.0)
-    with batcher.coming():
+    with batcher.coming() as submit:
         first = batcher.submit("a", 1)
         time.sleep(0.05)
         assert not first.done(), "another item is on its way"
-        second = batcher.submit("a", 2)
-    assert (first.result(1), second.result(1)) == (2, 4), "nothing is on its way any more"
+        second = submit("a", 2, 1)
+        assert (first.result(1), second.result(1)) == (2, 4), "nothing is on its way any more"
     assert work.batches == [("a", [1, 2])]
+    with batcher.coming():
+        third = batcher.submit("a", 3)
+        time.sleep(0.05)
+        assert not third.done()
+    assert third.result(1) == 6, "what was on its way does not come"
+    start = time.monotonic()
+    assert batcher.submit("a", 4).result(1) == 8
+    assert time.monotonic() - start < 0.5
     batcher.close()
     short = Batcher(work, delay=0.02)
     with short.coming():

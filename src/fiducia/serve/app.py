@@ -124,7 +124,7 @@ class _Service:
 
     async def _compute(self, request: Request, body: bytes, writer: Writer) -> Response:
         kind, query = request.headers.get("content-type", ""), dict(request.query_params)
-        order = await self.pipeline.run(lambda: parse_body(kind, body, query, self.engine.limits))
+        order = await self.pipeline.run(lambda: parse_body(kind, body, query, self.engine.limits), len(body))
         weights, detector = self.engine.choose(order.options)
         write = writer(order)
         rows = await asyncio.gather(*(self._row(upload, weights, detector, write) for upload in order.uploads))

@@ -69,16 +69,24 @@ class Batcher(Generic[Item, Answer]):
         return len(self._jobs)
 
     @contextmanager
-    def coming(self) -> Iterator[None]:
-        """Say that an item is being prepared and may be submitted at the end of the block, or not."""
+    def coming(self) -> Iterator[Callable[[str, Item, int], Future[Answer]]]:
+        """Say that an item is being prepared; the block gets :meth:`submit` for it, and may leave it uncalled."""
+        on_its_way = True
+
+        def submit(key: str, item: Item, weight: int = 1) -> Future[Answer]:
+            nonlocal on_its_way
+            came, on_its_way = on_its_way, False
+            return self._add(key, item, weight, came)
+
         with self._ready:
             self._coming += 1
         try:
-            yield
+            yield submit
         finally:
-            with self._ready:
-                self._coming -= 1
-                self._ready.notify()
+            if on_its_way:
+                with self._ready:
+                    self._coming -= 1
+                    self._ready.notify()
 
     def submit(self, key: str, item: Item, weight: int = 1) -> Future[Answer]:
         """Hand in an item; a future that is cancelled before its batch starts is left out of it.
@@ -86,8 +94,13 @@ class Batcher(Generic[Item, Answer]):
         Raises:
             RuntimeError: after :meth:`close`.
         """
+        return self._add(key, item, weight, False)
+
+    def _add(self, key: str, item: Item, weight: int, came: bool) -> Future[Answer]:
+        """Add a job; one that was on its way is so no longer. The thread is woken once."""
         job: _Job[Item, Answer] = _Job(key, item, weight, time.monotonic())
         with self._ready:
+            self._coming -= came
             if self._closed:
                 raise RuntimeError("the network's thread has ended")
             self._jobs.append(job)

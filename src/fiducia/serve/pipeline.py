@@ -23,6 +23,9 @@ T = TypeVar("T")
 
 __all__ = ["Outcome", "Pipeline"]
 
+_SMALL = 256 << 10
+"""Bytes that are looked through in well below a millisecond."""
+
 
 @dataclass(frozen=True, eq=False)
 class Outcome:
@@ -60,8 +63,10 @@ class Pipeline:
         )
         metrics.waiting.set_function(lambda: self.batcher.waiting)
 
-    async def run(self, work: Callable[[], T]) -> T:
-        """Run a function in the pool."""
+    async def run(self, work: Callable[[], T], size: int = _SMALL + 1) -> T:
+        """Run a function in the pool, or at once where it works on few bytes: passing it on would take longer."""
+        if size <= _SMALL:
+            return work()
         return await asyncio.get_running_loop().run_in_executor(self._pool, work)
 
     async def photograph(self, upload: Upload, weights: str, detector: str) -> Outcome:
@@ -70,7 +75,7 @@ class Pipeline:
         Raises:
             Problem: the photograph or its boxes cannot be used.
         """
-        header = await self.run(lambda: header_of(upload, self.engine.limits))
+        header = await self.run(lambda: header_of(upload, self.engine.limits), len(upload.data))
         async with self._decoded.lend(header.width * header.height * max(1, header.bits // 8)):
             start = time.monotonic()
             found, remarks, future, middle = await self.run(lambda: self._find(upload, weights, detector))
@@ -90,10 +95,10 @@ class Pipeline:
         self, upload: Upload, weights: str, detector: str
     ) -> tuple[Found, tuple[str, ...], Future[tuple[Faces, float, float]] | None, float]:
         """Decode and detect, and hand the faces in at once: the network need not wait for the event loop."""
-        with self.batcher.coming():
+        with self.batcher.coming() as submit:
             found, remarks = self.engine.find(detector, upload)
             ended = time.monotonic()
-            future = self.batcher.submit(weights, found, len(found[1])) if found[1] else None
+            future = submit(weights, found, len(found[1])) if found[1] else None
         return found, remarks, future, ended
 
     def _compute(self, weights: str, found: Sequence[Found]) -> list[tuple[Faces, float, float]]:
