@@ -7,7 +7,7 @@ DEMO_OUT ?= out/demo
 FUZZ_SEED ?= 16
 FUZZ_SECONDS ?= 15
 
-.PHONY: demo test lint types docs bench fuzz clean
+.PHONY: demo test long lint types docs bench fuzz clean
 
 # The demo needs the core alone; tests, lint and types the development extras too. pip runs again only when what it reads has changed.
 $(VENV)/core: pyproject.toml constraints.txt
@@ -24,7 +24,11 @@ demo: $(VENV)/core
 	$(BIN)/fiducia detect assets/astronaut.jpg --out $(DEMO_OUT) --format png,json
 
 test: $(VENV)/dev
-	$(BIN)/python -m pytest -n 2 --dist loadgroup
+	$(BIN)/python -m pytest -n 2 --dist loadgroup -m "not long"
+
+# Minutes a case: every network learns eight real faces by heart. Needs the research photographs.
+long: $(VENV)/dev
+	$(BIN)/python -m pytest -n 2 --dist loadgroup -m long
 
 lint: $(VENV)/dev
 	$(BIN)/ruff check .

@@ -18,6 +18,7 @@ import overfit  # noqa: E402
 
 
 @pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.shared
 @pytest.mark.parametrize("name", overfit.networks())
 def test_a_network_learns_eight_real_faces_by_heart(name: str, shared_data: Path) -> None:
