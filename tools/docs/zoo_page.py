@@ -86,7 +86,7 @@ its smallest sensible form, at 64 or 128 pixels, with one recipe for all. The er
 outer eye corners. Training stops below {mark:g} %. A network that cannot do this has a fault. The curves are in
 `benchmarks/overfit.json`.
 
-Command: `{command}`, one thread. As a test: `pytest -m slow tests/models/test_overfit.py`.
+Command: `{command}`, one thread. As a test: `make long`.
 
 """
 
