@@ -304,6 +304,9 @@ def test_a_card_with_the_point_names_of_version_0_1_gets_the_present_ones() -> N
     odd = {**table, "names": [*table["names"][1:], table["names"][0]]}
     with pytest.raises(ValueError, match="its table of wflw98 is not the landmark set of that name"):
         small_card(points=98, scheme="wflw98", scheme_table=odd)
+    for wrong, words in (([[0, 999]], "contradicts itself"), ([], "is not the landmark set of that name")):
+        with pytest.raises(ValueError, match=words):
+            small_card(points=98, scheme="wflw98", scheme_table={**table, "mirror": wrong})
 
 
 @pytest.mark.parametrize(

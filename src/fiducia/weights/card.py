@@ -87,7 +87,15 @@ class WeightCard(BaseModel):
         """Give the points of a known landmark set their present names, where the card has those of version 0.1."""
         name, names = table.get("name"), table.get("names")
         old = former_names(name) if isinstance(name, str) else None
-        return get_scheme(str(name)).to_table() if old is not None and names == list(old) else table
+        if old is None or names != list(old):
+            return table
+        known = get_scheme(str(name))
+        renamed = {**table, "names": list(known.names)}
+        try:
+            # What contradicts the known set in another way stays as it is, and is refused below.
+            return renamed if is_another(scheme_from_table(renamed)) else known.to_table()
+        except SchemeError:
+            return renamed
 
     @model_validator(mode="after")
     def _consistent(self) -> WeightCard:
