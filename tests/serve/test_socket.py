@@ -30,7 +30,7 @@ JPEG = {"content-type": "image/jpeg"}
 
 def connect(url: str) -> socket.socket:
     host, _, port = url.removeprefix("http://").partition(":")
-    return socket.create_connection((host, int(port)), timeout=20)
+    return socket.create_connection((host, int(port)), timeout=120)
 
 
 def read_all(connection: socket.socket) -> bytes:

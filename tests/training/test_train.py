@@ -413,3 +413,18 @@ def test_workers_compute_with_one_thread_each(monkeypatch: pytest.MonkeyPatch) -
     finally:
         torch.set_num_threads(before[0])
         cv2.setNumThreads(before[1])
+
+
+def test_workers_start_where_opencv_has_threads_already() -> None:
+    """OpenCV's threads do not survive a fork; a worker that waited for them would hang."""
+    code = """
+import cv2, numpy as np
+from torch.utils.data import DataLoader
+from fiducia.training.loop import _one_thread
+cv2.setNumThreads(4)
+picture = np.zeros((3000, 3000, 3), np.uint8)
+cv2.GaussianBlur(picture, (0, 0), 5)
+print([int(x) for x in DataLoader(range(4), num_workers=2, worker_init_fn=_one_thread)])
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=90)
+    assert done.stdout.strip() == "[0, 1, 2, 3]", done.stderr

@@ -197,7 +197,8 @@ def _loader(
 def _one_thread(worker: int) -> None:
     """Keep a worker process at one thread: workers share the cores by their number."""
     torch.set_num_threads(1)
-    cv2.setNumThreads(1)
+    # 0 and not 1: OpenCV would wait for threads of the parent process, which do not exist after a fork.
+    cv2.setNumThreads(0)
 
 
 def _on_device(loader: DataLoader[list[Any]], device: torch.device) -> Iterator[Batch]:
