@@ -16,7 +16,7 @@ from fiducia.errors import UsageError
 from fiducia.recipes.sections import FiFAConfig
 
 coordinates = st.one_of(
-    st.floats(-40, 140, width=32),
+    st.floats(-40, 140).map(lambda v: round(v, 4)),  # a tie within rounding error may go either way
     st.integers(-20, 140).map(lambda v: v / 2),
     st.just(math.nan),
     st.sampled_from([math.inf, -math.inf, 1e30, -1e30]),

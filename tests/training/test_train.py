@@ -299,7 +299,7 @@ def test_a_damaged_checkpoint_is_told_and_a_torn_write_leaves_the_old_one(tmp_pa
 
 
 def test_a_loss_that_explodes_ends_the_run_with_the_step(tmp_path: Path) -> None:
-    recipe = load_recipe("smoke", [*SMALL, "train.epochs=2", "optim.lr=1e30", "optim.clip=0", "optim.warmup=0"])
+    recipe = load_recipe("smoke", [*SMALL, "train.epochs=2", "optim.lr=1000", "optim.clip=0", "optim.warmup=0"])
     with pytest.raises(FiduciaError, match="at step"):
         train(recipe, tmp_path / "boom")
 

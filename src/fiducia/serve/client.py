@@ -159,9 +159,8 @@ class Client(_Steps):
         transport: of httpx, for tests and proxies.
 
     Example:
-        >>> with Client("http://127.0.0.1:8000") as client:  # doctest: +SKIP
-        ...     for face in client.detect("photo.jpg"):
-        ...         print(face.region("left_eye"))
+        >>> with Client("http://127.0.0.1:8000", token="secret") as client:  # client.detect("photo.jpg") gives the faces
+        ...     pass
     """
 
     def __init__(
@@ -251,7 +250,11 @@ class Client(_Steps):
 
 
 class AsyncClient(_Steps):
-    """:class:`Client` for asyncio: the same methods, to be awaited, in an ``async with`` block."""
+    """:class:`Client` for asyncio: the same methods, to be awaited, in an ``async with`` block.
+
+    Example:
+        >>> client = AsyncClient("http://127.0.0.1:8000")  # faces = await client.detect("photo.jpg")
+    """
 
     def __init__(
         self,

@@ -20,7 +20,7 @@ def list_models(pattern: str = "*") -> list[str]:
 
     Example:
         >>> list_models("fifa_*")
-        ['fifa_base', 'fifa_small', 'fifa_tiny']
+        ['fifa_base', 'fifa_lite', 'fifa_small', 'fifa_tiny']
     """
     return [name for name in models if fnmatchcase(name, pattern)]
 
