@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from fiducia.models import LandmarkModel, build_model, models
-from fiducia.models.registry import merge_options
+from fiducia.recipes.merge import merge_tables
 from fiducia.schemes.sets import Scheme
 from fiducia.weights.card import WeightCard
 from fiducia.weights.store import save_weights
@@ -19,7 +19,7 @@ __all__ = ["crops", "lively", "small", "small_card", "small_options", "write_sma
 def small_options(name: str = "fifa_tiny", **changes: Any) -> dict[str, Any]:
     """Return all options of a network's test form, as a card holds them."""
     entry = models[name]
-    return merge_options(merge_options(entry.options, entry.test_options), changes)
+    return merge_tables(merge_tables(entry.options, entry.test_options), changes)
 
 
 def small(
@@ -35,7 +35,7 @@ def small(
     if seed is not None:
         torch.manual_seed(seed)
     entry = models[name]
-    options = merge_options(entry.test_options, changes)
+    options = merge_tables(entry.test_options, changes)
     return build_model(name, points, size or entry.test_size, options=options, scheme=scheme)
 
 

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from fiducia.errors import UsageError
 from fiducia.models import LandmarkModel
-from fiducia.models.registry import merge_options
+from fiducia.recipes.merge import merge_tables
 from fiducia.weights.store import save_weights
 from fiducia.weights.transfer import init_from
 from networks import lively, small, small_card, small_options
@@ -20,7 +20,7 @@ SLIM: dict[str, Any] = {"backbone": {"depth": 6}, "hourglass": {"depth": 2}, "he
 
 
 def build(name: str, size: int, **more: Any) -> LandmarkModel:
-    return small(name, 5, size, **merge_options(SLIM, more)).eval()
+    return small(name, 5, size, **merge_tables(SLIM, more)).eval()
 
 
 def maps(model: LandmarkModel, crops: Tensor) -> Tensor:

@@ -10,10 +10,11 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from ..errors import UsageError
+from ..recipes.merge import merge_tables
 from ..registry import did_you_mean
 from ..schemes.sets import Scheme
 from .base import LandmarkModel, Options
-from .registry import Preset, find_preset, keywords, merge_options
+from .registry import Preset, find_preset, keywords
 
 __all__ = ["build_model", "option_groups", "upgrade_options"]
 
@@ -43,7 +44,7 @@ def build_model(
     """
     entry = find_preset(name)
     table = upgrade_options(entry, options or {}, refuse=preset)
-    arguments = merge_options(entry.options, table) if preset else dict(table)
+    arguments = merge_tables(entry.options, table) if preset else dict(table)
     known = keywords(entry)
     for key in arguments:
         if key not in known:
@@ -82,14 +83,14 @@ def upgrade_options(entry: Preset, options: Mapping[str, Any], *, refuse: bool =
     for key, value in options.items():
         target = entry.renamed.get(key)
         if target is None:
-            upgraded = merge_options(upgraded, {key: value})
+            upgraded = merge_tables(upgraded, {key: value})
             continue
         if refuse:
             raise UsageError(f"model.options.{key} is now model.options.{target}; change the recipe")
         nested: Any = value
         for part in reversed(target.split(".")):
             nested = {part: nested}
-        upgraded = merge_options(upgraded, nested)
+        upgraded = merge_tables(upgraded, nested)
     return upgraded
 
 

@@ -13,7 +13,7 @@ from ..registry import Registry
 if TYPE_CHECKING:
     from .base import LandmarkModel
 
-__all__ = ["Preset", "find_preset", "is_family", "is_registered", "keywords", "merge_options", "models", "register"]
+__all__ = ["Preset", "find_preset", "is_family", "is_registered", "keywords", "models", "register"]
 
 Builder = Callable[..., "LandmarkModel"]
 B = TypeVar("B", bound=Callable[..., Any])
@@ -137,12 +137,3 @@ def keywords(entry: Preset) -> list[str]:
     """Return the names of the options that a builder takes, in its own order."""
     parameters = inspect.signature(entry.build).parameters.values()
     return [p.name for p in parameters if p.kind is p.KEYWORD_ONLY and p.name != "scheme"]
-
-
-def merge_options(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
-    """Return ``base`` with ``over`` laid on it, table by table."""
-    merged = dict(base)
-    for key, value in over.items():
-        old = merged.get(key)
-        merged[key] = merge_options(old, value) if isinstance(old, Mapping) and isinstance(value, Mapping) else value
-    return merged

@@ -23,9 +23,10 @@ from ..registry import did_you_mean
 from ..text import read_text
 from ..words import one_line
 from .limits import DEEPEST, MOST_BYTES, beyond_limits
+from .merge import merge_tables
 from .moved import moved_key
 from .sections import Recipe
-from .stages import merge_tables, stage_tables
+from .stages import stage_tables
 
 __all__ = ["dump_recipe", "find_recipe", "load_recipe", "parse_recipe", "recipe_names", "table_file", "toml_value"]
 

@@ -10,9 +10,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..errors import UsageError
+from .merge import merge_tables
 from .sections import Recipe
 
-__all__ = ["merge_tables", "stage_recipes", "stage_tables"]
+__all__ = ["stage_recipes", "stage_tables"]
 
 _OF_THE_RUN = {
     "data": ("source", "split", "scheme", "exclude", "val_fraction", "val_seed", "together", "box_source", "limit"),
@@ -49,12 +50,3 @@ def stage_tables(base: Mapping[str, Any], stages: list[dict[str, Any]]) -> list[
                     )
     rest = {key: value for key, value in base.items() if key != "stage"}
     return [merge_tables(rest, stage) for stage in stages]
-
-
-def merge_tables(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
-    """Return nested tables with others laid over them."""
-    merged = dict(base)
-    for key, value in over.items():
-        old = merged.get(key)
-        merged[key] = merge_tables(old, value) if isinstance(old, Mapping) and isinstance(value, Mapping) else value
-    return merged

@@ -12,8 +12,9 @@ from pydantic import BaseModel, ConfigDict
 
 from ..errors import UsageError
 from ..metrics.published import PublishedTable, published_table, system
-from ..models.registry import merge_options, models
+from ..models.registry import models
 from ..recipes.files import load_recipe, table_file
+from ..recipes.merge import merge_tables
 from ..recipes.sections import Recipe
 from ..registry import did_you_mean
 
@@ -169,7 +170,7 @@ def row_recipe(
     recipe = load_recipe(table_file(f"{scale}.toml"), overrides)
     if scale == "smoke" and row.net not in nets:
         # A toy of the same kind, as its registration has one; the row's own options are laid over it.
-        options = merge_options(models[row.net].test_options, recipe.model.options)
+        options = merge_tables(models[row.net].test_options, recipe.model.options)
         recipe = recipe.model_copy(update={"model": recipe.model.model_copy(update={"options": options})})
     if budget == "views":
         longer = recipe.train.epochs * table.views // row.views

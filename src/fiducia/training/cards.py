@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from ..models.registry import find_preset, merge_options
+from ..models.registry import find_preset
+from ..recipes.merge import merge_tables
 from ..recipes.sections import Recipe
 from ..schemes.sets import Scheme
 from ..weights.card import WeightCard
@@ -41,7 +42,7 @@ def run_card(
     return WeightCard(
         name=recipe.name,
         model=recipe.model.name,
-        options=merge_options(preset.options, recipe.model.options),
+        options=merge_tables(preset.options, recipe.model.options),
         scheme=scheme.name,
         scheme_table=scheme.to_table(),
         num_points=scheme.num_points,

@@ -15,7 +15,8 @@ from ..errors import FiduciaError, UsageError
 from ..files import write_atomic
 from ..models.bounded import without_memory
 from ..models.build import build_model
-from ..models.registry import find_preset, merge_options
+from ..models.registry import find_preset
+from ..recipes.merge import merge_tables
 from ..schemes.sets import get_scheme, scheme_from_table
 from ..words import one_line
 from .backbone import convert_backbone, read_state
@@ -140,7 +141,7 @@ def _card(kind: str, source: Path, out: Path, found: Converted, face: Tensor | N
     bare = scheme_from_table({"name": f"{kind}{found.num_points}", "points": found.num_points, "mirror": []})
     scheme = get_scheme(found.scheme) if found.scheme is not None else bare
     preset = find_preset(found.model, "converted: ")
-    options = merge_options(preset.options, found.options)
+    options = merge_tables(preset.options, found.options)
     with without_memory():
         model = build_model(found.model, found.num_points, found.size, options=options, scheme=scheme, preset=False)
     if face is not None and not model.prepare(face):
