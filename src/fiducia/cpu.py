@@ -5,9 +5,11 @@ from __future__ import annotations
 import math
 import os
 import sys
+import threading
 from pathlib import Path
+from typing import Any
 
-__all__ = ["available_cpus", "compute_threads", "prepare_process", "use_threads", "wanted_threads"]
+__all__ = ["available_cpus", "compute_threads", "load_openvino", "prepare_process", "use_threads", "wanted_threads"]
 
 _SPIN = "1000"
 """How often an idle OpenMP thread looks for work before it sleeps: microseconds, where libgomp's own default is milliseconds.
@@ -86,3 +88,24 @@ def use_threads(count: int) -> None:
         sys.modules["torch"].set_num_threads(count)
     if "cv2" in sys.modules:
         sys.modules["cv2"].setNumThreads(count)
+
+
+_openvino_lock = threading.Lock()
+
+
+def load_openvino() -> Any:
+    """Return the module ``openvino``, ready for several threads.
+
+    The first array that OpenVINO takes in a process makes it ask for NumPy's version, in a C++ initialiser that calls
+    Python. Where two threads come to it together, one waits for the initialiser and holds Python's lock, the other holds the
+    initialiser and waits for Python: both hang. So the first array is given here, by one thread.
+
+    Raises:
+        ImportError: OpenVINO is not installed.
+    """
+    import numpy as np
+    import openvino
+
+    with _openvino_lock:
+        openvino.Tensor(np.zeros(1, np.float32))
+    return openvino

@@ -14,7 +14,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from ..cpu import compute_threads
+from ..cpu import compute_threads, load_openvino
 from .base import Array, Image
 from .yunet_file import YuNetFile
 
@@ -126,8 +126,7 @@ def _request(file: YuNetFile) -> Any:
 
 
 def _compile(data: bytes, threads: int) -> Any:
-    import openvino
-
+    openvino = load_openvino()
     core = openvino.Core()
     model = core.read_model(data)
     # Any size of picture: the first one of a size costs a few milliseconds more.

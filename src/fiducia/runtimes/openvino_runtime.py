@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from ..cpu import compute_threads
+from ..cpu import compute_threads, load_openvino
 from ..errors import FiduciaError
 from ..exporting.sealed import Sealed, check_signature
 from ..schemes.sets import Scheme
@@ -53,8 +53,7 @@ class OpenVinoRuntime:
     def __init__(
         self, sealed: Sealed, scheme: Scheme, threads: int | None = None, compiled: Path | None = None
     ) -> None:
-        import openvino
-
+        openvino = load_openvino()
         self.sealed = sealed
         self.core = openvino.Core()
         self.settings: dict[str, Any] = {
