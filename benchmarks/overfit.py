@@ -32,8 +32,9 @@ from fiducia.losses.registry import losses
 from fiducia.metrics.errors import nme, normalizer, point_errors
 from fiducia.models import LandmarkModel, models
 from fiducia.models.count import count_parameters
-from fiducia.models.registry import is_family, merge_options
+from fiducia.models.registry import is_family
 from fiducia.recipes.files import parse_recipe
+from fiducia.recipes.merge import merge_tables
 from fiducia.recipes.sections import Recipe
 from fiducia.schemes.sets import Scheme, get_scheme
 from fiducia.structures import Batch
@@ -86,7 +87,7 @@ def recipe_of(name: str, steps: int, views: int = 1, factor: int = 1) -> Recipe:
         {
             "name": name,
             "data": {"size": factor * entry.test_size},
-            "model": {"name": name, "options": merge_options(entry.test_options, WIDER.get(name, {}))},
+            "model": {"name": name, "options": merge_tables(entry.test_options, WIDER.get(name, {}))},
             "augment": {"views": views, "siamese_views": "indep_all", "fifa": {"enabled": False}, **still},
             "optim": {
                 "lr": SLOWER.get(name, RATE),
