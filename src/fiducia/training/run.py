@@ -13,6 +13,7 @@ from lightning_fabric import Fabric
 
 from ..augment.views import EvalViews, TrainViews
 from ..data.dataset import FaceDataset
+from ..data.streamed import StreamedFaces
 from ..errors import UsageError
 from ..files import require_writable, write_atomic
 from ..plugins import loaded_plugins
@@ -22,7 +23,7 @@ from ..recipes.stages import stage_recipes
 from ..structures import Batch
 from .checkpoint import clean_leftovers
 from .fabric import launch, process_globals
-from .faces import RunFaces, split_records
+from .faces import RunFaces, split_records, training_supply
 from .legs import check_sizes, place_of, start_leg
 from .logs import RunLog, versions
 from .loop import Hooks, Learner, run_epochs
@@ -138,15 +139,11 @@ def _run_leg(
     own, scheme = legs[number], faces.scheme
     cfg, rank0 = own.train, fabric.global_rank == 0
     place = place_of(legs, number)
-    dataset = FaceDataset(
-        faces.training,
-        TrainViews(own.data, own.augment, scheme, place.total),
-        seed=cfg.seed,
-        cache=own.data.cache,
-    )
-    if cfg.workers > 0 and own.data.cache:
-        dataset.fill()  # workers inherit it; what they would read themselves is forgotten after every epoch
-    held_out = FaceDataset(faces.validation, EvalViews(own.data), seed=cfg.seed, cache=own.data.cache)
+    views = TrainViews(own.data, own.augment, scheme, place.total)
+    supply = training_supply(faces.training, views, own.data, cfg)
+    # What streams is larger than memory: its validation faces are read again each time, too.
+    keep = own.data.cache and not isinstance(faces.training, StreamedFaces)
+    held_out = FaceDataset(faces.validation, EvalViews(own.data), seed=cfg.seed, cache=keep)
     model, objective = state.model, state.objective
     if cfg.channels_last:
         model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -175,7 +172,7 @@ def _run_leg(
         best=lambda: write("best"),
         shares=shares if cfg.log_gradient_shares else None,
     )
-    run_epochs(fabric, learner, state, dataset, log, hooks, leg=place, stop=stop)
+    run_epochs(fabric, learner, state, supply, log, hooks, leg=place, stop=stop)
     if place.last < place.total:
         write("ema", f"stage{number + 1}")
     else:
