@@ -23,7 +23,7 @@ from fiducia.recipes.files import load_recipe
 from fiducia.training.checkpoint import load_checkpoint, save_checkpoint
 from fiducia.training.faces import mean_face, split_records
 from fiducia.training.run import train
-from fiducia.training.state import differences
+from fiducia.training.state import differences, digest
 from fiducia.training.stop import Stop
 from fiducia.weights.store import load_card
 
@@ -236,6 +236,14 @@ def test_differences_name_keys_that_only_one_recipe_has() -> None:
     assert differences(one, one) == {}
     assert differences(one, two)["loss.edge.sigma"] == (None, 3)
     assert not any(key.startswith("train.") for key in differences(one, two))
+
+
+def test_a_digest_is_of_what_changes_the_result() -> None:
+    def of(*sets: str) -> str:
+        return digest(load_recipe("smoke", sets).model_dump(mode="json"))
+
+    assert of() == of("train.workers=3", "data.source=synthetic:9", "train.device=cuda")
+    assert of() != of("train.seed=9")
 
 
 def test_the_run_keeps_the_losses_that_its_network_was_published_with(finished: Path) -> None:

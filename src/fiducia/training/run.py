@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from lightning_fabric import Fabric
 
+from .._version import __version__
 from ..augment.views import EvalViews, TrainViews
 from ..data.dataset import FaceDataset
 from ..data.streamed import StreamedFaces
@@ -22,13 +23,13 @@ from ..recipes.sections import Recipe
 from ..recipes.stages import stage_recipes
 from ..structures import Batch
 from .checkpoint import clean_leftovers
-from .fabric import launch, process_globals
+from .fabric import launch, process_globals, require_same
 from .faces import RunFaces, split_records, training_supply
 from .legs import check_sizes, place_of, start_leg
 from .logs import RunLog, versions
 from .loop import Hooks, Learner, run_epochs
 from .setup import completed
-from .state import RunState, open_run
+from .state import RunState, digest, open_run
 from .stop import Stop
 from .validate import save_run_weights, validate
 
@@ -84,6 +85,14 @@ def train(
 def _train(recipe: Recipe, out: Path, saved: dict[str, Any] | None, init: str | None, stop: Stop) -> RunResult:
     fabric = launch(recipe.train)
     faces = split_records(recipe.data)
+    require_same(
+        fabric,
+        {
+            "versions": f"fiducia {__version__}, torch {torch.__version__}",
+            "recipe": digest(recipe.model_dump(mode="json")),
+            "faces": f"{len(faces.training)} for training, {len(faces.validation)} for validation",
+        },
+    )
     legs = stage_recipes(recipe)
     check_sizes(legs, faces.scheme)
     first = saved.get("leg", 0) if saved is not None else 0
