@@ -23,7 +23,7 @@ from fiducia.data.dataset import FaceDataset, collate
 from fiducia.data.formats.shards import open_shards, read_shards
 from fiducia.data.shards.layout import read_index
 from fiducia.data.shards.pack import pack
-from fiducia.data.source import load_records
+from fiducia.data.source import label_writers, load_records
 from fiducia.data.stream import FaceStream
 from fiducia.data.streamed import StreamedFaces
 from fiducia.data.synthetic.source import synthetic_face
@@ -52,8 +52,6 @@ def drawn(tmp_path_factory: pytest.TempPathFactory) -> str:
     faces[7] = replace(faces[7], xy=faces[7].xy + np.array([40.0, -60.0]), box=np.array([1.0, 2.0, 30.0, 40.0]))
     faces = [replace(f, tags={**f.tags, "collection": ("even", "odd")[i % 2]}) for i, f in enumerate(faces)]
     order = sorted(range(len(faces)), key=lambda i: str(faces[i].image))  # faces of a photograph stand together
-    from fiducia.data.source import label_writers
-
     label_writers["coco"](root / "faces.json", [faces[i] for i in order])
     return f"coco:{root / 'faces.json'}"
 
@@ -523,3 +521,14 @@ def test_the_command_packs_says_what_it_did_and_refuses_a_full_directory(drawn: 
     for words in (["--jpeg-quality", "90"], ["--box-source", "mouth"]):
         wrong = CliRunner().invoke(app, ["data", "pack", drawn, "--out", str(tmp_path / "new"), *words])
         assert isinstance(wrong.exception, UsageError), words
+
+
+@pytest.mark.parametrize("form", ["coco", "pts", "csv"])
+def test_shards_are_converted_like_any_other_data_set(form: str, tmp_path: Path) -> None:
+    records = load_records(f"synthetic:3@{tmp_path / 'drawn'}", "train")
+    pack(records, tmp_path / "shards", source="synthetic", split="train")
+    out = tmp_path / ("folder" if form == "pts" else f"faces.{form}")
+    label_writers[form](out, read_shards(str(tmp_path / "shards")))
+    for one, other in zip(records, load_records(f"{form}:{out}", "all"), strict=True):
+        np.testing.assert_array_equal(one.xy, other.xy)
+        np.testing.assert_array_equal(read_image(one.image), read_image(other.image))

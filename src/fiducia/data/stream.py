@@ -179,7 +179,7 @@ def _lane(stream: FaceStream, lane: Lane, times: npt.NDArray[np.int64], stack: E
     source = _forwards(stream.faces, lane.faces[reading], stack)
     held: dict[int, Held] = {}
     done = 0
-    for time in times.tolist():
+    for time in times:
         while done < len(reading) and reading[done] < time + lane.depth:
             held[int(reading[done])] = next(source)
             done += 1
