@@ -125,6 +125,8 @@ def test_the_same_faces_are_chosen_as_from_files(drawn: str, packed: Path, optio
     assert (one.scheme, len(other.training)) == (other.scheme, len(one.training))
     assert [line.partition(";")[0] for line in one.remarks] == [line.partition(";")[0] for line in other.remarks]
     assert other.training[len(other.training) - 1].id == one.training[-1].id
+    for part in (slice(None, None, 5), slice(3, 9), slice(7, 2, -2), slice(0, 0)):
+        assert [r.id for r in other.training[part]] == [r.id for r in one.training[part]]
 
 
 def test_the_mean_face_is_that_of_files(drawn: str, packed: Path) -> None:

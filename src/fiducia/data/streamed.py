@@ -67,13 +67,24 @@ class StreamedFaces(Sequence[Record]):
 
     def __getitem__(self, index: int | slice) -> Record | list[Record]:
         if isinstance(index, slice):
-            return [self[i] for i in range(*index.indices(len(self)))]
+            return self._several(np.arange(len(self), dtype=np.int64)[index])
         if not -len(self) <= index < len(self):
             raise IndexError(index)
         part, place = self.find(index % len(self))
         if self._last[0] != part:
             self._last = part, self.parts[part].records()
         return self._last[1][place]
+
+    def _several(self, indices: npt.NDArray[np.int64]) -> list[Record]:
+        """Return faces; those of one part that follow each other are read together, and no others."""
+        owner = np.searchsorted(self.starts, indices, side="right") - 1
+        groups = np.split(np.arange(len(indices)), np.flatnonzero(np.diff(owner)) + 1)
+        return [
+            record
+            for group in groups
+            if len(group)
+            for record in self.parts[owner[group[0]]].records(indices[group] - self.starts[owner[group[0]]])
+        ]
 
     def __iter__(self) -> Iterator[Record]:
         for part in self.parts:

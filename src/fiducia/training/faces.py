@@ -146,8 +146,7 @@ def mean_face(records: Sequence[Record], data: DataConfig) -> Tensor | None:
     Of more than 100,000 faces as many are taken, evenly spaced. None where some landmark is labelled in none of them.
     """
     step = -(-len(records) // _MOST_FOR_MEAN)
-    some = (records[i] for i in range(0, len(records), step))
-    crops = np.stack([affine_apply(plain_crop(record, data), record.xy) for record in some])
+    crops = np.stack([affine_apply(plain_crop(record, data), record.xy) for record in records[::step]])
     labelled = np.isfinite(crops).all(-1, keepdims=True)
     count = labelled.sum(0)
     if not count.all():
