@@ -65,9 +65,9 @@ class LabelFiles:
         for path in dict.fromkeys(face.path for face in faces):
             self._known[path] = digest(read_bytes(path, "a label file"))
 
-    def state(self, path: Path) -> str:
-        """Return the SHA-256 of a file as it was last read or written here."""
-        return self._known[path]
+    def states(self, patches: Sequence[Patch]) -> dict[Path, str]:
+        """Return the SHA-256 of the files of some patches, as they were last read or written here."""
+        return {patch.path: self._known[patch.path] for patch in patches}
 
     def change(self, face: LabelledFace, changes: Mapping[int, Change]) -> tuple[Record, list[Patch]]:
         """Change some points of a face in its file.
@@ -103,8 +103,12 @@ class LabelFiles:
         self._write(contents, new)
         return record, patches
 
-    def put_back(self, patches: Sequence[Patch]) -> None:
+    def put_back(self, patches: Sequence[Patch], states: Mapping[Path, str]) -> None:
         """Replace what :meth:`change` wrote by what stood there before.
+
+        Args:
+            patches: from :meth:`change`.
+            states: SHA-256 of each file after that change.
 
         Raises:
             Changed: the files are not in the state that they were left in.
@@ -112,6 +116,8 @@ class LabelFiles:
         contents = {path: self._read(path) for path in dict.fromkeys(patch.path for patch in patches)}
         new = {}
         for path, data in contents.items():
+            if digest(data) != states[path]:
+                raise Changed(f"{path}: has changed since the change that should be taken back; it stays as it is")
             moved, back = 0, []
             for patch in sorted((p for p in patches if p.path == path), key=lambda p: p.start):
                 back.append(Patch(path, patch.start + moved, patch.new, patch.old))
