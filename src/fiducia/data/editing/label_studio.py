@@ -58,7 +58,7 @@ class LabelStudioEditor:
                 gone.append(spot)
         _leave(file, regions, gone)
         if new:
-            _add(file, regions, new, place, gone)
+            _add(file, regions, new, own, gone)
         return file.patches()
 
     def read_back(self, face: LabelledFace, path: Path) -> Labels:
@@ -111,23 +111,27 @@ def _leave(file: Text, regions: list[Member], gone: list[int]) -> None:
 def _region(
     face: LabelledFace, own: RegionFace, regions: list[Member], name: str, percent: tuple[float, float], code: int
 ) -> dict[str, Any]:
-    """Return a region for a point that had none, like those of the face's other points."""
-    if not own.spots:
-        raise FiduciaError(f"{face.path}: the face {face.record.id} has no point; add the first one in Label Studio")
-    like = regions[next(iter(own.spots.values()))].value
+    """Return a region for a point that had none, like another point's of the face, or of the same image."""
+    others = [i for i, one in enumerate(regions) if one.value.get("type") == "keypointlabels"]
+    if not others:
+        raise FiduciaError(f"{face.path}: the image of {face.record.id} has no point; add the first one in Label Studio")
+    like = regions[next(iter(own.spots.values()), others[0])].value
     value = {**like["value"], "x": percent[0], "y": percent[1], "keypointlabels": [name]}
-    region = {key: one for key, one in like.items() if key != "meta"}
+    region = {key: one for key, one in like.items() if key not in ("meta", "parentID")}
+    region |= {"parentID": own.parent} if own.parent else {}
     region |= {"value": value} | ({"id": secrets.token_hex(5)} if "id" in like else {})
     return region | ({"meta": {"visible": 1}} if code == 1 else {})
 
 
-def _add(file: Text, regions: list[Member], new: list[dict[str, Any]], place: Member, gone: list[int]) -> None:
-    """Put regions at the end of their list."""
+def _add(file: Text, regions: list[Member], new: list[dict[str, Any]], own: RegionFace, gone: list[int]) -> None:
+    """Put regions behind the face's last one that stays."""
+    stays = [i for i in range(own.last + 1) if i not in gone]
     words = ", ".join(json.dumps(one) for one in new)
-    if len(gone) == len(regions) or (len(regions) - 1) in gone:
-        raise FiduciaError(f"{file.path}: points come and go at one place; save one after the other")
-    at = regions[-1].end if regions else place.start + 1
-    file.replace(at, at, f", {words}" if regions else words)
+    if stays:
+        file.replace(regions[stays[-1]].end, regions[stays[-1]].end, f", {words}")
+    else:
+        left = len(gone) < len(regions)
+        file.replace(regions[0].start, regions[0].start, f"{words}, " if left else words)
 
 
 label_editors.add("labelstudio", LabelStudioEditor())

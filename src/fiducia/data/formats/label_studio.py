@@ -58,6 +58,8 @@ class RegionFace:
         keys: where the list of its regions stands: task, ``annotations`` or ``predictions``, and which one of them.
         points: x and y in percent and the visibility of each point by name.
         spots: name → the point's region, by its place in the list.
+        parent: the id of the face's rectangle; empty = none.
+        last: the place of its last region in the list.
     """
 
     place: str
@@ -65,6 +67,8 @@ class RegionFace:
     keys: tuple[int, str, int] = (0, "annotations", 0)
     points: dict[str, tuple[float, float, int]] = field(default_factory=dict)
     spots: dict[str, int] = field(default_factory=dict)
+    parent: str = ""
+    last: int = 0
     box: list[float] | None = None
     size: Size = (0, 0)
     tags: dict[str, Any] = field(default_factory=dict)
@@ -190,6 +194,7 @@ def _of_task(path: Path, number: int, task: dict[str, Any], image: str, notes: N
         value = as_table(region.get("value"), f"{spot}.value")
         key = str(region.get("id") if box else region.get("parentID") or "")
         face = faces.setdefault(key, RegionFace(f"{place}, face {len(faces) + 1}", image, keys, tags=marks(made)))
+        face.parent, face.last = key, i
         sides = [
             as_number(region.get(f"original_{side}", 0), f"{spot}.original_{side}") for side in ("width", "height")
         ]

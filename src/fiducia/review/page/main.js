@@ -129,7 +129,8 @@ async function go(rank) {
   canvas.svg.focus({ preventScroll: true });
   say(`${face.id}, face ${rank + 1} of ${review.faces.length}, ${face.state}`);
   for (const row of $("faces").querySelectorAll("button")) row.setAttribute("aria-current", Number(row.dataset.rank) === rank);
-  $("faces").querySelector('[aria-current="true"]')?.scrollIntoView({ block: "nearest" });
+  // On a phone the list lies below the image, which must not be scrolled away.
+  if (matchMedia("(min-width: 821px)").matches) $("faces").querySelector('[aria-current="true"]')?.scrollIntoView({ block: "nearest" });
   if (rank + 1 < review.faces.length) picture(rank + 1).catch(() => {});
 }
 
