@@ -202,9 +202,7 @@ def test_cvat_s_single_points_and_lists(tmp_path: Path) -> None:
     with pytest.raises(FiduciaError, match="is not in the file; add it in CVAT"):
         files.change(record, {missing: (1.0, 1.0, 2)})
 
-    text = (
-        "<annotations><image name='a.png'><points label='face' points=\"1.00,2.5;3,4;5,6;7,8;9,10\"/></image></annotations>"
-    )
+    text = "<annotations><image name='a.png'><points label='face' points=\"1.00,2.5;3,4;5,6;7,8;9,10\"/></image></annotations>"
     path.write_text(text)
     files, faces = opened(path, "cvat", "five")
     files.change(faces[0], {4: (9.0, 10.5, 2), 0: (1.0, 3.0, 2)})
@@ -250,9 +248,7 @@ def test_a_file_that_another_program_changed_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("form", ["coco", "pts"])
-def test_a_full_disk_leaves_the_labels_as_they_were(
-    tmp_path: Path, form: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_full_disk_leaves_the_labels_as_they_were(tmp_path: Path, form: str, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / NAMES[form]
     label_writers[form](path, records(tmp_path))
     files, faces = opened(path, form)

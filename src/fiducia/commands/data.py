@@ -21,7 +21,10 @@ from .progress import Progress
 
 __all__ = ["app"]
 
-app = typer.Typer(no_args_is_help=True, help="Check, preview, convert, relabel and compare data sets, and find and correct wrong labels.")
+app = typer.Typer(
+    no_args_is_help=True,
+    help="Check, preview, convert, relabel and compare data sets, and find and correct wrong labels.",
+)
 
 Source = Annotated[str, typer.Argument(metavar="NAME:ROOT", help="Data set, e.g. 300w:/data/300w or coco:faces.json.")]
 

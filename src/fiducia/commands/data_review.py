@@ -16,7 +16,8 @@ __all__ = ["review"]
 
 def review(
     source: Annotated[
-        str, typer.Argument(metavar="NAME:ROOT", help="Data set, e.g. coco:faces.json; its labels are changed in place.")
+        str,
+        typer.Argument(metavar="NAME:ROOT", help="Data set, e.g. coco:faces.json; its labels are changed in place."),
     ],
     weights: Annotated[
         list[str] | None,

@@ -54,7 +54,9 @@ class FaceChange:
             parts.append(f"{points} moved, mean {mean:.2f} px, max {largest[0][1]:.2f} px ({named}{more})")
         if self.visibility:
             words = [f"{name} {_CODES[a]} → {_CODES[b]}" for name, (a, b) in self.visibility.items()]
-            parts.append(", ".join(words[:_NAMED]) + (f", and {len(words) - _NAMED} more" if len(words) > _NAMED else ""))
+            parts.append(
+                ", ".join(words[:_NAMED]) + (f", and {len(words) - _NAMED} more" if len(words) > _NAMED else "")
+            )
         if self.box is not None:
             parts.append(f"box moved by up to {self.box:.2f} px" if np.isfinite(self.box) else "box added or removed")
         if self.image is not None:
@@ -139,7 +141,9 @@ def compare(before: Sequence[Record], after: Sequence[Record], least: float = 0.
     """
     sets = sorted({record.scheme for record in (*before, *after)})
     if len({get_scheme(name).names for name in sets}) > 1:
-        raise FiduciaError(f"faces of {' and '.join(sets)} cannot be compared; name one that both convert to with --scheme")
+        raise FiduciaError(
+            f"faces of {' and '.join(sets)} cannot be compared; name one that both convert to with --scheme"
+        )
     old, new = _by_id(before), _by_id(after)
     changes = [_change(old[name], new[name], least) for name in old if name in new]
     changed = sorted((one for one in changes if one), key=lambda one: -max(one.moved.values(), default=0.0))

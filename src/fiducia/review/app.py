@@ -229,5 +229,3 @@ async def _refuse(request: Request, error: Exception) -> Response:
     else:
         problem = Problem(500, f"an error of the server: {type(error).__name__}", "internal")
     return problem_response(problem, request.state.request_id)
-
-

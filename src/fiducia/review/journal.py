@@ -112,7 +112,9 @@ class Journal:
         try:
             file = path.open("ab", buffering=0)
         except OSError as error:
-            raise FiduciaError(f"{path}: cannot be written ({error.strerror}); the journal of a review lies there") from None
+            raise FiduciaError(
+                f"{path}: cannot be written ({error.strerror}); the journal of a review lies there"
+            ) from None
         try:
             if fcntl is not None:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -153,7 +153,9 @@ def _sizes(points: Array) -> Array:
     """Return the root of each face's box area ``(N,)``; 0 where there is none."""
     high = np.where(np.isfinite(points), points, -np.inf).max(axis=1)
     low = np.where(np.isfinite(points), points, np.inf).min(axis=1)
-    side = np.where(np.isfinite(high) & np.isfinite(low), np.nan_to_num(high, neginf=0) - np.nan_to_num(low, posinf=0), 0)
+    side = np.where(
+        np.isfinite(high) & np.isfinite(low), np.nan_to_num(high, neginf=0) - np.nan_to_num(low, posinf=0), 0
+    )
     return np.sqrt(np.maximum(side, 0).prod(axis=1))
 
 

@@ -156,7 +156,9 @@ class Review:
             last = self.journal.done[-1]
             index = self._index.get(last.face)
             if index is None:
-                raise FiduciaError(f"{self.journal.path}: the last change is of {last.face}, which is not in this review")
+                raise FiduciaError(
+                    f"{self.journal.path}: the last change is of {last.face}, which is not in this review"
+                )
             if last.event == "edit":
                 self.files.put_back(last.patches, last.digests)
                 face = self.faces[index]
@@ -205,7 +207,9 @@ def open_review(
     editor = label_editors[spec.name]
     faces = editor.faces(root, chosen, scheme)
     if read[0].scheme != faces[0].record.scheme:
-        raise UsageError(f"--scheme {scheme}: the file is in {faces[0].record.scheme}; labels are changed in their own set")
+        raise UsageError(
+            f"--scheme {scheme}: the file is in {faces[0].record.scheme}; labels are changed in their own set"
+        )
     twice = [name for name, count in Counter(face.record.id for face in faces).items() if count > 1]
     if twice:
         raise FiduciaError(f"{source}: the id {twice[0]!r} stands for two faces; give each its own")

@@ -114,7 +114,9 @@ def _region(
     """Return a region for a point that had none, like another point's of the face, or of the same image."""
     others = [i for i, one in enumerate(regions) if one.value.get("type") == "keypointlabels"]
     if not others:
-        raise FiduciaError(f"{face.path}: the image of {face.record.id} has no point; add the first one in Label Studio")
+        raise FiduciaError(
+            f"{face.path}: the image of {face.record.id} has no point; add the first one in Label Studio"
+        )
     like = regions[next(iter(own.spots.values()), others[0])].value
     value = {**like["value"], "x": percent[0], "y": percent[1], "keypointlabels": [name]}
     region = {key: one for key, one in like.items() if key not in ("meta", "parentID")}
