@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 from collections.abc import Mapping
 from dataclasses import replace
@@ -156,8 +155,7 @@ def test_a_table_of_others(tmp_path: Path) -> None:
     path.write_bytes(text.encode())
     files, faces = opened(path, "csv", "five")
     assert [face.record.id for face in faces] == ["one", 'two "x";\n2']
-    names = {k: name for k, name in enumerate(("right_eye", "left_eye", "nose", "right_mouth", "left_mouth"))}
-    k = next(k for k, name in names.items() if faces[0].record.xy[k].tolist() == [1.5, 2])
+    k = next(k for k in range(5) if faces[0].record.xy[k].tolist() == [1.5, 2])
     absent = int(np.flatnonzero(~np.isfinite(faces[0].record.xy[:, 0]))[0])
     assert faces[0].codes == (0, 2)
     files.change(faces[0], {k: (1.25, 2.0, 2), absent: (7.5, 8.0, 2)})
@@ -299,7 +297,7 @@ def test_links_are_followed(tmp_path: Path) -> None:
     path = tmp_path / "store" / "f.csv"
     label_writers["csv"](path, records(tmp_path / "store"))
     (tmp_path / "photos ö").symlink_to(tmp_path / "store" / "photos ö")
-    os.symlink(path, tmp_path / "f.csv")
+    (tmp_path / "f.csv").symlink_to(path)
     files, faces = opened(tmp_path / "f.csv", "csv")
     files.change(faces[0], {0: (1.0, 2.0, 2)})
     assert (tmp_path / "f.csv").is_symlink()

@@ -44,7 +44,7 @@ def test_faces_of_which_nothing_is_known_come_last(drawn: list[Record]) -> None:
     found.xy[0] = np.nan
     nowhere = replace(drawn[1], xy=np.full((68, 2), np.nan), visible=np.zeros(68, np.int8))
     order = in_order([drawn[0], nowhere, *planted(drawn)[2:]], found, {0: "the image is missing"})
-    assert [one.index for one in order][0] == PLANTED
+    assert order[0].index == PLANTED
     assert [one.index for one in order][-2:] == [0, 1]
     assert [one.score for one in order][-2:] == [0, 0]
     assert order[-2].note == "the image is missing"
@@ -145,7 +145,7 @@ def test_the_shipped_network_finds_a_wrong_label_on_a_photograph(tmp_path: Path)
     cv2.imwrite(str(tmp_path / "two.png"), cv2.hconcat([image, image]))
     (face,) = load("fifa_tiny", device="cpu")(photo)
     xy = face.xy.astype(np.float64)
-    wrong = xy + [512, 0]
+    wrong = xy + np.array([512, 0])
     wrong[[36, 48]] = wrong[[48, 36]]
     visible = np.full(68, 2, np.int8)
     records = [

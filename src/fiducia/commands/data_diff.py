@@ -39,7 +39,7 @@ def diff(
         for line in records.remarks:
             complain(line)
         sides.append(records)
-    found = compare(*sides, least=least)
+    found = compare(sides[0], sides[1], least)
     say(json.dumps(found.to_json(), indent=2) if as_json else "\n".join(found.lines()))
     if found.differ:
         raise typer.Exit(1)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -136,7 +135,7 @@ def _add_routes(app: FastAPI, review: Review) -> None:
         part = photo[y1:y2, x1:x2]
         scale = _SIDE / max(part.shape[:2])
         if scale < 1:
-            part = cv2.resize(part, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+            part = np.asarray(cv2.resize(part, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA), dtype=np.uint8)
         _, data = cv2.imencode(".jpg", cv2.cvtColor(part, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, 95])
         region = json.dumps([x1, y1, x2, y2])
         return Response(data.tobytes(), media_type="image/jpeg", headers={**_FRESH, "x-region": region})

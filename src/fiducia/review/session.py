@@ -7,15 +7,14 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from ..data.editing.base import Change, LabelledFace, label_editors
-from ..data.editing.save import ORIGINAL, LabelFiles, require_changeable
+from ..data.editing.save import LabelFiles, require_changeable
 from ..data.formats.folder import SIDECAR
-from ..data.source import datasets, find_dataset, load_records
+from ..data.source import find_dataset, load_records
 from ..errors import FiduciaError, UsageError
 from ..evaluation.found import Found
 from ..schemes.sets import get_scheme

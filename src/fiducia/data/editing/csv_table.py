@@ -77,7 +77,7 @@ def _cell(table: Table, row: list[Span], name: str, file: Text) -> Span:
 
 def _row(text: str, index: int) -> list[Span]:
     """Return the cells of a row, counted as :func:`fiducia.data.tables.read_table` counts them."""
-    first, line, rest = text.partition("\n")
+    first, line, _ = text.partition("\n")
     skipped = first.strip("\r\n ").lower() in {"sep=,", "sep=;", "sep=\t"}
     separator = first.strip("\r\n ")[-1] if skipped else find_separator(first)
     begin = len(first) + len(line) if skipped else 0

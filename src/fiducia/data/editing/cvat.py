@@ -9,9 +9,9 @@ from pathlib import Path
 from xml.parsers import expat
 
 from ...errors import FiduciaError
+from ...text import read_bytes
 from ..formats.cvat import cvat_faces, face_shapes, lone_names
 from ..source import existing_root
-from ...text import read_bytes
 from .base import Change, LabelledFace, Labels, Patch, Read, label_editors, parsed_faces, parsed_labels
 from .spans import number
 

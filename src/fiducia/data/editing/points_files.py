@@ -126,7 +126,7 @@ class PairsEditor(_PtsEditor):
         for record in datasets[self.name].read(root, split, scheme):
             folder = record.image.parent
             if folder not in pairs:
-                pairs[folder] = {image: points for image, points in scan_part(folder).pairs.values()}
+                pairs[folder] = dict(scan_part(folder).pairs.values())
             path = pairs[folder][record.image]
             order = tuple(range(len(record.xy)))
             found.append(LabelledFace(record=record, path=path, index=0, order=order, codes=_SEEN))

@@ -76,7 +76,7 @@ export class Canvas {
     this.dots = [];
     at.forEach((p, k) => {
       if (!p) return;
-      const names = ["label", face.visible[k] === 1 ? "hidden" : "", face.worst.includes(k) ? "worst" : ""];
+      const names = ["label", face.visible[k] === 1 ? "hidden" : "", face.score >= 3 && face.worst.includes(k) ? "worst" : ""];
       this.dots[k] = make("circle", { class: names.join(" ").trim(), cx: p[0], cy: p[1], "data-point": k }, this.layer);
     });
     this.place();
