@@ -89,6 +89,7 @@ def correct_in_label_studio() -> None:
     Path("labelled.json").write_text(json.dumps(tasks), encoding="utf-8")
 
 
+@pytest.mark.slow
 def test_the_guide_from_the_first_command_to_the_last(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     seen = []
