@@ -18,7 +18,7 @@ ROOMS = (
     *("geometry", "schemes", "structures", "recipes", "images", "measures", "faces", "heatmaps", "draw"),
     *("data", "augment", "models", "losses", "calibration", "weights", "metrics"),
     *("detectors", "exporting", "runtimes", "video", "predict"),
-    *("training", "evaluation", "inspect", "reproduce", "serve", "annotate"),
+    *("training", "evaluation", "inspect", "reproduce", "serve", "annotate", "review"),
     *("commands", "cli", "__init__", "__main__"),
 )
 """From the top down: a module imports from its own room and from rooms that stand before it."""
