@@ -70,9 +70,11 @@ def settle(out: Path, facts: Mapping[str, Any]) -> bool:
         FiduciaError: it cannot be read or written.
     """
     path = out / FACTS
-    if not path.exists():
-        if any((out / table).exists() for table in (FACES, PHOTOGRAPHS)):
-            raise UsageError(f"--out {out}: holds results without {FACTS}; choose another folder")
+    begun = any(any((out / table).glob("part-*")) for table in (FACES, PHOTOGRAPHS))
+    if begun and not path.exists():
+        raise UsageError(f"--out {out}: holds results without {FACTS}; choose another folder")
+    if not begun:
+        # A run that wrote nothing, such as one with a detector that does not exist, binds nobody.
         write_atomic(path, (json.dumps(dict(facts), indent=2) + "\n").encode())
         return False
     before = read_facts(out)

@@ -23,6 +23,8 @@ __all__ = ["run_local"]
 
 _FALSE_STARTS = 3
 """Workers in a row that may end before they have loaded the weights."""
+_PATIENCE = 5.0
+"""Seconds that a worker may take to end."""
 _KINDS: dict[str, type[FiduciaError]] = {"usage": UsageError, "lost": PlaceLost, "error": FiduciaError}
 _START = "from fiducia.annotate.process import main; main()"
 
@@ -64,7 +66,8 @@ class _Worker:
             start_new_session=True,  # Ctrl-C reaches the driver alone
         )
         self.tell(job.to_json())
-        threading.Thread(target=self._listen, args=(told,), daemon=True).start()
+        self._listener = threading.Thread(target=self._listen, args=(told,), daemon=True)
+        self._listener.start()
 
     def tell(self, table: dict[str, Any]) -> None:
         """Send a line; a worker that is gone is noticed where it is listened to."""
@@ -75,9 +78,26 @@ class _Worker:
 
     def _listen(self, told: queue.SimpleQueue[tuple[_Worker, bytes]]) -> None:
         assert self.process.stdout is not None
-        for line in self.process.stdout:
-            told.put((self, line))
+        with self.process.stdout as answers:
+            for line in answers:
+                told.put((self, line))
         told.put((self, b""))
+
+    def dismiss(self) -> None:
+        """Tell it nothing more: it ends at once, whatever it is at."""
+        with contextlib.suppress(OSError):
+            self.process.stdin.close()  # type: ignore[union-attr]
+
+    def wait(self) -> int:
+        """Return its exit status once it has ended; one that does not end by itself is killed."""
+        self.dismiss()
+        try:
+            status = self.process.wait(timeout=_PATIENCE)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            status = self.process.wait()
+        self._listener.join()
+        return status
 
 
 class _Pool:
@@ -111,7 +131,7 @@ class _Pool:
     def _ended(self, worker: _Worker) -> None:
         """Replace a worker that died, and put its chunk back."""
         self.workers.discard(worker)
-        status = worker.process.wait()
+        status = worker.wait()
         if not worker.ready:
             self.false_starts += 1
             if self.false_starts >= _FALSE_STARTS:
@@ -123,16 +143,11 @@ class _Pool:
             self.start()
 
     def stop(self) -> None:
-        """End all workers: they end by themselves when they are told nothing more."""
+        """End all workers."""
         for worker in self.workers:
-            with contextlib.suppress(OSError, AttributeError):
-                worker.process.stdin.close()  # type: ignore[union-attr]
+            worker.dismiss()
         for worker in self.workers:
-            try:
-                worker.process.wait(timeout=5)
-            except subprocess.TimeoutExpired:
-                worker.process.kill()
-                worker.process.wait()
+            worker.wait()
 
 
 def _threads(count: int) -> dict[str, str]:

@@ -65,6 +65,7 @@ def require_ray() -> None:
         UsageError: the extra is not installed.
     """
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # an actor that died is no news: it is started again
     try:
         import ray.data  # noqa: F401
     except ImportError as error:

@@ -33,7 +33,8 @@ def faces_schema() -> Any:
     """Return the schema of ``faces/``: one row for each face of a photograph, or of a frame of a video."""
     import pyarrow as pa
 
-    numbers = pa.list_(pa.float32())
+    number = pa.field("element", pa.float32())
+    numbers = pa.list_(number)
     return pa.schema(
         [
             pa.field("position", pa.int64(), nullable=False),
@@ -43,7 +44,7 @@ def faces_schema() -> Any:
             pa.field("face", pa.int32(), nullable=False),
             pa.field("width", pa.int32(), nullable=False),
             pa.field("height", pa.int32(), nullable=False),
-            pa.field("box", pa.list_(pa.float32(), 4), nullable=False),
+            pa.field("box", pa.list_(number, 4), nullable=False),
             pa.field("score", pa.float32(), nullable=False),
             pa.field("quality", pa.float32()),
             pa.field("points", numbers, nullable=False),
