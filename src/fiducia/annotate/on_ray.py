@@ -10,6 +10,8 @@ import contextlib
 import json
 import logging
 import os
+import signal
+import threading
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -106,21 +108,46 @@ def run_ray(
 
 def _connect(ray: Any, address: str | None) -> None:
     quiet: dict[str, Any] = {"logging_level": logging.ERROR, "log_to_driver": False, "configure_logging": True}
+    if not address:
+        # Not the cluster of an earlier "ray start": the user did not ask for it.
+        quiet |= {"address": "local", "num_cpus": available_cpus(), "include_dashboard": False}
+        quiet |= {"object_store_memory": _STORE}
     try:
-        if address:
-            ray.init(address=address, **quiet)
-        else:
-            # Not the cluster of an earlier "ray start": the user did not ask for it.
-            ray.init(
-                address="local",
-                num_cpus=available_cpus(),
-                include_dashboard=False,
-                object_store_memory=_STORE,
-                **quiet,
-            )
+        with _silent(), _same_signals():
+            ray.init(**({"address": address} if address else {}), **quiet)
     except (ConnectionError, ValueError, RuntimeError, TimeoutError, OSError) as error:
         where = f"--address {address}" if address else "--engine ray"
         raise UsageError(f"{where}: Ray does not start ({' '.join(str(error).split())[:200]})") from None
+
+
+@contextlib.contextmanager
+def _same_signals() -> Iterator[None]:
+    """Keep this program's handlers of Ctrl-C and SIGTERM: Ray puts its own in their place when it starts."""
+    numbers = (signal.SIGINT, signal.SIGTERM) if threading.current_thread() is threading.main_thread() else ()
+    before = {number: signal.getsignal(number) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@contextlib.contextmanager
+def _silent() -> Iterator[None]:
+    """Keep Ray's libraries from writing about their log level to standard error; what goes wrong is raised."""
+    try:
+        kept = os.dup(2)
+    except OSError:
+        yield
+        return
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
 
 
 def _reports(ray: Any, job: Job, chunks: Sequence[Chunk], workers: int | None, gpus: float) -> Iterator[ChunkReport]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import secrets
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
@@ -116,9 +117,9 @@ def _facts(job: Job, card: WeightCard, units: Sequence[Unit], chunk: int) -> dic
 
 
 def _tidy(out: Path) -> None:
-    """Remove the marks of chunks in work: there are none."""
+    """Remove the marks of chunks in work: there are none, but for those of actors that outlive a killed run by seconds."""
     folder = out / FOLDER
-    if folder.is_dir():
+    with contextlib.suppress(OSError):
         for path in folder.glob("*.json"):
             path.unlink(missing_ok=True)
         folder.rmdir()
