@@ -25,6 +25,8 @@ _FALSE_STARTS = 3
 """Workers in a row that may end before they have loaded the weights."""
 _PATIENCE = 5.0
 """Seconds that a worker may take to end."""
+_LAST_WORDS = 1.0
+"""Seconds in which the answers of a worker that has ended are read to their end."""
 _KINDS: dict[str, type[FiduciaError]] = {"usage": UsageError, "lost": PlaceLost, "error": FiduciaError}
 _START = "from fiducia.annotate.process import main; main()"
 
@@ -68,6 +70,7 @@ class _Worker:
         self.tell(job.to_json())
         self._listener = threading.Thread(target=self._listen, args=(told,), daemon=True)
         self._listener.start()
+        threading.Thread(target=self._watch, args=(told,), daemon=True).start()
 
     def tell(self, table: dict[str, Any]) -> None:
         """Send a line; a worker that is gone is noticed where it is listened to."""
@@ -77,10 +80,16 @@ class _Worker:
             self.process.stdin.flush()
 
     def _listen(self, told: queue.SimpleQueue[tuple[_Worker, bytes]]) -> None:
+        """Pass its answers on."""
         assert self.process.stdout is not None
         with self.process.stdout as answers:
             for line in answers:
                 told.put((self, line))
+
+    def _watch(self, told: queue.SimpleQueue[tuple[_Worker, bytes]]) -> None:
+        """Tell when it has ended. A process that one of its libraries forked may live on and hold the pipe open."""
+        self.process.wait()
+        self._listener.join(_LAST_WORDS)
         told.put((self, b""))
 
     def dismiss(self) -> None:
@@ -96,7 +105,7 @@ class _Worker:
         except subprocess.TimeoutExpired:
             self.process.kill()
             status = self.process.wait()
-        self._listener.join()
+        self._listener.join(_LAST_WORDS / 5)
         return status
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import queue
-import sys
 import threading
 from typing import Any, BinaryIO
 
@@ -20,10 +19,14 @@ __all__ = ["main"]
 
 def main() -> None:
     """Load the weights, then annotate the chunks that come; end at once when the driver is gone."""
-    answers = os.fdopen(os.dup(1), "wb", buffering=0)
-    os.dup2(2, 1)  # what libraries print on standard output would be taken for an answer
+    # Libraries get other streams: what they print on standard output would be taken for an answer, and a process that one
+    # of them forks closes its standard input, for which it would wait where a thread of its parent reads from it.
+    orders, answers = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb", buffering=0)
+    nowhere = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nowhere, 0)
+    os.dup2(2, 1)
     words: queue.SimpleQueue[bytes] = queue.SimpleQueue()
-    threading.Thread(target=_listen, args=(words,), daemon=True).start()
+    threading.Thread(target=_listen, args=(orders, words), daemon=True).start()
     job = Job.from_json(json.loads(words.get()))
     try:
         _work(job, words, answers)
@@ -46,9 +49,9 @@ def _work(job: Job, words: queue.SimpleQueue[bytes], answers: BinaryIO) -> None:
         _say(answers, {"kind": "done", "report": report.to_json()})
 
 
-def _listen(words: queue.SimpleQueue[bytes]) -> None:
+def _listen(orders: BinaryIO, words: queue.SimpleQueue[bytes]) -> None:
     """Pass the driver's lines on. Where there are no more, the driver has no use for this process, or was killed."""
-    for line in sys.stdin.buffer:
+    for line in orders:
         words.put(line)
     os._exit(0)
 
