@@ -86,7 +86,16 @@ def table(rows: Sequence[Sequence[str]], marks: Sequence[str] = (), *, plain: bo
     )
 
 
-def bars(values: Sequence[float], names: Sequence[str], *, label: str, xlabel: str, ylabel: str, every: int = 1) -> str:
+def bars(
+    values: Sequence[float],
+    names: Sequence[str],
+    *,
+    label: str,
+    xlabel: str,
+    ylabel: str,
+    every: int = 1,
+    width: float = 760.0,
+) -> str:
     """Return a bar chart as ``<svg>``.
 
     Args:
@@ -96,8 +105,9 @@ def bars(values: Sequence[float], names: Sequence[str], *, label: str, xlabel: s
         xlabel: below the names.
         ylabel: above the chart.
         every: write every so-many-th name.
+        width: in pixels of 13-pixel letters.
     """
-    width, height, left, top, bottom = 760.0, 300.0, 62.0, 30.0, 52.0
+    height, left, top, bottom = 300.0, 62.0, 30.0, 52.0
     most = _round_up(max(values, default=0.0))
     plot, step = height - top - bottom, (width - left - 16.0) / max(1, len(values))
     parts = []

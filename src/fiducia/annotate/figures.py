@@ -16,7 +16,7 @@ __all__ = ["BINS", "Figures", "count"]
 BINS = 20
 """Bars of the histograms of quality and score."""
 _LISTED = 100
-_WORST = 24
+_WORST = 12
 
 
 @dataclass

@@ -11,6 +11,9 @@ from .figures import BINS, Figures
 
 __all__ = ["summary_page"]
 
+_NARROW = 400.0
+"""Width of the charts that stand side by side."""
+
 
 def summary_page(found: Figures, facts: Mapping[str, Any]) -> str:
     """Return the page.
@@ -87,6 +90,8 @@ def _faces(found: Figures) -> str:
         label="histogram of faces per image",
         xlabel="faces in an image",
         ylabel="images",
+        every=2,
+        width=_NARROW,
     )
     steps = [2**n for n in range(min(found.sizes).bit_length() - 1, max(found.sizes).bit_length())]
     sizes = bars(
@@ -95,10 +100,17 @@ def _faces(found: Figures) -> str:
         label="histogram of face sizes",
         xlabel="longer side of the box in pixels",
         ylabel="faces",
-        every=1 if len(steps) <= 8 else 2,
+        every=1 if len(steps) <= 4 else 2,
+        width=_NARROW,
     )
     score = bars(
-        found.score, _steps(), label="histogram of the detector's score", xlabel="score", ylabel="faces", every=4
+        found.score,
+        _steps(),
+        label="histogram of the detector's score",
+        xlabel="score",
+        ylabel="faces",
+        every=4,
+        width=_NARROW,
     )
     parts = [("Faces per image", each)] if found.photographs > found.videos else []
     parts += [("Size of faces", sizes), ("Score of the detector", score)]
