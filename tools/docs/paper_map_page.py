@@ -18,8 +18,8 @@ PARTS_PAGE = "reference/api/paper.md"
 HEAD = """# The paper in the code
 
 Each equation, algorithm, figure and table of *Fiducial Focus Augmentation for Facial Landmark Detection* (arXiv 2402.15044),
-and the code, recipe settings and commands that belong to it. Settings are shown with a value other than our default. A test imports every
-name, reads every setting and checks every command.
+and the code, recipe settings and commands that belong to it. Settings are shown with a value other than our default. A test
+imports every name, reads every setting and checks every command.
 
 Where the paper is silent or contradicts itself, [The paper, line by line](paper.md) gives our choice and its reason.
 [Reproduce the paper's tables](reproduce.md) explains the commands of the results.
