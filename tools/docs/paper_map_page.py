@@ -47,7 +47,7 @@ def symbol(path: str) -> Any:
 
 def paper_map_page() -> str:
     """Return the page as Markdown."""
-    heads = ("", "in the paper", "code", "settings", "command")
+    heads = ("", "in the paper", "code, settings, command")
     return HEAD + "\n".join(
         f"## {part['title']}\n\n{table(heads, [_cells(row) for row in part['rows']])}" for part in paper_map()
     )
@@ -66,5 +66,5 @@ def _names() -> Iterator[tuple[str, str]]:
 
 def _cells(row: dict[str, Any]) -> tuple[str, ...]:
     names = [f"[`{path.rpartition(':')[2]}`][fiducia.{path.replace(':', '.')}]" for path in row["code"]]
-    settings = ", ".join(map(code, row.get("set", ())))
-    return row["item"], row["says"], ", ".join(names), settings, code(row.get("run", ""))
+    lines = [", ".join(names), ", ".join(map(code, row.get("set", ()))), code(row.get("run", ""))]
+    return row["item"], row["says"], "<br>".join(filter(None, lines))
