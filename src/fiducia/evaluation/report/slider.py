@@ -114,7 +114,7 @@ def sliders(slides: Sequence[Slide], edges: Sequence[tuple[int, int]], first: st
 def _layer(xy: Array, edges: Sequence[tuple[int, int]], name: str) -> str:
     """Return the points and their lines as an ``<svg>``; an integer is a pixel's centre, half a unit into the view box."""
     at = xy + 0.5
-    there = np.isfinite(at).all(axis=1)
+    there = np.asarray(np.isfinite(at).all(axis=1))
     lines = "".join(
         f"M{at[i, 0]:.1f} {at[i, 1]:.1f}L{at[j, 0]:.1f} {at[j, 1]:.1f}" for i, j in edges if there[i] and there[j]
     )
