@@ -1,4 +1,7 @@
-"""``fiducia data check|preview|convert|pack|relabel|suspects``: check, draw, convert, pack and relabel faces, find wrong labels."""
+"""``fiducia data check|preview|convert|pack|relabel|suspects``: check, draw, convert, pack and relabel faces, find wrong labels.
+
+``review`` and ``diff`` are in files of their own.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,8 @@ from typing import Annotated
 import typer
 
 from ..errors import Interrupted
+from .data_diff import diff
+from .data_review import review
 from .interrupts import interruptible
 from .options import PluginOption, ThreadsOption
 from .printing import complain, say
@@ -17,7 +22,8 @@ from .progress import Progress
 __all__ = ["app"]
 
 app = typer.Typer(
-    no_args_is_help=True, help="Check, preview, convert, pack and relabel data sets, and find wrong labels."
+    no_args_is_help=True,
+    help="Check, preview, convert, pack, relabel and compare data sets, and find and correct wrong labels.",
 )
 
 Source = Annotated[str, typer.Argument(metavar="NAME:ROOT", help="Data set, e.g. 300w:/data/300w or coco:faces.json.")]
@@ -307,3 +313,7 @@ def relabel(
         )
     for line in lines:
         say(line)
+
+
+app.command()(review)
+app.command()(diff)

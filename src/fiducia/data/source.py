@@ -18,6 +18,7 @@ from ..errors import FiduciaError, UsageError
 from ..registry import Registry, did_you_mean
 from ..schemes.sets import NONE, SchemeError, conversion, convert, get_scheme, is_none
 from ..structures import Record
+from ..text import read_text
 from .doubts import doubts
 from .holding import held_out, photo_of
 
@@ -242,8 +243,17 @@ def to_scheme(record: Record, scheme: str) -> Record:
 
 
 def exclude(records: Iterable[Record], patterns: Sequence[str]) -> list[Record]:
-    """Drop the faces whose id matches a glob pattern, such as ``afw/237815567_*``; a pattern may match nothing."""
-    return [record for record in records if not any(fnmatchcase(record.id, pattern) for pattern in patterns)]
+    """Drop the faces whose id matches a glob pattern, such as ``afw/237815567_*``; a pattern may match nothing.
+
+    ``@FILE`` names a text file of ids, one a line, such as the rejected faces of ``fiducia data review``.
+
+    Raises:
+        FiduciaError: such a file cannot be read.
+    """
+    globs = [pattern for pattern in patterns if not pattern.startswith("@")]
+    files = [pattern[1:] for pattern in patterns if pattern.startswith("@")]
+    ids = {line.strip() for file in files for line in read_text(file, "a file of ids, one a line").splitlines()}
+    return [r for r in records if r.id not in ids and not any(fnmatchcase(r.id, pattern) for pattern in globs)]
 
 
 def keep(records: Iterable[Record], patterns: Sequence[str]) -> list[Record]:

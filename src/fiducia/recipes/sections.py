@@ -45,7 +45,8 @@ class DataConfig(Section):
     scheme: str | None = None
     """Landmark scheme: a name or a TOML file, for sources that do not imply one; None = the source's own."""
     exclude: tuple[str, ...] = ()
-    """Glob patterns on a face's id (the path of its image below the root): faces excluded from training."""
+    """Glob patterns on a face's id (the path of its image below the root): faces excluded from training. ``@FILE`` is a
+    text file of ids, one a line."""
     only: tuple[str, ...] = ()
     """Glob patterns on a face's id: train and validate only on faces that match one; () = all. The validation split is drawn
     before, so it holds the same faces as without this key."""

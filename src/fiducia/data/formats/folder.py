@@ -32,7 +32,7 @@ from ..values import as_numbers, as_table, as_text, read_json
 from .own import Notes, at_real_size, choose_split, first_of, kind_of, one_scheme
 from .pts import read_pts, write_pts
 
-__all__ = ["SIDECAR", "read_folder", "scan_folder", "sidecar_text", "write_folder"]
+__all__ = ["SIDECAR", "folder_faces", "read_folder", "scan_folder", "sidecar_text", "write_folder"]
 
 SIDECAR = "pts.json"
 """What is known of the faces of a folder besides their points."""
@@ -42,7 +42,7 @@ _WHAT = "a folder of photographs and .pts files"
 
 def scan_folder(root: str, split: str = "all", scheme: str | None = None) -> Iterator[Record | Fault]:
     """Yield the faces of a folder in the order of their paths, and a fault for each file that gives none."""
-    yield from _scan(existing_root("pts", root, _WHAT), scheme, Notes())
+    yield from folder_faces(existing_root("pts", root, _WHAT), scheme, Notes())
 
 
 def read_folder(root: str, split: str = "all", scheme: str | None = None) -> Faces:
@@ -56,7 +56,7 @@ def read_folder(root: str, split: str = "all", scheme: str | None = None) -> Fac
     notes = Notes()
     records: list[Record] = []
     remarks: list[str] = []
-    for found in _scan(base, scheme, notes):
+    for found in folder_faces(base, scheme, notes):
         if isinstance(found, Record):
             records.append(found)
         elif found.broken:
@@ -68,7 +68,8 @@ def read_folder(root: str, split: str = "all", scheme: str | None = None) -> Fac
     return Faces(choose_split(root, records, split), remarks, notes.assumed)
 
 
-def _scan(base: Path, scheme: str | None, notes: Notes) -> Iterator[Record | Fault]:
+def folder_faces(base: Path, scheme: str | None, notes: Notes) -> Iterator[Record | Fault]:
+    """Yield the faces of a folder, and what cannot be used of it."""
     if not base.is_dir():
         yield Fault(f"{base}: is a file; expected {_WHAT}", broken=True, kind="file")
         return
@@ -125,6 +126,7 @@ def _scan(base: Path, scheme: str | None, notes: Notes) -> Iterator[Record | Fau
             broken.append(Fault(str(error), broken=True, kind=kind))
             continue
         records.append(record)
+        notes.file = path
         yield record
     yield from sorted(broken, key=lambda fault: fault.message)
     for image in sorted(path for path in images.values() if path.resolve() not in used):
