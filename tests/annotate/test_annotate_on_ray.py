@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from light_predictor import BAD, DEADLY, NONE, ONCE, ONCE_DEADLY
-from results import Heard, here, rows
+from annotate_results import Heard, here, rows
 
 from fiducia.annotate.job import Job
 from fiducia.annotate.on_ray import require_ray, run_ray

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 from light_predictor import DEADLY, DEADLY_BATCH, NONE, ONCE, ONCE_DEADLY, PIPE, WAITS
-from results import Heard, here, rows
+from annotate_results import Heard, here, rows
 
 from fiducia.annotate.job import Job
 from fiducia.annotate.local import run_local

@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from light_predictor import BAD, NONE
-from results import Heard, here, only, rows
+from annotate_results import Heard, here, only, rows
 
 import fiducia.files
 from fiducia.annotate.annotator import Annotator
