@@ -52,16 +52,17 @@ font-weight: 600; } .dot { display: inline-block; width: .7rem; height: .7rem; b
 """
 
 
-def document(title: str, parts: Sequence[str]) -> str:
+def document(title: str, parts: Sequence[str], style: str = "") -> str:
     """Return a whole page.
 
     Args:
         title: as plain text.
         parts: HTML, one below the other; empty ones are left out.
+        style: CSS beside the pages' own.
     """
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, '
-        f'initial-scale=1"><title>{html.escape(title)}</title><style>{PALETTE}{CHART_STYLE}{_STYLE}</style></head><body>'
+        f'initial-scale=1"><title>{html.escape(title)}</title><style>{PALETTE}{CHART_STYLE}{_STYLE}{style}</style></head><body>'
         + "\n".join(part for part in parts if part)
         + "</body></html>\n"
     )

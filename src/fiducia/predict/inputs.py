@@ -15,9 +15,12 @@ from ..errors import FiduciaError, UsageError
 from ..images import MAX_PIXELS, Photo, read_photo
 from ..images.colour import to_rgb
 from ..images.formats.base import as_array
+from ..images.headers import is_image
 from ..video.frames import SUFFIXES as VIDEO_SUFFIXES
+from ..video.frames import Source, holds_video
+from ..video.opening import open_video
 
-__all__ = ["SUFFIXES", "Photo", "expand", "identity", "open_photo"]
+__all__ = ["SUFFIXES", "Photo", "expand", "identity", "open_clip", "open_photo", "open_still"]
 
 SUFFIXES = frozenset(
     {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".tif", ".tiff", ".webp", ".gif", ".pbm", ".pgm", ".ppm", ".pnm"}
@@ -60,6 +63,58 @@ def open_photo(source: Any, *, max_pixels: int = MAX_PIXELS) -> Photo:
     raise FiduciaError(
         f"found {type(source).__name__}; expected a path, a file's bytes, a uint8 (H, W, 3) RGB array or a PIL image"
     )
+
+
+def open_still(source: Any, *, max_pixels: int = MAX_PIXELS) -> Photo:
+    """Read a photograph for a call of a predictor; of a video the error says which call takes it.
+
+    Raises:
+        FiduciaError: as :func:`open_photo`.
+    """
+    try:
+        return open_photo(source, max_pixels=max_pixels)
+    except FiduciaError:
+        if not holds_video(_head(source)):
+            raise
+    if isinstance(source, (str, os.PathLike)):
+        name = os.fsdecode(source)
+        raise FiduciaError(f"{name}: is a video, not a photograph; follow its faces with predictor.video({name!r})")
+    raise FiduciaError(
+        "image bytes: are a video, not a photograph; write them to a file, and follow its faces with predictor.video(FILE)"
+    )
+
+
+def open_clip(source: Any, *, rate: float = 30.0, max_pixels: int = MAX_PIXELS) -> Source:
+    """Open a video for a predictor's ``video``; of a photograph the error says which call takes it.
+
+    Raises:
+        FiduciaError: as :func:`fiducia.video.opening.open_video`.
+        UsageError: likewise.
+    """
+    try:
+        return open_video(source, rate=rate, max_pixels=max_pixels)
+    except FiduciaError:
+        head = _head(source)
+        if not is_image(head):
+            raise
+    moving = "; for all frames of an animation give .video their RGB arrays" if head[:4] in (b"GIF8", b"RIFF") else ""
+    name = os.fsdecode(source)
+    raise FiduciaError(
+        f"{name}: is an image, not a video; for its faces call the predictor without .video, as predictor({name!r}){moving}"
+    )
+
+
+def _head(source: Any) -> bytes:
+    """Return how a plain file or a file's bytes start; nothing where there is no such thing."""
+    if isinstance(source, (bytes, bytearray, memoryview)):
+        return bytes(source[:4096])
+    try:
+        if not stat.S_ISREG(Path(source).stat().st_mode):
+            return b""
+        with Path(source).open("rb") as file:
+            return file.read(4096)
+    except (OSError, TypeError, ValueError):
+        return b""
 
 
 def _from_array(array: npt.NDArray[Any], name: str) -> npt.NDArray[np.uint8]:

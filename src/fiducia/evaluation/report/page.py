@@ -1,4 +1,4 @@
-"""The report as one HTML page that needs no other file: no script, no font, no network."""
+"""The report as one HTML page that needs no other file: no font, no network, no script but the sliders' own attribute."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from .charts import WORDS
 from .face import heat
 from .others import Compared
 from .pictures import Tile, jpeg
+from .slider import SLIDER_STYLE, Slide, sliders
 from .words import figure_rows, names, not_found, number, region_rows, risk_rows, sweep_rows, verdict, versus_rows
 
 __all__ = ["page"]
@@ -29,6 +30,7 @@ def page(
     compared: Sequence[Compared],
     charts: Mapping[str, str],
     galleries: Mapping[str, Sequence[Tile]],
+    slides: Mapping[str, Sequence[Slide]],
     command: str = "",
 ) -> str:
     """Return the page.
@@ -38,6 +40,7 @@ def page(
         compared: with others.
         charts: ``ced``, ``face``; ``near``, ``error``, ``shift`` and ``scale`` where there are such.
         galleries: ``worst``, ``median``, ``best``; ``0 better``, ``0 worse`` … of the compared ones.
+        slides: ``worst``, and as in ``galleries`` for the compared ones: faces with a line to drag.
         command: the line that made this, if there was one.
     """
     result, kind = done.result, done.kind
@@ -56,7 +59,7 @@ def page(
         "over its diagonal. FR: share of faces above that error. AUC: exact area under the cumulative curve; grid: the "
         "common form of it. A face that was not found fails, and has no part in the NME.</p>",
         f'<h2>Cumulative error</h2><div class="wide">{charts["ced"]}</div>',
-        *[_versus(done, one, i, galleries) for i, one in enumerate(compared)],
+        *[_versus(done, one, i, galleries, slides) for i, one in enumerate(compared)],
         f"<h2>Where the errors are</h2><p>Each point on the mean of the {result['faces']} true faces; its colour and size are "
         f"its NME ({words}). A line has the colour of its region.</p>",
         f'<div class="pair"><div class="half">{charts["face"]}</div><div>{_regions(done, compared)}</div></div>',
@@ -64,10 +67,11 @@ def page(
         _confidence(done, charts),
         _trust(done, charts),
         _sweep(done, charts, words),
+        _slides(done, slides["worst"]),
     ]
     for name, head in (("worst", "The worst faces"), ("median", "Faces in the middle"), ("best", "The best faces")):
         parts += [f"<h2>{head}</h2><p>{_COLOURS}</p>", _faces(galleries[name])]
-    return document(title, parts)
+    return document(title, parts, style=SLIDER_STYLE)
 
 
 def _cards(done: Evaluation) -> str:
@@ -86,7 +90,13 @@ def _cards(done: Evaluation) -> str:
     return boxes(cards)
 
 
-def _versus(done: Evaluation, one: Compared, number_: int, galleries: Mapping[str, Sequence[Tile]]) -> str:
+def _versus(
+    done: Evaluation,
+    one: Compared,
+    number_: int,
+    galleries: Mapping[str, Sequence[Tile]],
+    slides: Mapping[str, Sequence[Slide]],
+) -> str:
     ours, theirs = _e(done.protocol.weights), _e(one.other.name)
     text = (
         f"<h2>Against {theirs}</h2><p>{_e(verdict(done, one))}</p>{table(versus_rows(done, one))}"
@@ -102,7 +112,8 @@ def _versus(done: Evaluation, one: Compared, number_: int, galleries: Mapping[st
     for key, head in (("better", f"Where {ours} gains most"), ("worse", f"Where {theirs} is ahead most")):
         faces = galleries.get(f"{number_} {key}")
         if faces:
-            text += f"<h3>{head}</h3><p>{colours}</p>{_faces(faces)}"
+            drag = sliders(slides[f"{number_} {key}"], done.scheme.edges, done.protocol.weights, one.other.name)
+            text += f"<h3>{head}</h3>{drag}<p>{colours}</p>{_faces(faces)}"
     return text
 
 
@@ -160,6 +171,13 @@ def _sweep(done: Evaluation, charts: Mapping[str, str], words: str) -> str:
         f"{sweep['directions']} directions. NME ({words}).</p>"
         f'<div class="pair">{charts["shift"]}{charts["scale"]}</div>{table(sweep_rows(sweep))}'
     )
+
+
+def _slides(done: Evaluation, slides: Sequence[Slide]) -> str:
+    if not slides:
+        return ""
+    drag = sliders(slides, done.scheme.edges, "annotation", "answer")
+    return f"<h2>Annotation and answer</h2><p>The worst faces that were found. Drag the line.</p>{drag}"
 
 
 def _faces(faces: Sequence[Tile]) -> str:
