@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
 
+from .._version import __version__
 from ..errors import UsageError
 from ..locks import held
 from ..weights.card import WeightCard
@@ -107,6 +108,7 @@ def _facts(job: Job, card: WeightCard, units: Sequence[Unit], chunk: int) -> dic
     """Return what must be the same in a run that goes on."""
     return {
         "form": FORM,
+        "version": __version__,
         "photographs": len(units),
         "photographs_digest": digest(units),
         "chunk": chunk,

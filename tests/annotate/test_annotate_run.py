@@ -13,8 +13,8 @@ import cv2
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+from annotate_results import Heard, here, only, rows
 from light_predictor import BAD, NONE
-from results import Heard, here, only, rows
 
 import fiducia.files
 from fiducia.annotate.annotator import Annotator
