@@ -29,12 +29,14 @@ def generated() -> dict[str, str]:
     """Return path below docs/ → text of the pages that are generated from the code, but for those of the Python API."""
     from cli_page import cli_page
     from comparison_page import comparison_page
+    from paper_map_page import paper_map_page
     from recipe_page import recipe_page
     from registry_page import registry_page
     from zoo_page import zoo_page
 
     return {
         "zoo.md": zoo_page(),
+        "paper_map.md": paper_map_page(),
         "experiments/comparison.md": comparison_page(),
         "reference/cli.md": cli_page(),
         "reference/recipe.md": recipe_page(),

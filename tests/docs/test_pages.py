@@ -118,3 +118,16 @@ def test_every_command_and_option_is_explained() -> None:
         assert command.help, words
         for parameter in command.params:
             assert parameter.help, f"{words} {parameter.name}"
+
+
+def test_the_zoo_shows_the_model_card_of_all_shipped_weights() -> None:
+    from fiducia.weights.info import load_card
+    from fiducia.weights.places import shipped_names
+
+    section = generated()["zoo.md"].partition("## Model cards")[2].partition("\n## ")[0]
+    for name in shipped_names():
+        card = load_card(name)
+        assert f"`{name}`" in section
+        assert card.sha256[:12] in section
+        assert card.licence in section
+        assert all(f"{row['value']:.3f}" in section for row in card.numbers)

@@ -1,11 +1,10 @@
-"""The page of points and measures: its code runs, its pictures are those that the code draws."""
+"""The page of points and measures: its example runs, its pictures are those that the code draws."""
 
 from __future__ import annotations
 
 import json
 import re
 import runpy
-import shutil
 from pathlib import Path
 
 import pytest
@@ -13,22 +12,6 @@ import pytest
 from fiducia.images import read_image
 
 from .pages import DOCS, ROOT
-
-BLOCK = re.compile(r"^(<!-- not run[^\n]*-->\n)?```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
-
-
-def test_the_code_of_the_page_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    shutil.copy(ROOT / "assets/astronaut.jpg", tmp_path / "photo.jpg")
-    monkeypatch.chdir(tmp_path)
-    blocks = [code for skipped, code in BLOCK.findall((DOCS / "points.md").read_text(encoding="utf-8")) if not skipped]
-    assert len(blocks) == 5
-    names: dict[str, object] = {}
-    for code in blocks:
-        exec(compile(code, "points.md", "exec"), names)
-    assert (tmp_path / "cvat.xml").is_file()
-    assert (tmp_path / "tasks.json").is_file()
-    assert names["crop"].shape == (224, 224, 3)  # type: ignore[attr-defined]
-    assert len(names["rows"]) == 68  # type: ignore[arg-type]
 
 
 def test_the_example_writes_a_crop_a_cut_out_face_and_labels(

@@ -113,7 +113,8 @@ def test_the_report_is_whole_and_needs_no_other_file(make: Make, tmp_path: Path)
     assert not re.search(r"https?:|url\((?!#heat\))|@import", page)
     assert "Not found: 1 of 6 faces" in page
     assert f"<b>{done.result['nme_ic']:.2f} %</b>" in page
-    assert page.count("<svg") == 6
+    assert page.count('<svg class="chart"') == 6
+    assert page.count('<figure class="slider"') == 5, "a face that was not found has no answer to drag over"
     text = (tmp_path / "report.md").read_text()
     named = re.findall(r"!\[[^]]*\]\(([^)]+)\)", text)
     assert set(named) == {name for name in FILES if name.endswith((".svg", ".jpg"))}

@@ -10,7 +10,7 @@ from typing import Any
 import fiducia
 from fiducia.registry import Registry
 
-__all__ = ["TOPICS", "Topic", "api_pages", "home"]
+__all__ = ["TOPICS", "Topic", "api_pages", "entry", "home", "shown"]
 
 
 @dataclass(frozen=True)
@@ -144,6 +144,12 @@ def home(name: str) -> str:
     return f"{value.__module__}.{value.__qualname__}"
 
 
+def shown() -> set[str]:
+    """Return the full path of every name on the pages."""
+    parts = (f"fiducia.{path.replace(':', '.')}" for topic in TOPICS.values() for path in topic.parts)
+    return {home(name) for topic in TOPICS.values() for name in topic.public} | set(parts)
+
+
 def api_pages() -> dict[str, str]:
     """Return path → Markdown of every page, and of their table of contents."""
     pages = {f"reference/api/{slug}.md": _page(topic) for slug, topic in TOPICS.items()}
@@ -151,24 +157,25 @@ def api_pages() -> dict[str, str]:
         f"* [{topic.title}]({slug}.md): {', '.join(f'`{name}`' for name in topic.public)}"
         for slug, topic in TOPICS.items()
     ]
+    lines.append("* [Parts of the paper](paper.md): its equations and layers, one by one")
     head = "# Python API\n\nGenerated from the docstrings. These names are importable from `fiducia`:\n\n"
     return {"reference/api/index.md": head + "\n".join(lines) + "\n", **pages}
 
 
 def _page(topic: Topic) -> str:
     parts = [f"# {topic.title}\n\n{topic.about}\n"]
-    parts += [_entry(f"fiducia.{name}", home(name), getattr(fiducia, name)) for name in topic.public]
+    parts += [entry(f"fiducia.{name}", home(name), getattr(fiducia, name)) for name in topic.public]
     if topic.parts:
         parts.append("## Parts\n")
     for path in topic.parts:
         module, _, name = path.partition(":")
         full = f"fiducia.{module}"
         value = getattr(import_module(full), name)
-        parts.append(_entry(f"{full}.{name}", f"{full}.{name}", value, level=3))
+        parts.append(entry(f"{full}.{name}", f"{full}.{name}", value, level=3))
     return "\n".join(parts)
 
 
-def _entry(title: str, path: str, value: Any, level: int = 2) -> str:
+def entry(title: str, path: str, value: Any, level: int = 2) -> str:
     """Return mkdocstrings' block for one name; a package shows its own docstring alone."""
     options = [f"heading: {title}", f"toc_label: {title.rpartition('.')[2]}", f"heading_level: {level}"]
     options += ["members: false"] if inspect.ismodule(value) else []

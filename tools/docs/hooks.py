@@ -10,6 +10,7 @@ from cli_page import cli_page
 from comparison_page import comparison_page
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
+from paper_map_page import PARTS_PAGE, paper_map_page, paper_parts_page
 from recipe_page import recipe_page
 from registry_page import registry_page
 from zoo_page import zoo_page
@@ -23,6 +24,8 @@ def generated_pages() -> dict[str, str]:
         "reference/cli.md": cli_page(),
         "reference/recipe.md": recipe_page(),
         "reference/registries.md": registry_page(),
+        "paper_map.md": paper_map_page(),
+        PARTS_PAGE: paper_parts_page(),
         **api_pages(),
     }
 

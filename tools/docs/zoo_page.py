@@ -7,11 +7,13 @@ from typing import Any
 
 from markdown_table import code, table
 from measured import stored
+from model_cards import model_cards
 
 from fiducia.metrics.published import published_table
 from fiducia.models.count import describe_models
 from fiducia.models.registry import is_family, models
 from fiducia.recipes.files import recipe_names
+from fiducia.weights.places import shipped_names
 
 __all__ = ["zoo_page"]
 
@@ -29,10 +31,14 @@ GOLDEN = (
 )
 """Networks whose outputs are held against those of the published code."""
 REBUILT = ("dtld", "dtld_plus", "propnet", "dvit", "shfan")
-SHIPPED = ("fifa_tiny", "fifa_small")
 RECIPES = {"slpt12": "slpt", "fan1": "fan", "fan2": "fan", "farl_256": "farl", "dtld_plus": "dtld"}
 
-HEAD = """# Model zoo
+HEAD = """---
+hide:
+  - toc
+---
+
+# Model zoo
 
 Every network that `model.name` accepts. The table is generated from the code and from measurements that are stored beside the
 benchmarks.
@@ -97,7 +103,9 @@ def zoo_page() -> str:
     head = HEAD.format(machine=times["machine"], command=times["command"])
     rows = list(_rows(times["rows"], compared))
     heads = ["network", "input", "params, M", "GMAC", "ms, torch", "ms, OpenVINO", "published 300W", "WFLW", "ours"]
-    return head + "\n" + table([*heads, "status", "recipe"], rows) + STATUS + _overfit(stored("overfit"))
+    return (
+        head + "\n" + table([*heads, "status", "recipe"], rows) + model_cards() + STATUS + _overfit(stored("overfit"))
+    )
 
 
 def _rows(times: dict[str, Any], compared: dict[str, Any]) -> Iterator[list[str]]:
@@ -142,7 +150,7 @@ def _published(name: str) -> tuple[str, str]:
 
 
 def _status(name: str, compared: bool, learnt: bool) -> str:
-    if compared or name in SHIPPED:
+    if compared or name in shipped_names():
         return "trained here" + (", goldens" if name in GOLDEN else "")
     if name in GOLDEN:
         return "goldens + overfit" if learnt else "goldens"

@@ -94,7 +94,7 @@ def patch_size(
 def patch_corners(points: Picture, side: int) -> Picture:
     """Return each square's first column and row, x0 = round(cx - (side - 1) / 2), halves up; it spans [x0, x0 + side).
 
-    The landmark is the crossing of the square's diagonals (Sect. 3.2) to within half a pixel. Halves go up by
+    The landmark is the crossing of the square's diagonals (Sect. 3.2, eq. 5) to within half a pixel. Halves go up by
     floor(. + 1/2) in float64, so that numpy and torch cannot disagree.
 
     Args:

@@ -1,4 +1,4 @@
-"""The geometric half of f_A1: one random similarity about the crop's centre, and mirroring (FaRL; Sect. 4).
+"""The geometric half of f_A1 (eq. 3): one random similarity about the crop's centre, and mirroring (FaRL; Sect. 4).
 
 Both are maps crop → crop. They are composed with the map photograph → crop, so that a face is resampled only once.
 """

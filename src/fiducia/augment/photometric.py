@@ -1,4 +1,4 @@
-"""The photometric half of f_A1: masking, occlusion, noise, gray, gamma and blur, in FaRL's order (Sect. 4, Table 5).
+"""The photometric half of f_A1 (eq. 3): masking, occlusion, noise, gray, gamma and blur, in FaRL's order (Sect. 4, Table 5).
 
 Everything works on uint8 crops ``(S, S, 3)`` and returns a new one or the same one, never changes its argument. Lengths
 are shares of the crop's side, so a crop of 128 pixels is treated as the paper's of 512.

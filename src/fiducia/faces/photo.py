@@ -23,23 +23,27 @@ class PhotoRef:
         width: of the image in pixels, as it is shown (EXIF orientation applied).
         height: of the image in pixels.
         image: the array itself, which is not kept alive.
+        remarks: what a user should know of the image, a line each, such as that it is the first frame of an animation.
 
     Example:
         >>> PhotoRef("photo.jpg", 640, 480)
         PhotoRef('photo.jpg', 640, 480)
     """
 
-    def __init__(self, name: str, width: int, height: int, image: Image | None = None) -> None:
+    def __init__(
+        self, name: str, width: int, height: int, image: Image | None = None, remarks: tuple[str, ...] = ()
+    ) -> None:
         self.name = name
         self.width = width
         self.height = height
+        self.remarks = remarks
         self._image = weakref.ref(image) if image is not None else None
 
     @classmethod
     def of(cls, photo: Photo) -> PhotoRef:
         """Return the reference to an image that was read."""
         height, width = photo.image.shape[:2]
-        return cls(photo.name, width, height, photo.image)
+        return cls(photo.name, width, height, photo.image, photo.remarks)
 
     def read(self) -> Image:
         """Return the image, uint8 ``(H, W, 3)`` RGB.
@@ -63,4 +67,4 @@ class PhotoRef:
 
     def __reduce__(self) -> tuple[Any, ...]:
         # In another process the array is another one: there the file is read.
-        return PhotoRef, (self.name, self.width, self.height)
+        return PhotoRef, (self.name, self.width, self.height, None, self.remarks)

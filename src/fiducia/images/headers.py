@@ -14,7 +14,7 @@ from .formats import bmp, gif, heif, jpeg, png, pnm, tiff, webp
 from .formats.base import CUT, Header, HeaderError, Pixels
 from .sniff import kind_of_file
 
-__all__ = ["Format", "Header", "HeaderError", "find_format", "read_header"]
+__all__ = ["Format", "Header", "HeaderError", "find_format", "is_image", "read_header"]
 
 
 class Format(NamedTuple):
@@ -60,6 +60,15 @@ def find_format(data: bytes) -> Format:
     raise HeaderError(
         f"is no image that can be read ({kind_of_file(data)}; expected a photograph such as JPEG, PNG, TIFF or WebP); convert it"
     )
+
+
+def is_image(head: bytes) -> bool:
+    """Whether a file that starts so is of a format that is read; damaged or not."""
+    try:
+        find_format(head)
+    except HeaderError:
+        return False
+    return True
 
 
 def read_header(data: bytes) -> Header:

@@ -20,8 +20,8 @@ from ..structures import Detection, Detector
 from ..video.frames import Frame, Source
 from ..video.loop import FaceTracker, TrackerOptions
 from ..video.one_euro import Smoothing
-from ..video.opening import open_video
 from .batches import Found
+from .inputs import open_clip
 
 __all__ = ["Following"]
 
@@ -141,7 +141,7 @@ class Following:
             [0, 0, 0]
         """
         follow = self.tracker(every=every, smooth=smooth, memory=memory)
-        return _frames(open_video(source, rate=rate, max_pixels=self.max_pixels), follow, seconds)
+        return _frames(open_clip(source, rate=rate, max_pixels=self.max_pixels), follow, seconds)
 
 
 def _frames(source: Source, follow: FaceTracker, seconds: float | None) -> Iterator[Frame]:

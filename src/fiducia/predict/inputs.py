@@ -15,9 +15,12 @@ from ..errors import FiduciaError, UsageError
 from ..images import MAX_PIXELS, Photo, read_photo
 from ..images.colour import to_rgb
 from ..images.formats.base import as_array
+from ..images.headers import is_image
 from ..video.frames import SUFFIXES as VIDEO_SUFFIXES
+from ..video.frames import Source, holds_video
+from ..video.opening import open_video
 
-__all__ = ["SUFFIXES", "Photo", "expand", "identity", "open_photo"]
+__all__ = ["SUFFIXES", "Photo", "expand", "identity", "open_clip", "open_photo", "open_still"]
 
 SUFFIXES = frozenset(
     {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".tif", ".tiff", ".webp", ".gif", ".pbm", ".pgm", ".ppm", ".pnm"}
@@ -62,6 +65,58 @@ def open_photo(source: Any, *, max_pixels: int = MAX_PIXELS) -> Photo:
     )
 
 
+def open_still(source: Any, *, max_pixels: int = MAX_PIXELS) -> Photo:
+    """Read a photograph for a call of a predictor; of a video the error says which call takes it.
+
+    Raises:
+        FiduciaError: as :func:`open_photo`.
+    """
+    try:
+        return open_photo(source, max_pixels=max_pixels)
+    except FiduciaError:
+        if not holds_video(_head(source)):
+            raise
+    if isinstance(source, (str, os.PathLike)):
+        name = os.fsdecode(source)
+        raise FiduciaError(f"{name}: is a video, not a photograph; follow its faces with predictor.video({name!r})")
+    raise FiduciaError(
+        "image bytes: are a video, not a photograph; write them to a file, and follow its faces with predictor.video(FILE)"
+    )
+
+
+def open_clip(source: Any, *, rate: float = 30.0, max_pixels: int = MAX_PIXELS) -> Source:
+    """Open a video for a predictor's ``video``; of a photograph the error says which call takes it.
+
+    Raises:
+        FiduciaError: as :func:`fiducia.video.opening.open_video`.
+        UsageError: likewise.
+    """
+    try:
+        return open_video(source, rate=rate, max_pixels=max_pixels)
+    except FiduciaError:
+        head = _head(source)
+        if not is_image(head):
+            raise
+    moving = "; for all frames of an animation give .video their RGB arrays" if head[:4] in (b"GIF8", b"RIFF") else ""
+    name = os.fsdecode(source)
+    raise FiduciaError(
+        f"{name}: is an image, not a video; for its faces call the predictor without .video, as predictor({name!r}){moving}"
+    )
+
+
+def _head(source: Any) -> bytes:
+    """Return how a plain file or a file's bytes start; nothing where there is no such thing."""
+    if isinstance(source, (bytes, bytearray, memoryview)):
+        return bytes(source[:4096])
+    try:
+        if not stat.S_ISREG(Path(source).stat().st_mode):
+            return b""
+        with Path(source).open("rb") as file:
+            return file.read(4096)
+    except (OSError, TypeError, ValueError):
+        return b""
+
+
 def _from_array(array: npt.NDArray[Any], name: str) -> npt.NDArray[np.uint8]:
     found = f"{name}: {array.dtype} of shape {array.shape}; expected uint8 (H, W, 3) RGB"
     if array.dtype != np.uint8:
@@ -98,10 +153,12 @@ def _from_pil(picture: Any) -> Photo:
     return Photo(name, to_rgb(pixels))
 
 
-def expand(inputs: Iterable[str | Path], out: Path) -> tuple[list[str], list[tuple[str, str]]]:
+def expand(
+    inputs: Iterable[str | Path], out: Path, also: frozenset[str] = frozenset()
+) -> tuple[list[str], list[tuple[str, str]]]:
     """Return the photographs and videos that inputs stand for, each once, and (name, complaint) for what cannot be used.
 
-    Folders are searched to any depth, links to folders too, in sorted order, for :data:`SUFFIXES` and those of videos;
+    Folders are searched to any depth, links to folders too, in sorted order, for :data:`SUFFIXES`, those of videos and ``also``;
     hidden files, and all that lies in the folder ``out`` (results of an earlier run), are left out. Complaints tell a
     folder without photographs or videos, a folder that may not be read, and a pipe, a device or a broken link that is
     named like a photograph.
@@ -115,7 +172,7 @@ def expand(inputs: Iterable[str | Path], out: Path) -> tuple[list[str], list[tup
             continue
         inside: list[Path] = []
         before = len(complaints)
-        for path, complaint in _search(entry, os.path.realpath(out)):
+        for path, complaint in _search(entry, os.path.realpath(out), SUFFIXES | VIDEO_SUFFIXES | also):
             if complaint:
                 complaints.append((path, f"{path}: {complaint}"))
             else:
@@ -136,7 +193,7 @@ def identity(path: str) -> str:
         return path
 
 
-def _search(root: str, out: str) -> Iterator[tuple[str, str]]:
+def _search(root: str, out: str, suffixes: frozenset[str]) -> Iterator[tuple[str, str]]:
     """Yield (photograph, nothing) and (what is none, why) below a folder; a folder is entered once, whatever links there."""
     # When the folder to search is itself the results' (or lies in it), the user asked for what is there.
     results = None if _within(os.path.realpath(root), out) else out
@@ -156,7 +213,7 @@ def _search(root: str, out: str) -> Iterator[tuple[str, str]]:
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for name in names:
             path = Path(folder, name)
-            if not name.startswith(".") and path.suffix.lower() in SUFFIXES | VIDEO_SUFFIXES:
+            if not name.startswith(".") and path.suffix.lower() in suffixes:
                 yield str(path), _not_plain(path)
     for error in failed:
         yield str(error.filename or root), f"cannot be searched ({error.strerror or error}); check its permissions"

@@ -32,7 +32,7 @@ from ..weights.card import WeightCard
 from ..weights.places import load_saved_plugins
 from .batches import Found, enough
 from .following import Following
-from .inputs import Photo, open_photo
+from .inputs import Photo, open_still
 
 __all__ = ["Predictor", "load"]
 
@@ -143,7 +143,7 @@ class Predictor(Following):
 
     def find(self, image: Any, boxes: Any = None) -> Found:
         """Read an image and detect (or check) its face boxes, without landmarks."""
-        photo = image if isinstance(image, Photo) else open_photo(image, max_pixels=self.max_pixels)
+        photo = image if isinstance(image, Photo) else open_still(image, max_pixels=self.max_pixels)
         if boxes is not None or isinstance(self.detector, BoxesFile):
             found = self._given(boxes, photo) if boxes is not None else self.detector.lookup(photo.name)  # type: ignore[union-attr]
             inside(found, photo.image, photo.name)

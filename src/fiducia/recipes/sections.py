@@ -69,7 +69,11 @@ class DataConfig(Section):
     box_source: Literal["landmarks", "dataset"] = "landmarks"
     """``landmarks``: the tight box of the points (FaRL on 300W, WFLW, COFW); ``dataset``: the annotated box (AFLW)."""
     cache: bool = True
-    """Keep decoded faces in memory, reduced to what the largest training crop can reach."""
+    """Keep decoded faces in memory, reduced to what the largest training crop can reach; shards are never kept."""
+    shuffle_buffer: PositiveInt = 8192
+    """``shards:`` only: faces that the shuffle buffers hold, over all processes and workers, each with its photograph's bytes."""
+    interleave: PositiveInt = 16
+    """``shards:`` only: places in the shards that are read side by side; a multiple of processes × workers reads least."""
 
     @property
     def sources(self) -> tuple[str, ...]:

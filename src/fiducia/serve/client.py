@@ -77,7 +77,8 @@ class _Steps:
         for photo, row in zip(photographs, table["photographs"], strict=True):
             if row.get("error"):
                 raise FiduciaError(row["error"]["message"])
-            ref = PhotoRef(str(photo) if isinstance(photo, (str, Path)) else row["image"], row["width"], row["height"])
+            name = str(photo) if isinstance(photo, (str, Path)) else row["image"]
+            ref = PhotoRef(name, row["width"], row["height"], remarks=tuple(row.get("remarks", ())))
             faces = Faces([_face(face, scheme, ref) for face in row["faces"]], scheme=scheme, photo=ref, origin=origin)
             if path.endswith("align"):
                 results.append([(face, *_aligned(one)) for face, one in zip(faces, row["faces"], strict=True)])

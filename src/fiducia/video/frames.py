@@ -112,10 +112,11 @@ def is_video(source: str) -> bool:
             head = file.read(4096)
     except (OSError, ValueError):
         return False
-    return _video_inside(head)
+    return holds_video(head)
 
 
-def _video_inside(head: bytes) -> bool:
+def holds_video(head: bytes) -> bool:
+    """Whether a file that starts so is a video, whatever its name."""
     if head[4:8] == b"ftyp" and head[8:12] in _STILL_BRANDS:
         return False
     return kind_of_file(head).startswith(("a video", "an Ogg video"))

@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from ..errors import FiduciaError, UsageError
 from ..images import MAX_PIXELS
+from ..images.headers import is_image
 from ..images.sniff import kind_of_file
 from .frames import Frame
 
@@ -93,7 +94,7 @@ class VideoFile:
         try:
             return self._av.open(self._file, metadata_errors="replace", options=options)
         except self._av.error.FFmpegError as error:
-            kind = kind_of_file(head)
+            kind = "an image" if is_image(head) else kind_of_file(head)
             if "video" in kind:
                 text = f"is {kind} that cannot be read: damaged, or cut short before its index; export it again"
             else:

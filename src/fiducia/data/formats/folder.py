@@ -20,8 +20,10 @@ from typing import Any
 import numpy as np
 
 from ...errors import FiduciaError, UsageError
-from ...files import open_output, write_atomic
+from ...files import open_output, read_bytes, write_atomic
 from ...structures import Record
+from ...tars import member_of
+from ..blocks import LARGEST
 from ..kinds import LabelError
 from ..naming import find_declared, meaning
 from ..places import is_file, photo_path, relative_image
@@ -225,7 +227,9 @@ def write_folder(folder: str | Path, records: Sequence[Record]) -> None:
         path, copy = target.with_name(f"{target.name}.pts"), copies[record.image]
         try:
             write_pts(path, record.xy)
-            if copy not in done and not (is_file(copy) and copy.samefile(record.image)):
+            if member_of(record.image) is not None and copy not in done:
+                write_atomic(copy, read_bytes(record.image, LARGEST, "an image"))
+            elif copy not in done and not (is_file(copy) and copy.samefile(record.image)):
                 with record.image.open("rb") as source, open_output(copy) as file:
                     shutil.copyfileobj(source, file)
             done.add(copy)

@@ -17,9 +17,12 @@ from .markdown import latex, markdown
 from .others import FACES, POINTS, RESULT, Compared
 from .page import page
 from .pictures import apart, jpeg, ranked, sheet, tiles, versus
+from .slider import Slide, answers, labels_and_answers
 from .svg import standalone
 
 __all__ = ["write_report"]
+
+_SLIDES = 6
 
 
 def write_report(
@@ -42,11 +45,14 @@ def write_report(
         FiduciaError: a photograph that cannot be read, or a place that cannot be written.
     """
     charts = _charts(done, compared)
-    galleries = {name: tiles(done, chosen) for name, chosen in ranked(done, count).items()}
+    order = ranked(done, count)
+    galleries = {name: tiles(done, chosen) for name, chosen in order.items()}
+    slides: dict[str, list[Slide]] = {"worst": labels_and_answers(done, order["worst"], _SLIDES)}
     for i, one in enumerate(compared):
         if one.other.xy is not None:
             for side, chosen in apart(one, max(1, count // 2)).items():
                 galleries[f"{i} {side}"] = versus(done, one, chosen)
+                slides[f"{i} {side}"] = answers(done, one, chosen, _SLIDES // 2)
     files = {f"{name}.svg": text_bytes(standalone(svg)) for name, svg in charts.items()}
     files |= {f"{name}.jpg": jpeg(sheet(galleries[name])) for name in ("worst", "median", "best")}
     files[RESULT] = (json.dumps(done.result, indent=2) + "\n").encode()
@@ -54,7 +60,7 @@ def write_report(
     files[POINTS] = _points(done)
     files["report.md"] = text_bytes(markdown(done, compared, files, command))
     files["report.tex"] = text_bytes(latex(done, compared))
-    files["report.html"] = text_bytes(page(done, compared, charts, galleries, command))
+    files["report.html"] = text_bytes(page(done, compared, charts, galleries, slides, command))
     for name, data in files.items():
         write_atomic(out / name, data)
 

@@ -17,7 +17,7 @@ from .others import Compared
 
 Image = npt.NDArray[np.uint8]
 
-__all__ = ["Tile", "apart", "jpeg", "ranked", "sheet", "tiles", "versus"]
+__all__ = ["Image", "Tile", "apart", "face_crop", "jpeg", "ranked", "sheet", "tiles", "versus"]
 
 _SIDE = 256
 _SEEN = 0.05  # percent: two answers that are nearer than that look alike
@@ -48,7 +48,7 @@ def tiles(done: Evaluation, indices: Iterable[int]) -> list[Tile]:
     """Return faces with the truth green and the answer red, a white line from each point to its own."""
     made = []
     for i in indices:
-        picture, to_crop = _face(done, i)
+        picture, to_crop = face_crop(done, i)
         truth, found = affine_apply(to_crop, done.records[i].xy), affine_apply(to_crop, done.found[i])
         value = done.scores.nme[done.kind][i]
         error = "not found" if np.isnan(value) else f"{100 * value:.2f} %"
@@ -60,7 +60,7 @@ def versus(done: Evaluation, one: Compared, indices: Iterable[int]) -> list[Tile
     """Return faces with the truth as small white dots, this answer green and the other's red."""
     made = []
     for i in indices:
-        picture, to_crop = _face(done, i)
+        picture, to_crop = face_crop(done, i)
         assert one.other.xy is not None
         for xy, colour, radius in (
             (done.records[i].xy, _WHITE, 1.1),
@@ -95,11 +95,12 @@ def jpeg(picture: Image, quality: int = 86) -> bytes:
     return data.tobytes()
 
 
-def _face(done: Evaluation, i: int) -> tuple[Image, npt.NDArray[np.float64]]:
+def face_crop(done: Evaluation, i: int, side: int = _SIDE) -> tuple[Image, npt.NDArray[np.float64]]:
+    """Return a face, uint8 ``(side, side, 3)``, and the ``(2, 3)`` affine photograph → crop."""
     record = done.records[i]
     try:
-        to_crop = box_to_crop(tight_box(record.xy), _SIDE, 0.7)
+        to_crop = box_to_crop(tight_box(record.xy), side, 0.7)
     except ValueError:  # too few points are labelled; then the network was given the data set's own box
-        known = record.box if record.box is not None else np.array([0.0, 0.0, _SIDE, _SIDE])
-        to_crop = box_to_crop(known, _SIDE, 0.7)
-    return crop(read_image(record.image), to_crop, _SIDE), to_crop
+        known = record.box if record.box is not None else np.array([0.0, 0.0, side, side])
+        to_crop = box_to_crop(known, side, 0.7)
+    return crop(read_image(record.image), to_crop, side), to_crop
