@@ -1,6 +1,6 @@
 """``fiducia data review``: the rank of a face with a wrong label, and the CPU time of saving a change.
 
-Usage: python benchmarks/review.py 300w:ROOT --split lfpw/testset [--draws N]
+Usage: python benchmarks/review_order.py 300w:ROOT --split lfpw/testset [--draws N]
 
 One face at a time is spoilt; the network is asked again about that face, whose crop may have moved. Times are of one thread.
 """
