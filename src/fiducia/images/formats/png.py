@@ -250,6 +250,7 @@ def _key(chunks: _Chunks, pixels: Pixels) -> Pixels:
     key = np.array(struct.unpack_from(f">{count}H", chunks.transparent), np.float64)
     if chunks.depth < 8:
         key *= 255 // ((1 << chunks.depth) - 1)
-    alpha = (~cv2.inRange(pixels, key, key)).astype(pixels.dtype)
+    named: Any = cv2.inRange(pixels, key, key)
+    alpha = (~named).astype(pixels.dtype)
     alpha *= np.iinfo(pixels.dtype).max // 255
     return np.dstack([pixels, alpha])
