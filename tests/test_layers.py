@@ -14,11 +14,11 @@ import fiducia
 
 PACKAGE = Path(fiducia.__file__).parent
 ROOMS = (
-    *("errors", "_version", "cpu", "files", "latex", "text", "words", "plugins", "registry", "device"),
+    *("errors", "_version", "cpu", "tars", "files", "latex", "text", "words", "pages", "plugins", "registry", "device"),
     *("geometry", "schemes", "structures", "recipes", "images", "measures", "faces", "heatmaps", "draw"),
     *("data", "augment", "models", "losses", "calibration", "weights", "metrics"),
     *("detectors", "exporting", "runtimes", "video", "predict"),
-    *("training", "evaluation", "inspect", "reproduce", "serve", "annotate"),
+    *("training", "evaluation", "inspect", "reproduce", "serve", "annotate", "review"),
     *("commands", "cli", "__init__", "__main__"),
 )
 """From the top down: a module imports from its own room and from rooms that stand before it."""

@@ -12,7 +12,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from ._version import __version__
-from .commands import data, detect, evaluate, export, listing, recipe, reproduce, serve, train, weights
+from .commands import annotate, data, detect, evaluate, export, listing, recipe, reproduce, serve, train, weights
 from .cpu import prepare_process
 from .errors import FiduciaError, Interrupted, UsageError
 from .files import printable
@@ -38,6 +38,7 @@ app.command("train")(train.train)
 app.command("evaluate")(evaluate.evaluate)
 app.command("reproduce")(reproduce.reproduce)
 app.command("export")(export.export)
+app.command("annotate")(annotate.annotate)
 app.command("serve")(serve.serve)
 app.add_typer(data.app, name="data")
 app.add_typer(listing.app, name="list")

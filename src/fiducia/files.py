@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from .errors import FiduciaError, PlaceLost, UsageError
+from .tars import member_of, read_member
 
 __all__ = [
     "PIPE_WAIT",
@@ -61,9 +62,14 @@ def read_bytes(path: str | os.PathLike[str], limit: int, what: str = "a file") -
         limit: a file of more bytes is refused, before it is read where its size is known.
         what: what is expected there, for errors, such as ``"an image"``.
 
+    A path may lead into a tar file of :mod:`fiducia.tars`, such as ``faces-00000.tar/000000000000-9f3a01bc.jpg``.
+
     Raises:
         FiduciaError: it cannot be read; one line that starts with the path.
     """
+    inside = member_of(path)
+    if inside is not None:
+        return read_member(*inside, limit)
     name = os.fspath(path)
     try:
         _refuse_special(name, Path(name).stat().st_mode, what)

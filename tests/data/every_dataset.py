@@ -12,6 +12,7 @@ from benchmark_files import wflw_line, write_aflw, write_cofw, write_wflw
 from scipy.io import savemat
 
 from fiducia.data.formats.pts import write_pts
+from fiducia.data.shards.pack import pack
 from fiducia.data.source import label_writers, load_records
 from fiducia.data.synthetic.source import synthetic_face
 from fiducia.images import write_image
@@ -124,6 +125,12 @@ def written(form: str) -> Callable[[Path], tuple[str, str]]:
     return write
 
 
+def shards(root: Path) -> tuple[str, str]:
+    records = load_records(f"synthetic:{COUNT}@{root / 'drawn'}", "train")
+    pack(records, root / "shards", source="synthetic", split="train", shard_bytes=1)
+    return f"shards:{root / 'shards'}", "all"
+
+
 def results(root: Path) -> tuple[str, str]:
     for seed in range(COUNT):
         picture, xy, _ = draw(seed, "ibug68", root / f"{seed}.png")
@@ -162,6 +169,7 @@ MAKERS: dict[str, tuple[Callable[[Path], tuple[str, str]], str]] = {
     "labelstudio": (written("labelstudio"), "ibug68"),
     "json": (results, "ibug68"),
     "jsonl": (result_lines, "ibug68"),
+    "shards": (shards, "ibug68"),
     "synthetic": (synthetic, "ibug68"),
 }
 """Data set → what makes it below a folder and returns source and split, and its landmark set."""

@@ -39,7 +39,8 @@ COMMANDS = sorted(set(shell_lines()))
 
 def words_of(line: str) -> list[str]:
     """Return the words of a command, its comment left out, and the ellipses and brackets of a synopsis too."""
-    return [word.strip("[]").removesuffix("...") for word in shlex.split(line, comments=True) if word != "…"]
+    words = [word for word in shlex.split(line, comments=True) if word != "…"]
+    return [word if "=[" in word else word.strip("[]").removesuffix("...") for word in words]
 
 
 @pytest.mark.parametrize(("page", "line"), COMMANDS)

@@ -18,12 +18,11 @@ from fiducia.augment.views import EvalViews
 from fiducia.data.dataset import FaceDataset
 from fiducia.errors import FiduciaError, UsageError
 from fiducia.recipes.files import dump_recipe, load_recipe, parse_recipe
-from fiducia.recipes.sections import DataConfig, Recipe, TrainConfig
+from fiducia.recipes.sections import DataConfig, Recipe
 from fiducia.recipes.stages import stage_recipes
 from fiducia.training.checkpoint import load_checkpoint
 from fiducia.training.faces import split_records
 from fiducia.training.legs import place_of
-from fiducia.training.loop import _loader
 from fiducia.training.run import train
 from fiducia.weights.store import load_card
 
@@ -180,7 +179,7 @@ def test_reading_faces_draws_nothing_from_torchs_generator(tmp_path: Path) -> No
     records = split_records(DataConfig(source=f"synthetic:8@{tmp_path}", size=32)).training
     dataset = FaceDataset(records, EvalViews(DataConfig(size=32)), seed=0)
     before = torch.get_rng_state()
-    assert len(list(_loader(dataset, TrainConfig(batch_size=2), 1, 0, 1, start=1))) == 2
+    assert len(list(dataset.batches(batch_size=2, epoch=1, start=1))) == 2
     assert torch.equal(torch.get_rng_state(), before)
 
 

@@ -23,7 +23,7 @@ from fiducia.recipes.files import load_recipe
 from fiducia.training.checkpoint import load_checkpoint, save_checkpoint
 from fiducia.training.faces import mean_face, split_records
 from fiducia.training.run import train
-from fiducia.training.state import differences
+from fiducia.training.state import differences, digest
 from fiducia.training.stop import Stop
 from fiducia.weights.store import load_card
 
@@ -238,6 +238,14 @@ def test_differences_name_keys_that_only_one_recipe_has() -> None:
     assert not any(key.startswith("train.") for key in differences(one, two))
 
 
+def test_a_digest_is_of_what_changes_the_result() -> None:
+    def of(*sets: str) -> str:
+        return digest(load_recipe("smoke", sets).model_dump(mode="json"))
+
+    assert of() == of("train.workers=3", "data.source=synthetic:9", "train.device=cuda")
+    assert of() != of("train.seed=9")
+
+
 def test_the_run_keeps_the_losses_that_its_network_was_published_with(finished: Path) -> None:
     recipe = load_recipe(finished / "recipe.toml")
     assert {name: table.kind for name, table in recipe.loss.items()} == {
@@ -382,15 +390,16 @@ def test_landmarks_that_some_faces_lack_count_where_they_are() -> None:
     assert mean_face([replace(records[0], xy=xy)], recipe.data) is None
 
 
-class Counts:
+class Counts(FaceDataset):
     """Says how many threads a worker has, in place of faces."""
 
-    def set_epoch(self, epoch: int) -> None: ...
+    def __init__(self) -> None:
+        self.seed = 0
 
     def __len__(self) -> int:
         return 4
 
-    def __getitem__(self, index: int) -> tuple[int, int, bool]:
+    def __getitem__(self, index: int) -> Any:
         import cv2
 
         return torch.get_num_threads(), cv2.getNumThreads(), torch.utils.data.get_worker_info() is not None
@@ -399,15 +408,15 @@ class Counts:
 def test_workers_compute_with_one_thread_each(monkeypatch: pytest.MonkeyPatch) -> None:
     import cv2
 
-    from fiducia.training import loop
+    from fiducia.data import dataset
 
-    monkeypatch.setattr(loop, "collate", list)
+    monkeypatch.setattr(dataset, "collate", list)
     before = torch.get_num_threads(), cv2.getNumThreads()
     torch.set_num_threads(2)
     cv2.setNumThreads(2)
     try:
-        recipe = load_recipe("smoke", ["train.workers=2", "train.batch_size=2"])
-        found = [row for batch in loop._loader(Counts(), recipe.train, 1, 0, 1, 0) for row in batch]  # type: ignore[arg-type]
+        batches: Any = Counts().batches(batch_size=2, epoch=1, workers=2)
+        found = [row for batch in batches for row in batch]
         assert found == [(1, 1, True)] * 4
         assert (torch.get_num_threads(), cv2.getNumThreads()) == (2, 2), "the run's own threads stay"
     finally:
@@ -420,11 +429,11 @@ def test_workers_start_where_opencv_has_threads_already() -> None:
     code = """
 import cv2, numpy as np
 from torch.utils.data import DataLoader
-from fiducia.training.loop import _one_thread
+from fiducia.data.dataset import one_thread
 cv2.setNumThreads(4)
 picture = np.zeros((3000, 3000, 3), np.uint8)
 cv2.GaussianBlur(picture, (0, 0), 5)
-print([int(x) for x in DataLoader(range(4), num_workers=2, worker_init_fn=_one_thread)])
+print([int(x) for x in DataLoader(range(4), num_workers=2, worker_init_fn=one_thread)])
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=90)
     assert done.stdout.strip() == "[0, 1, 2, 3]", done.stderr

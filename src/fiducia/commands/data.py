@@ -1,4 +1,7 @@
-"""``fiducia data check|preview|convert|relabel|suspects``: check, draw, convert and relabel data sets, find wrong labels."""
+"""``fiducia data check|preview|convert|pack|relabel|suspects``: check, draw, convert, pack and relabel faces, find wrong labels.
+
+``review`` and ``diff`` are in files of their own.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,8 @@ from typing import Annotated
 import typer
 
 from ..errors import Interrupted
+from .data_diff import diff
+from .data_review import review
 from .interrupts import interruptible
 from .options import PluginOption, ThreadsOption
 from .printing import complain, say
@@ -16,7 +21,10 @@ from .progress import Progress
 
 __all__ = ["app"]
 
-app = typer.Typer(no_args_is_help=True, help="Check, preview, convert and relabel data sets, and find wrong labels.")
+app = typer.Typer(
+    no_args_is_help=True,
+    help="Check, preview, convert, pack, relabel and compare data sets, and find and correct wrong labels.",
+)
 
 Source = Annotated[str, typer.Argument(metavar="NAME:ROOT", help="Data set, e.g. 300w:/data/300w or coco:faces.json.")]
 
@@ -136,6 +144,70 @@ def convert(
 
 
 @app.command()
+def pack(
+    source: Source,
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Output directory, new or empty.")],
+    shard_size: Annotated[int, typer.Option(min=1, metavar="MB", help="Size of a shard in megabytes.")] = 256,
+    crop: Annotated[
+        float | None,
+        typer.Option(
+            min=1.0,
+            help="Store only a crop around each face, this many times as wide as its box [default: the image files as they are].",
+        ),
+    ] = None,
+    box_source: Annotated[str, typer.Option(help="Boxes of the crops: landmarks or dataset.")] = "landmarks",
+    jpeg_quality: Annotated[
+        int | None,
+        typer.Option(min=1, max=100, help="Store the crops as JPEG of this quality [default: as PNG, lossless]."),
+    ] = None,
+    split: Annotated[str | None, typer.Option(help="Split or part [default: train if there is one, else all].")] = None,
+    scheme: Annotated[
+        str | None, typer.Option(help="Landmark scheme to convert to, or of your own data: a name or TOML file.")
+    ] = None,
+    threads: ThreadsOption = None,
+    plugin: PluginOption = None,
+) -> None:
+    """Pack faces and their images into shards (tar files), which training reads as shards:DIR without holding them in memory.
+
+    Exit status 1 means that an image could not be packed; the others are.
+    """
+    from ..data.shards.pack import pack as run
+    from ..data.source import find_dataset, load_records
+    from ..errors import UsageError
+
+    if box_source not in ("landmarks", "dataset"):
+        raise UsageError(f"--box-source {box_source}: expected landmarks or dataset")
+    spec, _ = find_dataset(source)
+    chosen = split or ("train" if "train" in spec.splits else "all")
+    progress = Progress("faces")
+    with interruptible(lambda: f"{out} is not complete; delete it and run the same command again"):
+        records = load_records(source, chosen, scheme)
+        for line in records.remarks:
+            complain(line)
+        try:
+            packed = run(
+                records,
+                out,
+                source=spec.name,
+                split=chosen,
+                shard_bytes=shard_size * 1_000_000,
+                crop=crop,
+                box_source="dataset" if box_source == "dataset" else "landmarks",
+                quality=jpeg_quality,
+                on_progress=progress,
+            )
+        finally:
+            progress.clear()
+    index = packed.index
+    stored = sum(shard.tar_bytes for shard in index.shards) / 1e6
+    say(f"{out}: {index.faces:,} faces in {len(index.shards):,} shards, {stored:,.0f} MB")
+    for line in packed.failures:
+        complain(line)
+    if packed.failures:
+        raise typer.Exit(1)
+
+
+@app.command()
 def suspects(
     source: Source,
     out: Annotated[
@@ -241,3 +313,7 @@ def relabel(
         )
     for line in lines:
         say(line)
+
+
+app.command()(review)
+app.command()(diff)

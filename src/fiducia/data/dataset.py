@@ -5,19 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch.utils.data import Dataset, Sampler
+from torch.utils.data import DataLoader, Dataset, Sampler
 
 from ..cpu import wanted_threads
 from ..errors import UsageError
 from ..images import Patch, cut_patch, read_image
 from ..structures import Batch, Record, Sample
 
-__all__ = ["EpochSampler", "FaceDataset", "Views", "collate"]
+__all__ = ["Batches", "EpochSampler", "FaceDataset", "Supply", "Views", "collate", "one_thread", "require_shares"]
 
 
 class Views(Protocol):
@@ -31,6 +32,31 @@ class Views(Protocol):
         self, record: Record, patch: Patch, *, rng: np.random.Generator, epoch: int, index: int
     ) -> list[Sample]:
         """Return the views of one face; every random number comes from ``rng``."""
+        ...
+
+
+class Batches(Protocol):
+    """The batches of one process in one epoch: how many, and each in its turn."""
+
+    def __len__(self) -> int: ...
+
+    def __iter__(self) -> Iterator[Batch]: ...
+
+
+class Supply(Protocol):
+    """Where a run's batches come from: a :class:`FaceDataset`, or a :class:`~fiducia.data.stream.FaceStream`."""
+
+    def __len__(self) -> int:
+        """Return the number of faces of an epoch."""
+        ...
+
+    def batches(
+        self, *, batch_size: int, epoch: int, rank: int = 0, world: int = 1, start: int = 0, workers: int = 0
+    ) -> Batches:
+        """Return the share of process ``rank`` of ``world`` in the batches of an epoch, from batch ``start`` on.
+
+        Which faces are in a batch, and what is drawn for them, does not depend on ``world``, ``start`` and ``workers``.
+        """
         ...
 
 
@@ -80,6 +106,25 @@ class FaceDataset(Dataset[list[Sample]]):
         rng = np.random.default_rng([self.seed, self.epoch, index])
         return self.views(self.records[index], self._patch(index), rng=rng, epoch=self.epoch, index=index)
 
+    def batches(
+        self, *, batch_size: int, epoch: int, rank: int = 0, world: int = 1, start: int = 0, workers: int = 0
+    ) -> Batches:
+        """Return one epoch's batches of one process, in a random order of the faces; see :class:`Supply`."""
+        self.set_epoch(epoch)
+        sampler = EpochSampler(
+            len(self), batch_size=batch_size, seed=self.seed, epoch=epoch, rank=rank, world=world, start=start
+        )
+        # A generator of its own: each new loader draws from one, and the network's draws must be the same after a kill.
+        loader: DataLoader[Any] = DataLoader(
+            self,
+            batch_sampler=sampler,
+            collate_fn=collate,
+            num_workers=workers,
+            generator=torch.Generator(),
+            worker_init_fn=one_thread if workers else None,
+        )
+        return loader
+
     def fill(self, threads: int | None = None) -> None:
         """Read every photograph into the cache now, by ``threads`` threads; nothing without cache.
 
@@ -105,6 +150,27 @@ class FaceDataset(Dataset[list[Sample]]):
                 patch = cut_patch(photo, *self._reach[face])
                 self._patches[face] = Patch(patch.image.copy(), patch.x, patch.y, patch.factor)
         return self._patches[index]
+
+
+def one_thread(worker: int) -> None:
+    """Keep a worker process at one thread: workers share the cores by their number."""
+    torch.set_num_threads(1)
+    # 0 and not 1: OpenCV would wait for threads of the parent process, which do not exist after a fork.
+    cv2.setNumThreads(0)
+
+
+def require_shares(n: int, batch_size: int, rank: int, world: int) -> None:
+    """Refuse a batch that processes cannot share.
+
+    Raises:
+        UsageError: fewer faces in a batch than processes, or a rank out of range.
+    """
+    if n < 0 or not 0 <= rank < world:
+        raise UsageError(f"expected 0 <= rank < world and no negative number; found rank {rank}, world {world}")
+    if min(batch_size, n or batch_size) < world:
+        raise UsageError(
+            f"a batch of {min(batch_size, n)} faces cannot be shared by {world} processes; raise train.batch_size"
+        )
 
 
 def collate(faces: Sequence[Sequence[Sample]]) -> Batch:
@@ -149,12 +215,7 @@ class EpochSampler(Sampler[list[int]]):
     def __init__(
         self, n: int, *, batch_size: int, seed: int, epoch: int, rank: int = 0, world: int = 1, start: int = 0
     ) -> None:
-        if min(n, seed, epoch, start) < 0 or not 0 <= rank < world:
-            raise UsageError(f"expected 0 <= rank < world and no negative number; found rank {rank}, world {world}")
-        if min(batch_size, n or batch_size) < world:
-            raise UsageError(
-                f"a batch of {min(batch_size, n)} faces cannot be shared by {world} processes; raise train.batch_size"
-            )
+        require_shares(min(n, seed, epoch, start) if min(seed, epoch, start) < 0 else n, batch_size, rank, world)
         self.n, self.batch_size, self.seed, self.epoch = n, batch_size, seed, epoch
         self.rank, self.world, self.start = rank, world, start
 

@@ -6,6 +6,7 @@ its pictures (COCO, CVAT, CSV with ``width`` and ``height``) is compared with th
 
 from __future__ import annotations
 
+import io
 import struct
 from dataclasses import dataclass
 from functools import lru_cache
@@ -15,7 +16,10 @@ from typing import BinaryIO
 import numpy as np
 import numpy.typing as npt
 
+from ..errors import FiduciaError
+from ..files import read_bytes
 from ..images.headers import HeaderError, read_header
+from ..tars import member_of
 
 __all__ = ["PhotoSize", "Size", "orient", "photo_size", "proportional", "rescale"]
 
@@ -23,6 +27,8 @@ Array = npt.NDArray[np.float64]
 Size = tuple[int, int]
 """Width and height in pixels."""
 _SEGMENTS = 4096
+_LARGEST = 1 << 30
+"""Bytes of a photograph in a shard."""
 _SWAPPED = (5, 6, 7, 8)
 
 
@@ -51,7 +57,8 @@ def photo_size(path: Path) -> PhotoSize | None:
         None where the file is missing or no image: whoever reads its pixels will say why.
     """
     try:
-        facts = path.stat()
+        inside = member_of(path)
+        facts = (inside[0] if inside is not None else path).stat()
         return _cached(path, facts.st_mtime_ns, facts.st_size)
     except (OSError, ValueError):
         return None
@@ -59,9 +66,14 @@ def photo_size(path: Path) -> PhotoSize | None:
 
 @lru_cache(maxsize=4096)
 def _cached(path: Path, changed: int, size: int) -> PhotoSize | None:
-    if not path.is_file():
+    inside = member_of(path)
+    if inside is None and not path.is_file():
         return None
-    with path.open("rb") as file:
+    try:
+        opened = path.open("rb") if inside is None else io.BytesIO(read_bytes(path, _LARGEST))
+    except FiduciaError:
+        return None
+    with opened as file:
         start = file.read(32)
         try:
             if start.startswith(b"\xff\xd8"):

@@ -6,12 +6,11 @@ finds it by itself. What writes faces in a format of labels is found in the same
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -19,7 +18,12 @@ from ..errors import FiduciaError, UsageError
 from ..registry import Registry, did_you_mean
 from ..schemes.sets import NONE, SchemeError, conversion, convert, get_scheme, is_none
 from ..structures import Record
+from ..text import read_text
 from .doubts import doubts
+from .holding import held_out, photo_of
+
+if TYPE_CHECKING:
+    from .blocks import Block
 
 __all__ = [
     "DatasetSpec",
@@ -91,6 +95,8 @@ class DatasetSpec:
         parts: the parts whose counts ``fiducia data check`` compares; empty = every split.
         scan: as ``read``, but yields a :class:`Fault` for each file that cannot be used and goes on, and nothing at all
             for a part that is not there; for ``fiducia data check``.
+        blocks: for a source that may be larger than memory: ``(root, split)`` → its :class:`~fiducia.data.blocks.Block` parts
+            in order, whose faces together are those of ``read``. Training then streams them.
     """
 
     name: str
@@ -103,6 +109,7 @@ class DatasetSpec:
     licence: str = ""
     parts: tuple[str, ...] = ()
     scan: Callable[[str, str, str | None], Iterator[Record | Fault]] | None = None
+    blocks: Callable[[str, str], Sequence[Block]] | None = None
 
 
 _HOMES = ("fiducia.data.readers", "fiducia.data.formats", "fiducia.data.synthetic")
@@ -236,8 +243,17 @@ def to_scheme(record: Record, scheme: str) -> Record:
 
 
 def exclude(records: Iterable[Record], patterns: Sequence[str]) -> list[Record]:
-    """Drop the faces whose id matches a glob pattern, such as ``afw/237815567_*``; a pattern may match nothing."""
-    return [record for record in records if not any(fnmatchcase(record.id, pattern) for pattern in patterns)]
+    """Drop the faces whose id matches a glob pattern, such as ``afw/237815567_*``; a pattern may match nothing.
+
+    ``@FILE`` names a text file of ids, one a line, such as the rejected faces of ``fiducia data review``.
+
+    Raises:
+        FiduciaError: such a file cannot be read.
+    """
+    globs = [pattern for pattern in patterns if not pattern.startswith("@")]
+    files = [pattern[1:] for pattern in patterns if pattern.startswith("@")]
+    ids = {line.strip() for file in files for line in read_text(file, "a file of ids, one a line").splitlines()}
+    return [r for r in records if r.id not in ids and not any(fnmatchcase(r.id, pattern) for pattern in globs)]
 
 
 def keep(records: Iterable[Record], patterns: Sequence[str]) -> list[Record]:
@@ -259,21 +275,9 @@ def carve(records: Sequence[Record], fraction: float, seed: int) -> tuple[list[R
     Returns:
         ``(training, validation)``, both in the order of ``records``.
     """
-    if not 0.0 <= fraction < 1.0:
-        raise ValueError(f"a validation share is in [0, 1); found {fraction}")
-    faces: dict[str, int] = {}
-    for record in records:
-        faces[_photo(record)] = faces.get(_photo(record), 0) + 1
-    wanted = round(fraction * len(records))
-    chosen: set[str] = set()
-    order = sorted(faces, key=lambda photo: hashlib.sha256(f"{seed}\n{photo}".encode()).digest())
-    for photo in order[:-1]:
-        if wanted <= 0:
-            break
-        chosen.add(photo)
-        wanted -= faces[photo]
-    training = [record for record in records if _photo(record) not in chosen]
-    return training, [record for record in records if _photo(record) in chosen]
+    held = held_out([photo_of(record) for record in records], fraction, seed).tolist()
+    training = [record for record, out in zip(records, held, strict=True) if not out]
+    return training, [record for record, out in zip(records, held, strict=True) if out]
 
 
 def describe_datasets() -> list[dict[str, Any]]:
@@ -305,7 +309,3 @@ def existing_root(name: str, root: str, what: str) -> Path:
     if not path.exists():
         raise FiduciaError(f"{path}: no such file or folder; expected {what}")
     return path
-
-
-def _photo(record: Record) -> str:
-    return str(record.tags.get("photo", record.image.as_posix()))

@@ -11,7 +11,7 @@ from pathlib import Path
 from ..text import read_text
 from .kinds import LabelError
 
-__all__ = ["Row", "Table", "read_table"]
+__all__ = ["Row", "Table", "find_separator", "read_table"]
 
 _SEPARATORS = ",;\t"
 
@@ -89,7 +89,7 @@ def read_table(path: Path, what: str) -> Table:
         # Spreadsheets write such a line above the header.
         separator, text, skipped = first.strip("\r\n ")[-1], rest, 1
     else:
-        separator, skipped = _separator(first), 0
+        separator, skipped = find_separator(first), 0
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
     try:
         header = [name.strip() for name in next(reader, [])]
@@ -107,7 +107,7 @@ def read_table(path: Path, what: str) -> Table:
     return Table(str(path), tuple(header), tuple(rows), separator)
 
 
-def _separator(line: str) -> str:
+def find_separator(line: str) -> str:
     """Return the separator that stands most often in a header outside of quotes; a comma where there is none."""
     outside = "".join(line.split('"')[::2])
     return max(_SEPARATORS, key=outside.count)

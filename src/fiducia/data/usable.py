@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -10,7 +10,7 @@ import numpy.typing as npt
 from ..structures import Record
 from .sizes import photo_size
 
-__all__ = ["fault_of", "usable"]
+__all__ = ["fault_of", "skipped_lines", "usable"]
 
 _LISTED = 3
 _SMALLEST = 1.0
@@ -78,9 +78,14 @@ def usable(records: Iterable[Record], box_source: str = "landmarks") -> tuple[li
             kept.append(record)
         else:
             dropped.setdefault(fault, []).append(record.id)
+    return kept, skipped_lines(dropped)
+
+
+def skipped_lines(dropped: Mapping[str, Sequence[str]]) -> list[str]:
+    """Return a line for each reason why faces are skipped: how many, and the first three ids."""
     lines = []
     for fault, ids in dropped.items():
         more = ", …" if len(ids) > _LISTED else ""
         faces = "1 face is" if len(ids) == 1 else f"{len(ids):,} faces are"
         lines.append(f"{faces} skipped: {fault} ({', '.join(ids[:_LISTED])}{more}); {_CURE}")
-    return kept, lines
+    return lines

@@ -18,8 +18,8 @@ Image = npt.NDArray[np.uint8]
 
 __all__ = ["MIN_SCORE", "best_first", "check_image", "keep_surest", "probability", "suppress", "to_landmark_box"]
 
-MIN_SCORE = 0.7
-"""Faces that are less likely than this are left out, unless the user says otherwise. ``docs/detect.md`` says what it costs."""
+MIN_SCORE = 0.9
+"""YuNet's faces that are less likely than this are left out, unless the user says otherwise. ``docs/detect.md`` has the costs."""
 
 _ROWS = 256
 """Boxes that are compared with all others at once: it bounds the memory for thousands of faces."""

@@ -11,7 +11,7 @@ from ..errors import UsageError
 from ..geometry import box_iou, box_to_crop
 from ..images import crop
 from ..structures import Detection
-from .base import MIN_SCORE, Array, Image, best_first, check_image, probability, to_landmark_box
+from .base import Array, Image, best_first, check_image, probability, to_landmark_box
 from .pool import Pool
 from .registry import detectors, no_file
 
@@ -22,6 +22,8 @@ STEP = (0.019, 0.083, 0.964, 0.939)
 :func:`fiducia.detectors.base.to_landmark_box`; ``benchmarks/detectors.py`` prints it."""
 CALIBRATION = (1.0, 0.0)
 """Slope and offset: dlib's margin → log-odds of a face; ``benchmarks/detector_fit.py`` prints them."""
+MIN_SCORE = 0.7
+"""Faces that are less likely than this are left out, unless the user says otherwise. It is less sure of its faces than YuNet."""
 _CANDIDATE, _SURE, _UNSEEN = -0.4, 1.0, -0.9
 """Margins: from which on a box is looked at; from which on once is enough; of a box that was not found again."""
 

@@ -61,7 +61,7 @@ class YuNetNetwork:
         height, width = bgr.shape[:2]
         if self._request is not None and os.getpid() == _home:
             padded = cv2.copyMakeBorder(bgr, 0, -height % 32, 0, -width % 32, cv2.BORDER_CONSTANT, value=(0, 0, 0))
-            found = self._request.infer({0: cv2.dnn.blobFromImage(padded)})
+            found = self._request.infer({0: padded[None]})
             return read_outputs({name: found[name][0] for name in _OUTPUTS}, padded.shape[1])
         if self._opencv is None:
             self._opencv = self._make()
@@ -131,6 +131,11 @@ def _compile(data: bytes, threads: int) -> Any:
     model = core.read_model(data)
     # Any size of picture: the first one of a size costs a few milliseconds more.
     model.reshape(openvino.PartialShape([1, 3, -1, -1]))
+    # Bytes in the order of a picture go in; OpenVINO turns them round and into numbers in less time than OpenCV.
+    steps = openvino.preprocess.PrePostProcessor(model)
+    steps.input().tensor().set_element_type(openvino.Type.u8).set_layout(openvino.Layout("NHWC"))
+    steps.input().model().set_layout(openvino.Layout("NCHW"))
+    model = steps.build()
     settings = {
         "INFERENCE_PRECISION_HINT": "f32",
         "INFERENCE_NUM_THREADS": threads,

@@ -157,10 +157,12 @@ def _from_pil(picture: Any) -> Photo:
     return _over_white(name, pixels)
 
 
-def expand(inputs: Iterable[str | Path], out: Path) -> tuple[list[str], list[tuple[str, str]]]:
+def expand(
+    inputs: Iterable[str | Path], out: Path, also: frozenset[str] = frozenset()
+) -> tuple[list[str], list[tuple[str, str]]]:
     """Return the photographs and videos that inputs stand for, each once, and (name, complaint) for what cannot be used.
 
-    Folders are searched to any depth, links to folders too, in sorted order, for :data:`SUFFIXES` and those of videos;
+    Folders are searched to any depth, links to folders too, in sorted order, for :data:`SUFFIXES`, those of videos and ``also``;
     hidden files, and all that lies in the folder ``out`` (results of an earlier run), are left out. Complaints tell a
     folder without photographs or videos, a folder that may not be read, and a pipe, a device or a broken link that is
     named like a photograph.
@@ -174,7 +176,7 @@ def expand(inputs: Iterable[str | Path], out: Path) -> tuple[list[str], list[tup
             continue
         inside: list[Path] = []
         before = len(complaints)
-        for path, complaint in _search(entry, os.path.realpath(out)):
+        for path, complaint in _search(entry, os.path.realpath(out), SUFFIXES | VIDEO_SUFFIXES | also):
             if complaint:
                 complaints.append((path, f"{path}: {complaint}"))
             else:
@@ -195,7 +197,7 @@ def identity(path: str) -> str:
         return path
 
 
-def _search(root: str, out: str) -> Iterator[tuple[str, str]]:
+def _search(root: str, out: str, suffixes: frozenset[str]) -> Iterator[tuple[str, str]]:
     """Yield (photograph, nothing) and (what is none, why) below a folder; a folder is entered once, whatever links there."""
     # When the folder to search is itself the results' (or lies in it), the user asked for what is there.
     results = None if _within(os.path.realpath(root), out) else out
@@ -215,7 +217,7 @@ def _search(root: str, out: str) -> Iterator[tuple[str, str]]:
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for name in names:
             path = Path(folder, name)
-            if not name.startswith(".") and path.suffix.lower() in SUFFIXES | VIDEO_SUFFIXES:
+            if not name.startswith(".") and path.suffix.lower() in suffixes:
                 yield str(path), _not_plain(path)
     for error in failed:
         yield str(error.filename or root), f"cannot be searched ({error.strerror or error}); check its permissions"

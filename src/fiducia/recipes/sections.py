@@ -45,7 +45,8 @@ class DataConfig(Section):
     scheme: str | None = None
     """Landmark scheme: a name or a TOML file, for sources that do not imply one; None = the source's own."""
     exclude: tuple[str, ...] = ()
-    """Glob patterns on a face's id (the path of its image below the root): faces excluded from training."""
+    """Glob patterns on a face's id (the path of its image below the root): faces excluded from training. ``@FILE`` is a
+    text file of ids, one a line."""
     only: tuple[str, ...] = ()
     """Glob patterns on a face's id: train and validate only on faces that match one; () = all. The validation split is drawn
     before, so it holds the same faces as without this key."""
@@ -68,7 +69,11 @@ class DataConfig(Section):
     box_source: Literal["landmarks", "dataset"] = "landmarks"
     """``landmarks``: the tight box of the points (FaRL on 300W, WFLW, COFW); ``dataset``: the annotated box (AFLW)."""
     cache: bool = True
-    """Keep decoded faces in memory, reduced to what the largest training crop can reach."""
+    """Keep decoded faces in memory, reduced to what the largest training crop can reach; shards are never kept."""
+    shuffle_buffer: PositiveInt = 8192
+    """``shards:`` only: faces that the shuffle buffers hold, over all processes and workers, each with its photograph's bytes."""
+    interleave: PositiveInt = 16
+    """``shards:`` only: places in the shards that are read side by side; a multiple of processes × workers reads least."""
 
     @property
     def sources(self) -> tuple[str, ...]:

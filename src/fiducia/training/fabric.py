@@ -5,7 +5,8 @@ from __future__ import annotations
 import ctypes
 import os
 import sys
-from collections.abc import Iterator
+import zlib
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Literal
 
@@ -18,7 +19,7 @@ from ..device import pick_device
 from ..errors import UsageError
 from ..recipes.sections import TrainConfig
 
-__all__ = ["any_process", "keep_memory", "launch", "process_globals"]
+__all__ = ["any_process", "keep_memory", "launch", "process_globals", "require_same"]
 
 # malloc.h: M_TRIM_THRESHOLD, M_MMAP_THRESHOLD
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
@@ -77,6 +78,29 @@ def any_process(fabric: Fabric, here: bool) -> bool:
     if fabric.world_size == 1:
         return here
     return bool(torch.as_tensor(fabric.all_reduce(torch.tensor(float(here)), reduce_op="sum")) > 0)
+
+
+def require_same(fabric: Fabric, facts: Mapping[str, str]) -> None:
+    """Refuse a run whose processes differ, such as nodes with other versions or other files: they would train on nonsense.
+
+    Args:
+        fabric: of the launched processes; each calls this.
+        facts: what must be the same everywhere, by name.
+
+    Raises:
+        UsageError: a fact is not the same in all processes; raised in all of them.
+    """
+    if fabric.world_size == 1:
+        return
+    own = torch.tensor([zlib.crc32(f"{name}={fact}".encode()) for name, fact in facts.items()])
+    every = torch.as_tensor(fabric.all_gather(own.to(fabric.device))).reshape(fabric.world_size, -1).cpu()
+    differ = [name for name, column in zip(facts, every.T, strict=True) if len(column.unique()) > 1]
+    if differ:
+        here = "; ".join(f"{name}: {facts[name]}" for name in differ)
+        raise UsageError(
+            f"the processes of this run differ in their {' and '.join(differ)} (process {fabric.global_rank} has {here}); "
+            "every node needs the same versions, recipe and files"
+        )
 
 
 class _Mixed(MixedPrecision):

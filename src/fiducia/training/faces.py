@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from fnmatch import fnmatchcase
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from ..augment.views import plain_crop
-from ..data.source import carve, exclude, keep, load_records
+from ..data.dataset import FaceDataset, Supply, Views
+from ..data.source import carve, exclude, find_dataset, keep, load_records
+from ..data.stream import FaceStream
+from ..data.streamed import StreamedFaces
 from ..data.usable import usable
 from ..errors import FiduciaError
 from ..geometry import affine_apply
-from ..recipes.sections import DataConfig
+from ..recipes.sections import DataConfig, TrainConfig
 from ..schemes.sets import Scheme, get_scheme
 from ..structures import Record
+from .choosing import choose, dressed
 
-__all__ = ["RunFaces", "mean_face", "split_records"]
+__all__ = ["RunFaces", "mean_face", "split_records", "training_supply"]
+
+_MOST_FOR_MEAN = 100_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,13 +32,13 @@ class RunFaces:
     """The faces of a run.
 
     Attributes:
-        training: faces to train on.
+        training: faces to train on; of a run that streams they are not in memory.
         validation: faces held out, drawn by image.
         scheme: their landmark set.
         remarks: lines for the user: what the reader assumed, and how many faces were skipped and why.
     """
 
-    training: list[Record]
+    training: Sequence[Record]
     validation: list[Record]
     scheme: Scheme
     remarks: list[str]
@@ -48,6 +53,8 @@ def split_records(data: DataConfig) -> RunFaces:
     Raises:
         FiduciaError: no face is left, or the faces are of several landmark sets.
     """
+    if any(find_dataset(source)[0].blocks is not None for source in data.sources):
+        return _streamed(data)
     parts = [_split(data, source) for source in data.sources]
     training = [record for part in parts for record in part.training]
     validation = [record for part in parts for record in part.validation]
@@ -57,14 +64,54 @@ def split_records(data: DataConfig) -> RunFaces:
         raise _several(data.shown, names)
     if data.only and not training:
         raise FiduciaError(f"{data.shown}: data.only matches no face; mend a pattern")
-    known = {str(record.tags["collection"]) for record in training}
+    if data.repeat:
+        _require_collections(data, {str(record.tags["collection"]) for record in training})
+    repeated = [r for r in training for _ in range(data.repeat.get(str(r.tags["collection"]), 1))]
+    return RunFaces(training=repeated, validation=validation, scheme=parts[0].scheme, remarks=remarks)
+
+
+def _streamed(data: DataConfig) -> RunFaces:
+    """Return the faces of sources of which one at least is read in blocks; the others' faces are blocks in memory."""
+    chosen = [choose(data, source) for source in data.sources]
+    names = sorted({one.scheme for one in chosen})
+    if len(names) > 1:
+        raise _several(data.shown, names)
+    training = StreamedFaces([part for one in chosen for part in one.training])
+    if not len(training):
+        raise FiduciaError(f"{data.shown}: data.only matches no face; mend a pattern")
+    if data.repeat:
+        _require_collections(data, set().union(*(one.collections for one in chosen)))
+    return RunFaces(
+        training=training,
+        validation=[record for one in chosen for record in one.validation],
+        scheme=get_scheme(names[0]),
+        remarks=[line for one in chosen for line in one.remarks],
+    )
+
+
+def _require_collections(data: DataConfig, known: set[str]) -> None:
     for collection in data.repeat:
         if collection not in known and data.limit is None and not data.only:
             raise FiduciaError(
                 f"{data.shown}: data.repeat names {collection!r}; the training faces are of {', '.join(sorted(known))}"
             )
-    repeated = [r for r in training for _ in range(data.repeat.get(str(r.tags["collection"]), 1))]
-    return RunFaces(training=repeated, validation=validation, scheme=parts[0].scheme, remarks=remarks)
+
+
+def training_supply(faces: Sequence[Record], views: Views, data: DataConfig, train: TrainConfig) -> Supply:
+    """Return where the run's batches come from.
+
+    Args:
+        faces: to train on.
+        views: what is made of each.
+        data: how much is kept in memory.
+        train: seed and workers.
+    """
+    if isinstance(faces, StreamedFaces):
+        return FaceStream(faces, views, seed=train.seed, buffer=data.shuffle_buffer, lanes=data.interleave)
+    dataset = FaceDataset(faces, views, seed=train.seed, cache=data.cache)
+    if train.workers > 0 and data.cache:
+        dataset.fill()  # workers inherit it; what they would read themselves is forgotten after every epoch
+    return dataset
 
 
 def _split(data: DataConfig, source: str) -> RunFaces:
@@ -81,10 +128,7 @@ def _split(data: DataConfig, source: str) -> RunFaces:
     names = sorted({record.scheme for record in records})
     if len(names) > 1:
         raise _several(source, names)
-    name = source.partition(":")[0]
-    records = [
-        replace(r, tags={"collection": name, **r.tags, "source": name}) for r in _grouped(records, data.together)
-    ]
+    records = dressed(records, source, data.together)
     training, validation = carve(records, data.val_fraction, data.val_seed)
     if data.only:
         training, validation = keep(training, data.only), keep(validation, data.only)
@@ -99,9 +143,10 @@ def _split(data: DataConfig, source: str) -> RunFaces:
 def mean_face(records: Sequence[Record], data: DataConfig) -> Tensor | None:
     """Return the mean of the plain crops' landmarks, float32 ``(K, 2)`` fractions of the crop's side: f is crop pixel ``f * S``.
 
-    None where some landmark is labelled in no face.
+    Of more than 100,000 faces as many are taken, evenly spaced. None where some landmark is labelled in none of them.
     """
-    crops = np.stack([affine_apply(plain_crop(record, data), record.xy) for record in records])
+    step = -(-len(records) // _MOST_FOR_MEAN)
+    crops = np.stack([affine_apply(plain_crop(record, data), record.xy) for record in records[::step]])
     labelled = np.isfinite(crops).all(-1, keepdims=True)
     count = labelled.sum(0)
     if not count.all():
@@ -112,15 +157,3 @@ def mean_face(records: Sequence[Record], data: DataConfig) -> Tensor | None:
 
 def _several(source: str, names: Sequence[str]) -> FiduciaError:
     return FiduciaError(f"{source}: faces of several landmark sets ({', '.join(names)}); train on one at a time")
-
-
-def _grouped(records: Sequence[Record], groups: Sequence[Sequence[str]]) -> list[Record]:
-    """Return records of which those of a group pass for faces of one photograph."""
-
-    def one(record: Record) -> Record:
-        for number, patterns in enumerate(groups):
-            if any(fnmatchcase(record.id, pattern) for pattern in patterns):
-                return replace(record, tags={**record.tags, "photo": f"together {number}"})
-        return record
-
-    return [one(record) for record in records]

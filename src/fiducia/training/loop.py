@@ -7,17 +7,15 @@ so workers, processes and a kill in between change nothing.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-import cv2
 import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
-from torch.utils.data import DataLoader
 
-from ..data.dataset import EpochSampler, FaceDataset, collate
+from ..data.dataset import Supply
 from ..errors import FiduciaError, Interrupted
 from ..losses.objective import Objective
 from ..models.base import LandmarkModel
@@ -90,7 +88,7 @@ def run_epochs(
     fabric: Fabric,
     learner: Any,
     state: RunState,
-    dataset: FaceDataset,
+    supply: Supply,
     log: RunLog,
     hooks: Hooks,
     *,
@@ -103,7 +101,7 @@ def run_epochs(
         fabric: devices and processes.
         learner: the :class:`Learner`, set up by ``fabric``; so is the state's optimiser.
         state: moved forward step by step.
-        dataset: training faces.
+        supply: training faces; their seed is that of the run.
         log: of the epochs.
         hooks: checkpoints and validation.
         leg: the stage, and its place in the run.
@@ -117,7 +115,14 @@ def run_epochs(
     train, optim = leg.train, leg.optim
     while state.epoch <= leg.last:
         started = time.monotonic()
-        loader = _loader(dataset, train, state.epoch, fabric.global_rank, fabric.world_size, state.done)
+        loader = supply.batches(
+            batch_size=train.batch_size,
+            epoch=state.epoch,
+            rank=fabric.global_rank,
+            world=fabric.world_size,
+            start=state.done,
+            workers=train.workers,
+        )
         steps = state.done + len(loader)
         total = train.epochs * steps
         learner.train()
@@ -174,34 +179,7 @@ def _step(
     return values
 
 
-def _loader(
-    dataset: FaceDataset, train: TrainConfig, epoch: int, rank: int, world: int, start: int
-) -> DataLoader[list[Any]]:
-    """Return one epoch's batches of this process, from step ``start`` on."""
-    dataset.set_epoch(epoch)
-    sampler = EpochSampler(
-        len(dataset), batch_size=train.batch_size, seed=train.seed, epoch=epoch, rank=rank, world=world, start=start
-    )
-    # A generator of its own: each new loader draws from one, and the network's draws must be the same after a kill.
-    own = torch.Generator()
-    return DataLoader(
-        dataset,
-        batch_sampler=sampler,
-        collate_fn=collate,
-        num_workers=train.workers,
-        generator=own,
-        worker_init_fn=_one_thread if train.workers else None,
-    )
-
-
-def _one_thread(worker: int) -> None:
-    """Keep a worker process at one thread: workers share the cores by their number."""
-    torch.set_num_threads(1)
-    # 0 and not 1: OpenCV would wait for threads of the parent process, which do not exist after a fork.
-    cv2.setNumThreads(0)
-
-
-def _on_device(loader: DataLoader[list[Any]], device: torch.device) -> Iterator[Batch]:
+def _on_device(loader: Iterable[Batch], device: torch.device) -> Iterator[Batch]:
     """Copy each batch once: both views travel together."""
     for batch in loader:
         yield batch.to(device, non_blocking=True)

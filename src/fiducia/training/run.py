@@ -11,8 +11,10 @@ from typing import Any
 import torch
 from lightning_fabric import Fabric
 
+from .._version import __version__
 from ..augment.views import EvalViews, TrainViews
 from ..data.dataset import FaceDataset
+from ..data.streamed import StreamedFaces
 from ..errors import UsageError
 from ..files import require_writable, write_atomic
 from ..plugins import loaded_plugins
@@ -21,13 +23,13 @@ from ..recipes.sections import Recipe
 from ..recipes.stages import stage_recipes
 from ..structures import Batch
 from .checkpoint import clean_leftovers
-from .fabric import launch, process_globals
-from .faces import RunFaces, split_records
+from .fabric import launch, process_globals, require_same
+from .faces import RunFaces, split_records, training_supply
 from .legs import check_sizes, place_of, start_leg
 from .logs import RunLog, versions
 from .loop import Hooks, Learner, run_epochs
 from .setup import completed
-from .state import RunState, open_run
+from .state import RunState, digest, open_run
 from .stop import Stop
 from .validate import save_run_weights, validate
 
@@ -83,6 +85,14 @@ def train(
 def _train(recipe: Recipe, out: Path, saved: dict[str, Any] | None, init: str | None, stop: Stop) -> RunResult:
     fabric = launch(recipe.train)
     faces = split_records(recipe.data)
+    require_same(
+        fabric,
+        {
+            "versions": f"fiducia {__version__}, torch {torch.__version__}",
+            "recipe": digest(recipe.model_dump(mode="json")),
+            "faces": f"{len(faces.training)} for training, {len(faces.validation)} for validation",
+        },
+    )
     legs = stage_recipes(recipe)
     check_sizes(legs, faces.scheme)
     first = saved.get("leg", 0) if saved is not None else 0
@@ -138,15 +148,11 @@ def _run_leg(
     own, scheme = legs[number], faces.scheme
     cfg, rank0 = own.train, fabric.global_rank == 0
     place = place_of(legs, number)
-    dataset = FaceDataset(
-        faces.training,
-        TrainViews(own.data, own.augment, scheme, place.total),
-        seed=cfg.seed,
-        cache=own.data.cache,
-    )
-    if cfg.workers > 0 and own.data.cache:
-        dataset.fill()  # workers inherit it; what they would read themselves is forgotten after every epoch
-    held_out = FaceDataset(faces.validation, EvalViews(own.data), seed=cfg.seed, cache=own.data.cache)
+    views = TrainViews(own.data, own.augment, scheme, place.total)
+    supply = training_supply(faces.training, views, own.data, cfg)
+    # What streams is larger than memory: its validation faces are read again each time, too.
+    keep = own.data.cache and not isinstance(faces.training, StreamedFaces)
+    held_out = FaceDataset(faces.validation, EvalViews(own.data), seed=cfg.seed, cache=keep)
     model, objective = state.model, state.objective
     if cfg.channels_last:
         model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -175,7 +181,7 @@ def _run_leg(
         best=lambda: write("best"),
         shares=shares if cfg.log_gradient_shares else None,
     )
-    run_epochs(fabric, learner, state, dataset, log, hooks, leg=place, stop=stop)
+    run_epochs(fabric, learner, state, supply, log, hooks, leg=place, stop=stop)
     if place.last < place.total:
         write("ema", f"stage{number + 1}")
     else:

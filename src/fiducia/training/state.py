@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import tomllib
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,7 +20,7 @@ from ..recipes.sections import Recipe
 from .checkpoint import load_checkpoint, save_checkpoint
 from .ema import EMA
 
-__all__ = ["RunState", "differences", "open_run"]
+__all__ = ["RunState", "differences", "digest", "open_run"]
 
 FORMAT = 2
 # Keys that change no result; a run may go on with other ones.
@@ -137,6 +139,16 @@ def differences(before: Recipe, after: Recipe) -> dict[str, tuple[Any, Any]]:
     old, new = _flat(before.model_dump(mode="json")), _flat(after.model_dump(mode="json"))
     keys = [key for key in {**old, **new} if key not in _FREE and old.get(key) != new.get(key)]
     return {key: (old.get(key), new.get(key)) for key in keys}
+
+
+def digest(table: dict[str, Any]) -> str:
+    """Return a short hash of what changes a run's result, of a recipe as a table.
+
+    Where the files lie may differ from machine to machine, and is left out.
+    """
+    free = {*_FREE, "data.source", "train.devices", "train.num_nodes"}
+    keys = {key: value for key, value in _flat(table).items() if key not in free}
+    return hashlib.sha256(json.dumps(keys, sort_keys=True).encode()).hexdigest()[:12]
 
 
 def _flat(table: dict[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -28,7 +28,7 @@ from ..source import DatasetSpec, Faces, Fault, datasets, label_writers
 from ..values import as_id, as_list, as_number, as_numbers, as_table, as_text, read_json, short, show
 from .own import Notes, Placed, at_real_size, declared_scheme, first_of, marks, one_scheme, read_all, scan_all
 
-__all__ = ["read_coco", "scan_coco", "write_coco"]
+__all__ = ["coco_faces", "read_coco", "scan_coco", "write_coco"]
 
 _WHAT = "a COCO keypoint JSON file"
 
@@ -45,12 +45,12 @@ def read_coco(root: str, split: str = "all", scheme: str | None = None) -> Faces
         FiduciaError: not JSON, a value of a wrong type, or a face with another number of points.
         UsageError: an unknown landmark set or split.
     """
-    return read_all("coco", root, _WHAT, _faces, split, scheme)
+    return read_all("coco", root, _WHAT, coco_faces, split, scheme)
 
 
 def scan_coco(root: str, split: str = "all", scheme: str | None = None) -> Iterator[Record | Fault]:
     """Yield the faces of a COCO keypoint file, and a fault for each entry that gives none."""
-    return scan_all("coco", root, _WHAT, _faces, scheme)
+    return scan_all("coco", root, _WHAT, coco_faces, scheme)
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,8 @@ class _Category:
     declared: str | None
 
 
-def _faces(path: Path, scheme: str | None, notes: Notes) -> Iterator[Placed]:
+def coco_faces(path: Path, scheme: str | None, notes: Notes) -> Iterator[Placed]:
+    """Yield the annotations that have key points."""
     table = as_table(read_json(path, _WHAT), f"{path}: the top level (expected images and annotations)")
     images: dict[int | str, _Image] = {}
     yield from _images(path, table, images)
@@ -118,6 +119,7 @@ def _faces(path: Path, scheme: str | None, notes: Notes) -> Iterator[Placed]:
         try:
             image = _image_of(where, face, images)
             chosen = meanings[_category_of(where, face, categories)]
+            notes.order = chosen.order
             yield place, _record(f"{where} in {short(image.name)}", path.parent, face, image, chosen, tags, notes)
         except FiduciaError as error:
             yield place, error

@@ -33,7 +33,7 @@ from ..tables import Row, Table, read_table
 from ..values import as_table, as_text, as_word_number, parse_json, plain_numbers, short
 from .own import MARKS, Notes, Placed, at_real_size, encoded, one_scheme, read_all, scan_all
 
-__all__ = ["read_csv", "scan_csv", "write_csv"]
+__all__ = ["csv_faces", "point_columns", "read_csv", "scan_csv", "write_csv"]
 
 _WHAT = "a CSV file with the columns image, x0, y0, …"
 _BOX = ("box_x1", "box_y1", "box_x2", "box_y2")
@@ -55,27 +55,29 @@ def read_csv(root: str, split: str = "all", scheme: str | None = None) -> Faces:
         FiduciaError: unreadable file, a column that is missing, or a cell that is no number (named by line and column).
         UsageError: an unknown landmark set or split.
     """
-    return read_all("csv", root, _WHAT, _faces, split, scheme)
+    return read_all("csv", root, _WHAT, csv_faces, split, scheme)
 
 
 def scan_csv(root: str, split: str = "all", scheme: str | None = None) -> Iterator[Record | Fault]:
     """Yield the faces of a CSV table, and a fault for each line that gives none."""
-    return scan_all("csv", root, _WHAT, _faces, scheme)
+    return scan_all("csv", root, _WHAT, csv_faces, scheme)
 
 
-def _faces(path: Path, scheme: str | None, notes: Notes) -> Iterator[Placed]:
+def csv_faces(path: Path, scheme: str | None, notes: Notes) -> Iterator[Placed]:
+    """Yield the faces of a table, one a row that is not empty."""
     table = read_table(path, _WHAT)
     if "image" not in table.header:
         listed = ", ".join(name[:40] for name in table.header[:8])
         raise LabelError("file", f"{path}: no column image found in {listed or 'an empty file'}; add one")
     if table.separator != ",":
         notes.say("other", f"{path}: its cells are separated by {'semicolons' if table.separator == ';' else 'tabs'}")
-    names, columns = _point_columns(table)
+    names, columns = point_columns(table)
     if not table.rows:
         raise LabelError("file", f"{path}: holds no face; expected one row a face below the header")
     first = _optional(table, table.rows[0], "scheme")
     declared = find_declared(first, path.parent) if first else None
     chosen = meaning(str(path), len(columns), names, scheme, declared)
+    notes.order = chosen.order
     notes.meaning(str(path), chosen)
     given: list[dict[str, Any]] = []
     faults: dict[int, FiduciaError] = {}
@@ -97,7 +99,7 @@ def _faces(path: Path, scheme: str | None, notes: Notes) -> Iterator[Placed]:
             yield place, error
 
 
-def _point_columns(table: Table) -> tuple[list[str] | None, list[tuple[str, str, str]]]:
+def point_columns(table: Table) -> tuple[list[str] | None, list[tuple[str, str, str]]]:
     """Return the points' names, None for mere numbers, and the columns x, y and v of each point in the file's order."""
     numbered: dict[str, dict[str, str]] = {}
     named: dict[str, dict[str, str]] = {}

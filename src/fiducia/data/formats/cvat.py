@@ -32,7 +32,7 @@ from ..source import DatasetSpec, Faces, Fault, datasets, label_writers
 from ..values import as_table, as_text, as_word_number, parse_json, short
 from .own import Notes, Placed, at_real_size, encoded, marks, one_scheme, read_all, scan_all
 
-__all__ = ["read_cvat", "scan_cvat", "write_cvat", "write_face", "xml_name"]
+__all__ = ["cvat_faces", "face_shapes", "lone_names", "read_cvat", "scan_cvat", "write_cvat", "write_face", "xml_name"]
 
 _WHAT = "an annotation file exported as 'CVAT for images 1.1'"
 
@@ -49,24 +49,23 @@ def read_cvat(root: str, split: str = "all", scheme: str | None = None) -> Faces
         FiduciaError: no such XML, no face, or a shape that cannot be read (named by photograph and face).
         UsageError: an unknown landmark set or split.
     """
-    return read_all("cvat", root, _WHAT, _faces, split, scheme)
+    return read_all("cvat", root, _WHAT, cvat_faces, split, scheme)
 
 
 def scan_cvat(root: str, split: str = "all", scheme: str | None = None) -> Iterator[Record | Fault]:
     """Yield the faces of a CVAT file, and a fault for each shape that gives none."""
-    return scan_all("cvat", root, _WHAT, _faces, scheme)
+    return scan_all("cvat", root, _WHAT, cvat_faces, scheme)
 
 
-def _faces(path: Path, scheme: str | None, notes: Notes) -> Iterator[Placed]:
+def cvat_faces(path: Path, scheme: str | None, notes: Notes) -> Iterator[Placed]:
+    """Yield the faces of a file, one a shape of :func:`face_shapes`."""
     names: list[str] = []
     given: list[dict[str, Any]] = []
     shapes: list[tuple[str, ET.Element, Size | None, ET.Element | None]] = []
     faults: dict[str, FiduciaError] = {}
     faulty = False
     top = _parse(path)
-    lone = list(dict.fromkeys(_label(s) for s in top.iterfind("image/points") if _is_lone(s)))
-    # Of one name, they are faces of one point.
-    lone = all_names(lone, scheme, None) if len(lone) > 1 else []
+    lone = lone_names(top, scheme)
     for number, image in enumerate(top.iter("image")):
         place = f"image {short(image.get('name') or image.get('id') or str(number))!r}"
         try:
@@ -78,7 +77,7 @@ def _faces(path: Path, scheme: str | None, notes: Notes) -> Iterator[Placed]:
             yield place, error
             continue
         boxes = {box.get("group_id") or "": box for box in image.findall("box")}
-        for face, shape in enumerate(_shapes(image, lone), start=1):
+        for face, shape in enumerate(face_shapes(image, lone), start=1):
             place = f"image {short(name)!r}, face {face}"
             tags: dict[str, Any] = {"split": image.get("subset")} if image.get("subset") else {}
             tags |= marks({"source": shape.get("source"), "weights_sha256": _own(shape, "weights")})
@@ -102,6 +101,7 @@ def _faces(path: Path, scheme: str | None, notes: Notes) -> Iterator[Placed]:
             known = find_declared(declared, path.parent) if declared else None
             xy, visible, chosen = _points(where, shape, scheme, known)
             notes.meaning(str(path), chosen)
+            notes.order = chosen.order
             corners = _box(where, box, notes)
             record = Record(
                 image=photo_path(path.parent, name),
@@ -116,6 +116,13 @@ def _faces(path: Path, scheme: str | None, notes: Notes) -> Iterator[Placed]:
             yield place, error
 
 
+def lone_names(top: ET.Element, scheme: str | None) -> list[str]:
+    """Return the names of all single points of a file that are parts of faces."""
+    lone = list(dict.fromkeys(_label(s) for s in top.iterfind("image/points") if _is_lone(s)))
+    # Of one name, they are faces of one point.
+    return all_names(lone, scheme, None) if len(lone) > 1 else []
+
+
 def _label(shape: ET.Element) -> str:
     return str(shape.get("label"))
 
@@ -125,7 +132,7 @@ def _is_lone(shape: ET.Element) -> bool:
     return shape.tag == "points" and (shape.get("points") or "").strip(" ;").count(";") == 0
 
 
-def _shapes(image: ET.Element, lone: Sequence[str]) -> Iterator[ET.Element]:
+def face_shapes(image: ET.Element, lone: Sequence[str]) -> Iterator[ET.Element]:
     """Yield the faces of an image: its skeletons and lists of points, and a skeleton for the single points of each group.
 
     Args:

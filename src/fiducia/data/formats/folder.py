@@ -20,8 +20,10 @@ from typing import Any
 import numpy as np
 
 from ...errors import FiduciaError, UsageError
-from ...files import open_output, write_atomic
+from ...files import open_output, read_bytes, write_atomic
 from ...structures import Record
+from ...tars import member_of
+from ..blocks import LARGEST
 from ..kinds import LabelError
 from ..naming import find_declared, meaning
 from ..places import is_file, photo_path, relative_image
@@ -30,7 +32,7 @@ from ..values import as_numbers, as_table, as_text, read_json
 from .own import Notes, at_real_size, choose_split, first_of, kind_of, one_scheme
 from .pts import read_pts, write_pts
 
-__all__ = ["SIDECAR", "read_folder", "scan_folder", "sidecar_text", "write_folder"]
+__all__ = ["SIDECAR", "folder_faces", "read_folder", "scan_folder", "sidecar_text", "write_folder"]
 
 SIDECAR = "pts.json"
 """What is known of the faces of a folder besides their points."""
@@ -40,7 +42,7 @@ _WHAT = "a folder of photographs and .pts files"
 
 def scan_folder(root: str, split: str = "all", scheme: str | None = None) -> Iterator[Record | Fault]:
     """Yield the faces of a folder in the order of their paths, and a fault for each file that gives none."""
-    yield from _scan(existing_root("pts", root, _WHAT), scheme, Notes())
+    yield from folder_faces(existing_root("pts", root, _WHAT), scheme, Notes())
 
 
 def read_folder(root: str, split: str = "all", scheme: str | None = None) -> Faces:
@@ -54,7 +56,7 @@ def read_folder(root: str, split: str = "all", scheme: str | None = None) -> Fac
     notes = Notes()
     records: list[Record] = []
     remarks: list[str] = []
-    for found in _scan(base, scheme, notes):
+    for found in folder_faces(base, scheme, notes):
         if isinstance(found, Record):
             records.append(found)
         elif found.broken:
@@ -66,7 +68,8 @@ def read_folder(root: str, split: str = "all", scheme: str | None = None) -> Fac
     return Faces(choose_split(root, records, split), remarks, notes.assumed)
 
 
-def _scan(base: Path, scheme: str | None, notes: Notes) -> Iterator[Record | Fault]:
+def folder_faces(base: Path, scheme: str | None, notes: Notes) -> Iterator[Record | Fault]:
+    """Yield the faces of a folder, and what cannot be used of it."""
     if not base.is_dir():
         yield Fault(f"{base}: is a file; expected {_WHAT}", broken=True, kind="file")
         return
@@ -123,6 +126,7 @@ def _scan(base: Path, scheme: str | None, notes: Notes) -> Iterator[Record | Fau
             broken.append(Fault(str(error), broken=True, kind=kind))
             continue
         records.append(record)
+        notes.file = path
         yield record
     yield from sorted(broken, key=lambda fault: fault.message)
     for image in sorted(path for path in images.values() if path.resolve() not in used):
@@ -223,7 +227,9 @@ def write_folder(folder: str | Path, records: Sequence[Record]) -> None:
         path, copy = target.with_name(f"{target.name}.pts"), copies[record.image]
         try:
             write_pts(path, record.xy)
-            if copy not in done and not (is_file(copy) and copy.samefile(record.image)):
+            if member_of(record.image) is not None and copy not in done:
+                write_atomic(copy, read_bytes(record.image, LARGEST, "an image"))
+            elif copy not in done and not (is_file(copy) and copy.samefile(record.image)):
                 with record.image.open("rb") as source, open_output(copy) as file:
                     shutil.copyfileobj(source, file)
             done.add(copy)

@@ -32,7 +32,15 @@ from ..source import DatasetSpec, Faces, Fault, datasets, label_writers
 from ..values import as_list, as_number, as_table, as_text, read_json, short, show
 from .own import Notes, Placed, at_real_size, marks, one_scheme, read_all, scan_all
 
-__all__ = ["face_regions", "read_label_studio", "scan_label_studio", "write_label_studio"]
+__all__ = [
+    "RegionFace",
+    "face_regions",
+    "label_studio_faces",
+    "placed_regions",
+    "read_label_studio",
+    "scan_label_studio",
+    "write_label_studio",
+]
 
 _WHAT = "a JSON export of Label Studio (a list of tasks)"
 _IMAGE_KEYS = ("image", "img", "photo", "picture")
@@ -41,12 +49,26 @@ _UPLOADED = re.compile(r"[0-9a-f]{8}-")
 
 
 @dataclass
-class _Face:
-    """The regions of one face."""
+class RegionFace:
+    """The regions of one face.
+
+    Attributes:
+        place: for errors.
+        image: the photograph's name.
+        keys: where the list of its regions stands: task, ``annotations`` or ``predictions``, and which one of them.
+        points: x and y in percent and the visibility of each point by name.
+        spots: name → the point's region, by its place in the list.
+        parent: the id of the face's rectangle; empty = none.
+        last: the place of its last region in the list.
+    """
 
     place: str
     image: str
+    keys: tuple[int, str, int] = (0, "annotations", 0)
     points: dict[str, tuple[float, float, int]] = field(default_factory=dict)
+    spots: dict[str, int] = field(default_factory=dict)
+    parent: str = ""
+    last: int = 0
     box: list[float] | None = None
     size: Size = (0, 0)
     tags: dict[str, Any] = field(default_factory=dict)
@@ -64,41 +86,68 @@ def read_label_studio(root: str, split: str = "all", scheme: str | None = None) 
         FiduciaError: not JSON, a value of a wrong type, or names of points that fit no landmark set.
         UsageError: an unknown landmark set or split.
     """
-    return read_all("labelstudio", root, _WHAT, _faces, split, scheme)
+    return read_all("labelstudio", root, _WHAT, label_studio_faces, split, scheme)
 
 
 def scan_label_studio(root: str, split: str = "all", scheme: str | None = None) -> Iterator[Record | Fault]:
     """Yield the faces of a Label Studio export, and a fault for each task or region that gives none."""
-    return scan_all("labelstudio", root, _WHAT, _faces, scheme)
+    return scan_all("labelstudio", root, _WHAT, label_studio_faces, scheme)
 
 
-def _faces(path: Path, scheme: str | None, notes: Notes) -> Iterator[Placed]:
-    faces: list[_Face] = []
-    declared, faulty = None, False
-    for i, value in enumerate(as_list(read_json(path, _WHAT), f"{path}: the top level")):
-        place = f"tasks[{i}]"
-        try:
-            task = as_table(value, f"{path}: {place}")
-            data = as_table(task.get("data"), f"{path}: {place}: data")
-            if data.get("scheme"):
-                declared = declared or find_declared(as_text(data["scheme"], f"{path}: {place}: scheme"), path.parent)
-            faces += _of_task(path, place, task, _image(path, place, data), notes)
-        except FiduciaError as error:
-            faulty = True
-            yield place, error
+def label_studio_faces(path: Path, scheme: str | None, notes: Notes) -> Iterator[Placed]:
+    """Yield the faces of an export, by the tasks and the parents of their points."""
+    faces: list[RegionFace] = []
+    declared: list[str] = []
+    faulty = False
+    for fault in _tasks(path, notes, faces, declared):
+        faulty = True
+        yield fault
     if not faces:
         if not faulty:
             raise LabelError("file", f"{path}: no region of the type keypointlabels; expected {_WHAT}")
         return
-    names = all_names(list(dict.fromkeys(name for face in faces for name in face.points)), scheme, declared)
-    chosen = meaning(str(path), len(names), names, scheme, declared)
+    names, chosen = _named(path, faces, scheme, declared)
     notes.meaning(str(path), chosen)
+    notes.order = chosen.order
     images = [face.image for face in faces]
     for face, tags in zip(faces, face_tags(images, [face.tags for face in faces]), strict=True):
         try:
             yield face.place, _record(path, face, names, chosen, tags, notes)
         except FiduciaError as error:
             yield face.place, error
+
+
+def placed_regions(path: Path, scheme: str | None) -> tuple[list[RegionFace], list[str]]:
+    """Return the faces of :func:`label_studio_faces` with the places of their regions, and the names of all points."""
+    faces: list[RegionFace] = []
+    declared: list[str] = []
+    for _, fault in _tasks(path, Notes(), faces, declared):
+        if isinstance(fault, FiduciaError):
+            raise fault
+    return faces, _named(path, faces, scheme, declared)[0]
+
+
+def _named(
+    path: Path, faces: Sequence[RegionFace], scheme: str | None, declared: Sequence[str]
+) -> tuple[list[str], Meaning]:
+    """Return the names of all points of an export, and which landmark set they are of."""
+    said = declared[0] if declared else None
+    names = all_names(list(dict.fromkeys(name for face in faces for name in face.points)), scheme, said)
+    return names, meaning(str(path), len(names), names, scheme, said)
+
+
+def _tasks(path: Path, notes: Notes, faces: list[RegionFace], declared: list[str]) -> Iterator[Placed]:
+    """Fill in the faces and the landmark sets that the tasks name, and yield the tasks that cannot be used."""
+    for i, value in enumerate(as_list(read_json(path, _WHAT), f"{path}: the top level")):
+        place = f"tasks[{i}]"
+        try:
+            task = as_table(value, f"{path}: {place}")
+            data = as_table(task.get("data"), f"{path}: {place}: data")
+            if data.get("scheme"):
+                declared.append(find_declared(as_text(data["scheme"], f"{path}: {place}: scheme"), path.parent))
+            faces += _of_task(path, i, task, _image(path, place, data), notes)
+        except FiduciaError as error:
+            yield place, error
 
 
 def _image(path: Path, place: str, data: dict[str, Any]) -> str:
@@ -114,8 +163,9 @@ def _image(path: Path, place: str, data: dict[str, Any]) -> str:
     return next((n for n in spellings if n and is_file(photo_path(path.parent, n))), name)
 
 
-def _of_task(path: Path, place: str, task: dict[str, Any], image: str, notes: Notes) -> list[_Face]:
+def _of_task(path: Path, number: int, task: dict[str, Any], image: str, notes: Notes) -> list[RegionFace]:
     """Return the faces of a task, by the parents of their points."""
+    place = f"tasks[{number}]"
     annotations = as_list(task.get("annotations") or [], f"{path}: {place}: annotations")
     done = [a for a in annotations if isinstance(a, dict) and not a.get("was_cancelled")]
     machine = not done
@@ -128,8 +178,9 @@ def _of_task(path: Path, place: str, task: dict[str, Any], image: str, notes: No
         return []
     where = f"{path}: {place}"
     first = as_table(done[0], f"{where}: annotations[0]")
+    keys = (number, "predictions", 0) if machine else (number, "annotations", annotations.index(first))
     made = {"source": "auto", "weights": str(first.get("model_version") or "")} if machine else {}
-    faces: dict[str, _Face] = {}
+    faces: dict[str, RegionFace] = {}
     others: Counter[str] = Counter()
     regions = [
         as_table(r, f"{where}: result[{i}]") for i, r in enumerate(as_list(first.get("result"), f"{where}: result"))
@@ -142,7 +193,8 @@ def _of_task(path: Path, place: str, task: dict[str, Any], image: str, notes: No
             continue
         value = as_table(region.get("value"), f"{spot}.value")
         key = str(region.get("id") if box else region.get("parentID") or "")
-        face = faces.setdefault(key, _Face(f"{place}, face {len(faces) + 1}", image, tags=marks(made)))
+        face = faces.setdefault(key, RegionFace(f"{place}, face {len(faces) + 1}", image, keys, tags=marks(made)))
+        face.parent, face.last = key, i
         sides = [
             as_number(region.get(f"original_{side}", 0), f"{spot}.original_{side}") for side in ("width", "height")
         ]
@@ -174,6 +226,7 @@ def _of_task(path: Path, place: str, task: dict[str, Any], image: str, notes: No
         if isinstance(code, bool) or code not in (1, 2):
             raise LabelError("visibility", f"{spot}.meta.visible is {show(code)}; expected 1 (occluded) or 2 (visible)")
         face.points[name] = (x, y, int(code))
+        face.spots[name] = i
     for kind, count in others.items():
         notes.say(
             "unused", f"{where}: {count} regions of the type {short(kind)} are neither points nor boxes; not used"
@@ -182,7 +235,7 @@ def _of_task(path: Path, place: str, task: dict[str, Any], image: str, notes: No
 
 
 def _record(
-    path: Path, face: _Face, names: Sequence[str], chosen: Meaning, tags: dict[str, Any], notes: Notes
+    path: Path, face: RegionFace, names: Sequence[str], chosen: Meaning, tags: dict[str, Any], notes: Notes
 ) -> Record:
     where = f"{path}: {face.place}"
     image = photo_path(path.parent, face.image)

@@ -60,11 +60,15 @@ class Notes:
         remarks: for the user, each with its kind.
         assumed: nothing but the number of points told the landmark set.
         scaled: how many faces were moved to their photograph's size, and the first one's line.
+        order: which of the file's points each point of the face is that was read last; for those who change labels.
+        file: where that face's points stand, in a folder of label files.
     """
 
     remarks: list[Fault] = field(default_factory=list)
     assumed: bool = False
     scaled: dict[str, list[str]] = field(default_factory=dict)
+    order: tuple[int, ...] = ()
+    file: Path | None = None
 
     def say(self, kind: str, message: str) -> None:
         """Keep a remark."""

@@ -19,11 +19,12 @@ from ...text import read_text
 from ..kinds import LabelError
 from ..values import as_word_number
 
-__all__ = ["parse_pts", "pts_text", "read_pts", "write_pts"]
+__all__ = ["one_based", "parse_pts", "point_lines", "pts_text", "read_pts", "write_pts"]
 
 # Enough digits for any float64 plus one.
 _EXACT = Context(prec=1200)
 _ONE = Decimal(1)
+_WORD = re.compile(r"[^\s,{}]+")
 _HEADER = re.compile(r"(version|n_points)\s*[:=]\s*(\S*)", re.IGNORECASE)
 
 
@@ -92,8 +93,27 @@ def pts_text(xy: npt.ArrayLike) -> str:
     bad = np.flatnonzero(~np.isfinite(points).all(axis=1))
     if len(bad):
         raise FiduciaError(f".pts cannot hold the unlabelled point {bad[0]}; write COCO or CSV instead")
-    lines = [" ".join(str(_EXACT.add(Decimal(repr(float(v))), _ONE)) for v in point) for point in points]
+    lines = [" ".join(one_based(v) for v in point) for point in points.tolist()]
     return "\n".join(["version: 1", f"n_points: {len(points)}", "{", *lines, "}", ""])
+
+
+def one_based(value: float) -> str:
+    """Return a 0-based coordinate as a ``.pts`` file has it; lossless."""
+    return str(_EXACT.add(Decimal(repr(float(value))), _ONE))
+
+
+def point_lines(text: str) -> list[tuple[tuple[int, int], tuple[int, int]]]:
+    """Return where in a file's text x and y of each point stand; of a text that :func:`parse_pts` takes."""
+    found: list[tuple[tuple[int, int], tuple[int, int]]] = []
+    start = 0
+    for raw in text.splitlines(keepends=True):
+        line = raw.split("#")[0].split("//")[0]
+        if _HEADER.match(line.strip()) is None:
+            words = [(start + word.start(), start + word.end()) for word in _WORD.finditer(line)]
+            if words:
+                found.append((words[0], words[1]))
+        start += len(raw)
+    return found
 
 
 def write_pts(path: str | Path, xy: npt.ArrayLike) -> None:

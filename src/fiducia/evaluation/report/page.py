@@ -8,45 +8,16 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from ...pages import boxes, document, table
 from ..evaluate import Evaluation
 from .charts import WORDS
 from .face import heat
 from .others import Compared
 from .pictures import Tile, jpeg
 from .slider import SLIDER_STYLE, Slide, sliders
-from .svg import CHART_STYLE, PALETTE
 from .words import figure_rows, names, not_found, number, region_rows, risk_rows, sweep_rows, verdict, versus_rows
 
 __all__ = ["page"]
-
-_STYLE = """
-* { box-sizing: border-box; } body { font: 16px/1.5 system-ui, -apple-system, "Segoe UI", sans-serif; color: var(--ink);
-background: var(--paper); max-width: 72rem; margin: 0 auto; padding: 2rem 1.25rem 4rem; }
-h1 { font-size: 1.7rem; line-height: 1.2; margin: 0 0 .6rem; overflow-wrap: anywhere; }
-h2 { font-size: 1.2rem; margin: 2.8rem 0 .6rem; border-top: 1px solid var(--rule); padding-top: 1.4rem; }
-h3 { font-size: 1rem; margin: 1.4rem 0 .5rem; } p { max-width: 60rem; margin: .5rem 0; }
-.cards { display: flex; flex-wrap: wrap; gap: .75rem; margin: 1.2rem 0; }
-.card { background: var(--panel); border-radius: .6rem; padding: .7rem 1.1rem; min-width: 8.5rem; }
-.card b { display: block; font-size: 1.6rem; line-height: 1.2; font-variant-numeric: tabular-nums; }
-.card span, .soft, figcaption, details summary { color: var(--soft); font-size: .875rem; }
-.stamp { color: var(--soft); font-size: .875rem; margin: 0; padding-left: 1.1rem; }
-code { font: .8125rem/1.6 ui-monospace, monospace; overflow-wrap: anywhere; background: var(--panel); padding: .15rem .4rem;
-border-radius: .3rem; } .scroll { overflow-x: auto; }
-table { border-collapse: collapse; font-variant-numeric: tabular-nums; font-size: .9375rem; }
-th, td { padding: .32rem .6rem; text-align: right; border-bottom: 1px solid var(--rule); white-space: nowrap; }
-th { font-weight: 600; color: var(--soft); font-size: .8125rem; white-space: normal; max-width: 12rem;
-overflow-wrap: break-word; line-height: 1.25; vertical-align: bottom; } th:first-child, td:first-child { text-align: left;
-padding-left: 0; } tbody tr:first-child td { font-weight: 600; } table.plain tbody tr:first-child td { font-weight: inherit; }
-.note { border-left: 3px solid var(--s1); padding-left: .8rem; } svg.chart { display: block; width: 100%; height: auto; }
-.wide { max-width: 50rem; }
-.half { max-width: 29rem; } .pair { display: grid; grid-template-columns: repeat(auto-fit, minmax(20rem, 1fr)); gap: 1.5rem;
-align-items: start; } .faces { display: grid; grid-template-columns: repeat(auto-fill, minmax(10.2rem, 1fr)); gap: .8rem; }
-figure { margin: 0; } figure img { width: 100%; height: auto; display: block; border-radius: .4rem; background: #000; }
-figcaption { overflow-wrap: anywhere; line-height: 1.3; margin-top: .25rem; font-size: .75rem; }
-figcaption b { color: var(--ink); } .ours { color: var(--ours); font-weight: 600; } .other { color: var(--other);
-font-weight: 600; } .dot { display: inline-block; width: .7rem; height: .7rem; border-radius: 50%; margin-right: .45rem; }
-@media print { body { max-width: none; } h2, figure { break-inside: avoid; } }
-"""
 
 _COLOURS = (
     'The <span class="ours">annotation is green</span>, the <span class="other">answer red</span>; '
@@ -83,7 +54,7 @@ def page(
         f'<ul class="stamp">{"".join(f"<li>{_e(line)}</li>" for line in done.protocol.words())}</ul>',
         f"<p><code>{_e(command)}</code></p>" if command else "",
         "<h2>Figures in %</h2>",
-        _table(figure_rows(result)),
+        table(figure_rows(result)),
         '<p class="soft">ic: over the distance of the outer eye corners; ip: of the pupils; box: over √(w·h) of the box; diag: '
         "over its diagonal. FR: share of faces above that error. AUC: exact area under the cumulative curve; grid: the "
         "common form of it. A face that was not found fails, and has no part in the NME.</p>",
@@ -100,12 +71,7 @@ def page(
     ]
     for name, head in (("worst", "The worst faces"), ("median", "Faces in the middle"), ("best", "The best faces")):
         parts += [f"<h2>{head}</h2><p>{_COLOURS}</p>", _faces(galleries[name])]
-    return (
-        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, '
-        f'initial-scale=1"><title>{_e(title)}</title><style>{PALETTE}{CHART_STYLE}{_STYLE}{SLIDER_STYLE}</style></head><body>'
-        + "\n".join(part for part in parts if part)
-        + "</body></html>\n"
-    )
+    return document(title, parts, style=SLIDER_STYLE)
 
 
 def _cards(done: Evaluation) -> str:
@@ -121,7 +87,7 @@ def _cards(done: Evaluation) -> str:
         for label, (value, digits, unit) in shown.items()
     }
     cards["faces"] = str(result["faces"])
-    return f'<div class="cards">{"".join(f"<div class=card><b>{v}</b><span>{k}</span></div>" for k, v in cards.items())}</div>'
+    return boxes(cards)
 
 
 def _versus(
@@ -133,7 +99,7 @@ def _versus(
 ) -> str:
     ours, theirs = _e(done.protocol.weights), _e(one.other.name)
     text = (
-        f"<h2>Against {theirs}</h2><p>{_e(verdict(done, one))}</p>{_table(versus_rows(done, one))}"
+        f"<h2>Against {theirs}</h2><p>{_e(verdict(done, one))}</p>{table(versus_rows(done, one))}"
         f'<p class="soft">NME ({WORDS[one.kind]}) in %, over faces that both found; a negative difference says that {ours} '
         "has less error. The interval is a paired bootstrap over faces, p a paired sign-flip permutation. Both cover the "
         "choice of faces, not seed variance: train several seeds for that.</p>"
@@ -155,18 +121,18 @@ def _regions(done: Evaluation, compared: Sequence[Compared]) -> str:
     values, points = done.result["regions"], done.result["points"]
     if not values:
         return '<p class="soft">The landmark set names no regions.</p>'
-    table = region_rows(values, names(compared, "regions"))
+    rows = region_rows(values, names(compared, "regions"))
     low, high = min(points.values()), max(points.values())
     colours = [heat(value, low, high) for value in sorted(values.values(), reverse=True)]
     dots = [f'<span class="dot" style="background: {colour}"></span>' for colour in colours]
-    return _table(table, dots, plain=True)
+    return table(rows, dots, plain=True)
 
 
 def _points(done: Evaluation, compared: Sequence[Compared]) -> str:
     if not done.result["points"]:
         return ""
-    table = _table(region_rows(done.result["points"], names(compared, "points")), plain=True)
-    return f"<details><summary>All {len(done.result['points'])} points</summary>{table}</details>"
+    rows = table(region_rows(done.result["points"], names(compared, "points")), plain=True)
+    return f"<details><summary>All {len(done.result['points'])} points</summary>{rows}</details>"
 
 
 def _confidence(done: Evaluation, charts: Mapping[str, str]) -> str:
@@ -191,7 +157,7 @@ def _trust(done: Evaluation, charts: Mapping[str, str]) -> str:
     return (
         f"<h2>What quality and expected errors are worth</h2><p>Left: the expected error of points, in ten equal groups, against "
         f"the actual one.{gap} Right: faces with an NME above {told['limit']:g} % among those that remain when the ones of lowest "
-        f'quality are left out.{area}</p><div class="pair">{half}<div>{_table(risk_rows(told["risk"]))}</div></div>'
+        f'quality are left out.{area}</p><div class="pair">{half}<div>{table(risk_rows(told["risk"]))}</div></div>'
     )
 
 
@@ -203,7 +169,7 @@ def _sweep(done: Evaluation, charts: Mapping[str, str], words: str) -> str:
     return (
         f"<h2>If the box is wrong</h2><p>The annotation's box moved and scaled, {passes}. A shift is the mean of "
         f"{sweep['directions']} directions. NME ({words}).</p>"
-        f'<div class="pair">{charts["shift"]}{charts["scale"]}</div>{_table(sweep_rows(sweep))}'
+        f'<div class="pair">{charts["shift"]}{charts["scale"]}</div>{table(sweep_rows(sweep))}'
     )
 
 
@@ -221,20 +187,6 @@ def _faces(faces: Sequence[Tile]) -> str:
         for tile in faces
     )
     return f'<div class="faces">{shown}</div>'
-
-
-def _table(rows: Sequence[Sequence[str]], marks: Sequence[str] = (), *, plain: bool = False) -> str:
-    """Return rows, the first of which is the head, as a table; ``marks`` stand before the first cells."""
-    head = "".join(f"<th>{_e(cell)}</th>" for cell in rows[0])
-    body = ""
-    for i, row in enumerate(rows[1:]):
-        cells = [_e(cell) for cell in row]
-        cells[0] = (marks[i] if marks else "") + cells[0]
-        body += "<tr>" + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>"
-    return (
-        f'<div class="scroll"><table{" class=plain" if plain else ""}><thead><tr>{head}</tr></thead>'
-        f"<tbody>{body}</tbody></table></div>"
-    )
 
 
 def _base64(picture: np.ndarray) -> str:

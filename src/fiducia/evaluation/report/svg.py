@@ -7,22 +7,9 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from ...pages import CHART_STYLE, PALETTE
+
 __all__ = ["PALETTE", "Series", "chart", "standalone"]
-
-PALETTE = """
-:root { color-scheme: light dark; --paper: #fcfcfa; --ink: #262a33; --soft: #5b6270; --rule: #dee0e4; --panel: #f3f3ef;
---s0: #1f66be; --s1: #c8501a; --s2: #12806a; --s3: #8f3f9b; --s4: #8f6f00; --s5: #5a5a5a; --ours: #1d8a3a; --other: #d8432a; }
-@media (prefers-color-scheme: dark) { :root { --paper: #16181d; --ink: #e4e6ea; --soft: #a2a9b6; --rule: #343943;
---panel: #1f2229; --s0: #74b0ff; --s1: #ff9c66; --s2: #4fd0a8; --s3: #d896e4; --s4: #e6c14a; --s5: #b4b4b4;
---ours: #59d67b; --other: #ff7a62; } }
-"""
-"""Colours of page and charts as CSS variables; both sets keep a contrast of 4.5 to their paper."""
-
-CHART_STYLE = """
-svg.chart text { font: 13px system-ui, sans-serif; fill: var(--soft); } svg.chart .name { fill: var(--ink); }
-svg.chart .grid { stroke: var(--rule); stroke-width: 1; } svg.chart .axis { stroke: var(--soft); stroke-width: 1; }
-svg.chart .line { fill: none; stroke-width: 2.2; stroke-linejoin: round; } svg.chart .band { stroke: none; opacity: .18; }
-"""
 
 _DASHES = ("", "7 4", "2 3", "10 3 2 3", "5 2", "1 4")
 _LEFT, _RIGHT, _PLOT, _BOTTOM = 58.0, 16.0, 300.0, 52.0

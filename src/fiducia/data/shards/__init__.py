@@ -1,0 +1,1 @@
+"""Shards: faces and their photographs in tar files that are read from beginning to end."""

@@ -1,0 +1,1 @@
+"""A page on which a person corrects labels, the most doubtful face first."""

@@ -1,0 +1,228 @@
+"""The journal of a review: what was changed, when and by whom, one JSON object a line; and the list of rejected faces."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from ..data.editing.base import Patch
+from ..errors import FiduciaError
+from ..files import text_bytes, write_atomic
+from ..text import read_text
+
+try:
+    import fcntl
+except ImportError:  # Windows has no such locks; there nothing keeps a second reviewer away.
+    fcntl = None  # type: ignore[assignment]
+
+__all__ = ["Entry", "Journal", "journal_path", "rejected_path"]
+
+VERDICTS = {"accept": "accepted", "reject": "rejected", "reopen": "open"}
+"""Event → the state that a face has after it."""
+
+
+def journal_path(root: Path) -> Path:
+    """Return where the journal of a data set lies: beside its file, or in its directory."""
+    return root / "review.jsonl" if root.is_dir() else root.with_name(f"{root.name}.review.jsonl")
+
+
+def rejected_path(root: Path) -> Path:
+    """Return where the ids of rejected faces lie."""
+    return root / "rejected.txt" if root.is_dir() else root.with_name(f"{root.name}.rejected.txt")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Entry:
+    """One line.
+
+    Attributes:
+        event: ``edit``, ``accept``, ``reject``, ``reopen``, or ``undo`` of the last event that was not undone.
+        face: the face's id.
+        points: of an edit, each with its name, and its place and visibility before and after.
+        patches: of an edit, what was replaced in which file.
+        digests: of an edit, the SHA-256 of each file after it.
+        before: of a verdict, the state before it.
+        time: UTC, ISO 8601.
+        who: whose review it is.
+    """
+
+    event: str
+    face: str
+    points: Sequence[Mapping[str, Any]] = ()
+    patches: Sequence[Patch] = ()
+    digests: Mapping[Path, str] = field(default_factory=dict)
+    before: str = ""
+    time: str = ""
+    who: str = ""
+
+    def line(self, folder: Path) -> str:
+        """Return the entry as a line; files are named from ``folder``."""
+        table: dict[str, Any] = {"time": self.time, "who": self.who, "event": self.event, "face": self.face}
+        if self.points:
+            table["points"] = list(self.points)
+        if self.patches:
+            table["patches"] = [
+                {
+                    "file": Path(os.path.relpath(one.path, folder)).as_posix(),
+                    "sha256": self.digests[one.path],
+                    "at": one.start,
+                    "old": one.old.decode("utf-8", "surrogateescape"),
+                    "new": one.new.decode("utf-8", "surrogateescape"),
+                }
+                for one in self.patches
+            ]
+        if self.before:
+            table["before"] = self.before
+        return json.dumps(table) + "\n"
+
+
+@dataclass
+class Journal:
+    """A journal that one process holds, and what it says.
+
+    Attributes:
+        path: the file.
+        who: is noted with each entry.
+        states: face → ``accepted`` or ``rejected``.
+        done: entries that can be undone, the last one at the end.
+        edited: how many edits of each face stand.
+    """
+
+    path: Path
+    who: str = ""
+    states: dict[str, str] = field(default_factory=dict)
+    done: list[Entry] = field(default_factory=list)
+    edited: dict[str, int] = field(default_factory=dict)
+    _file: BinaryIO | None = None
+
+    @classmethod
+    def open(cls, path: Path, who: str) -> Journal:
+        """Open a journal, take it for this process alone, and read what was done before.
+
+        Raises:
+            FiduciaError: another process has it, it cannot be written, or a line is none of a journal.
+        """
+        journal = cls(path, who)
+        try:
+            file = path.open("ab", buffering=0)
+        except OSError as error:
+            raise FiduciaError(
+                f"{path}: cannot be written ({error.strerror}); the journal of a review lies there"
+            ) from None
+        try:
+            if fcntl is not None:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            file.close()
+            raise FiduciaError(f"{path}: another process reviews this data set; end that review first") from None
+        journal._file = file
+        try:
+            journal._read()
+        except FiduciaError:
+            journal.close()
+            raise
+        return journal
+
+    def close(self) -> None:
+        """Let others have it; a journal in which nothing was written leaves no file."""
+        if self._file is None:
+            return
+        empty = os.fstat(self._file.fileno()).st_size == 0
+        if empty:
+            with contextlib.suppress(OSError):
+                self.path.unlink()
+        self._file.close()
+        self._file = None
+
+    def write(self, entry: Entry) -> Entry:
+        """Add an entry to the file and to what is known.
+
+        Raises:
+            FiduciaError: it cannot be written; then the file is as it was.
+        """
+        assert self._file is not None
+        now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+        entry = Entry(**{**vars(entry), "time": now, "who": self.who})
+        size = os.fstat(self._file.fileno()).st_size
+        data = memoryview(text_bytes(entry.line(self.path.parent)))
+        try:
+            while data:
+                data = data[self._file.write(data) or 0 :]
+            os.fsync(self._file.fileno())
+        except OSError as error:
+            with contextlib.suppress(OSError):
+                self._file.truncate(size)
+            raise FiduciaError(f"{self.path}: cannot be written ({error.strerror}); nothing was changed") from None
+        self._take(entry)
+        return entry
+
+    def write_rejected(self, path: Path) -> None:
+        """Write the ids of the rejected faces, one a line; no file where there is none and never was one.
+
+        Raises:
+            FiduciaError: the file cannot be written.
+        """
+        ids = sorted(face for face, state in self.states.items() if state == "rejected")
+        if ids or path.exists():
+            write_atomic(path, text_bytes("".join(f"{one}\n" for one in ids)))
+
+    def _read(self) -> None:
+        for number, line in enumerate(read_text(self.path, "the journal of a review").split("\n"), 1):
+            if not line:
+                continue
+            try:
+                table = json.loads(line)
+                patches = [
+                    Patch(
+                        self.path.parent / one["file"],
+                        int(one["at"]),
+                        one["old"].encode("utf-8", "surrogateescape"),
+                        one["new"].encode("utf-8", "surrogateescape"),
+                    )
+                    for one in table.get("patches", ())
+                ]
+                digests = {
+                    patch.path: str(one["sha256"]) for patch, one in zip(patches, table.get("patches", ()), strict=True)
+                }
+                entry = Entry(
+                    event=str(table["event"]),
+                    face=str(table["face"]),
+                    points=table.get("points", ()),
+                    patches=patches,
+                    digests=digests,
+                    before=str(table.get("before", "")),
+                    time=str(table["time"]),
+                    who=str(table["who"]),
+                )
+                self._take(entry)
+            except (ValueError, KeyError, TypeError, AttributeError, IndexError):
+                raise FiduciaError(
+                    f"{self.path}: line {number} is no entry of a review; move the file away to start a new journal"
+                ) from None
+
+    def _take(self, entry: Entry) -> None:
+        """Change what is known by an entry."""
+        if entry.event == "undo":
+            last = self.done.pop()
+            if last.event == "edit":
+                self.edited[last.face] -= 1
+            else:
+                self._set(last.face, last.before)
+            return
+        if entry.event == "edit":
+            self.edited[entry.face] = self.edited.get(entry.face, 0) + 1
+        else:
+            self._set(entry.face, VERDICTS[entry.event])
+        self.done.append(entry)
+
+    def _set(self, face: str, state: str) -> None:
+        if state in ("", "open"):
+            self.states.pop(face, None)
+        else:
+            self.states[face] = state
