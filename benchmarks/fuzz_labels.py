@@ -18,6 +18,8 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+from mutate import fault_in_text, fault_in_values
+
 __all__ = ["KIND", "SOURCES", "cases", "mutate_label", "place", "read_case"]
 
 FIVE = ("right_eye_centre", "left_eye_centre", "nose_tip", "right_mouth_corner", "left_mouth_corner")
@@ -242,33 +244,12 @@ def _scheme(rng: random.Random) -> bytes:
 
 
 def _faulty(table: Any, rng: random.Random) -> Any:
-    """Return a table with a few of its values replaced, removed or doubled."""
+    """Return a table with a few of its values replaced, removed, doubled or renamed."""
     for _ in range(rng.randint(0, 3)):
-        node, key = _somewhere(table, rng)
-        if node is None:
+        if not table:
             return copy.deepcopy(rng.choice(NUMBERS))
-        change = rng.random()
-        if change < 0.6:
-            node[key] = copy.deepcopy(rng.choice(NUMBERS))
-        elif change < 0.8:
-            del node[key]
-        elif isinstance(node, list):
-            node.append(copy.deepcopy(node[key]))
-        else:
-            node[str(rng.choice(WORDS))] = copy.deepcopy(node[key])
+        fault_in_values(table, rng, NUMBERS, WORDS)
     return table
-
-
-def _somewhere(table: Any, rng: random.Random) -> tuple[Any, Any]:
-    """Return a random container of a table and a key in it."""
-    node, found = table, (None, None)
-    while isinstance(node, (dict, list)) and node:
-        key = rng.choice(list(node) if isinstance(node, dict) else range(len(node)))
-        found = (node, key)
-        node = node[key]
-        if rng.random() < 0.3:
-            break
-    return found
 
 
 MAKERS: dict[str, Callable[[random.Random], bytes]] = {
@@ -289,27 +270,9 @@ MAKERS: dict[str, Callable[[random.Random], bytes]] = {
 
 def mutate_label(rng: random.Random, data: bytes) -> bytes:
     """Return a file with faults in its bytes: cut, doubled, overwritten, in another encoding, or none at all."""
+    words = (*BYTES, *(word.encode("utf-8", "surrogatepass") for word in WORDS))
     for _ in range(rng.choice((0, 0, 0, 0, 1, 1, 2, 5))):
-        at = rng.randrange(len(data) + 1)
-        kind = rng.randrange(7)
-        if kind == 0:
-            data = data[:at]
-        elif kind == 1:
-            data = data[:at] + rng.choice(BYTES) + data[at:]
-        elif kind == 2:
-            data = data[:at] + rng.choice(BYTES) + data[at + 1 :]
-        elif kind == 3:
-            end = min(len(data), at + rng.randint(1, 60))
-            data = data[:end] + data[at:end] + data[end:]
-        elif kind == 4:
-            data = data[:at] + data[at + rng.randint(1, 30) :]
-        elif kind == 5:
-            data = data.replace(b"20.0", rng.choice(WORDS).encode("utf-8", "surrogatepass"), 1)
-        else:
-            text = data.decode("utf-8", "replace")
-            data = text.encode(
-                rng.choice(("utf-16", "utf-16-le", "utf-32", "latin-1", "utf-8-sig", "utf-7")), "replace"
-            )
+        data = fault_in_text(data, rng, words)
     return data
 
 

@@ -15,6 +15,7 @@ from typing import Any
 import cv2
 import numpy as np
 from fuzz import Kind
+from mutate import fault_in_bytes
 from PIL import Image, UnidentifiedImageError
 
 from fiducia.images import read_image
@@ -94,28 +95,10 @@ def damaged(draw: random.Random) -> tuple[str, bytes]:
         # Half of the faults fall on the header, where they do most harm.
         limit = len(data) if draw.random() < 0.5 else min(len(data), 200)
         at = draw.randrange(max(limit, 1))
-        size = draw.choice((1, 2, 4, 16, 100))
-        match draw.randrange(9):
-            case 0:
-                data[at : at + 1] = bytes([draw.randrange(256)])
-            case 1:
-                data[at : at + 1] = bytes([(data[at] if at < len(data) else 0) ^ 1 << draw.randrange(8)])
-            case 2:
-                del data[at:]
-            case 3:
-                del data[at : at + size]
-            case 4:
-                data[at:at] = draw.randbytes(size)
-            case 5:
-                data[at : at + size] = bytes(size)
-            case 6:
-                data[at:at] = data[at : at + size]
-            case 7:
-                value = draw.choice((0, 1, 255, 256, 65535, 65536, 1 << 24, (1 << 31) - 1, (1 << 32) - 1))
-                data[at : at + 4] = struct.pack(draw.choice(("<I", ">I")), value)
-            case 8:
-                end = {"j": b"\xff\xd9", "p": _chunk(b"IEND", b""), "g": b"\0\x3b"}.get(name[0], b"")
-                data[at:] = end
+        if draw.random() < 0.1:
+            data[at:] = {"j": b"\xff\xd9", "p": _chunk(b"IEND", b""), "g": b"\0\x3b"}.get(name[0], b"")
+        else:
+            fault_in_bytes(data, draw, at)
     if name.startswith(("png", "apng")) and draw.random() < 0.7:
         return f"{name}, checksums mended", mended(bytes(data))
     return name, bytes(data)

@@ -15,6 +15,8 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+from mutate import fault_in_text, fault_in_values, places
+
 from fiducia.recipes.explain import explain
 from fiducia.recipes.files import dump_recipe, find_recipe, load_recipe, recipe_names, toml_value
 from fiducia.training.setup import completed
@@ -43,6 +45,7 @@ WORDS = (
     "\ufeff",
     "\\u0000",
 )
+NAMES = ("x" * 300, "a.b", "", "é", "options")
 ABSURD = (
     "train.epochs = 0",
     "train.epochs = 1000000000000",
@@ -87,28 +90,6 @@ def seeds() -> dict[str, dict[str, Any]]:
         found[name] = table
         found[f"{name}, all keys"] = tomllib.loads(dump_recipe(load_recipe(name)))
     return found
-
-
-def _walk(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
-    for key in value if isinstance(value, dict) else range(len(value)) if isinstance(value, list) else ():
-        yield (*path, key)
-        yield from _walk(value[key], (*path, key))
-
-
-def _fault(table: dict[str, Any], draw: random.Random) -> None:
-    *way, key = draw.choice(list(_walk(table)))
-    node: Any = table
-    for step in way:
-        node = node[step]
-    match draw.randrange(6):
-        case 0:
-            del node[key]
-        case 1 if isinstance(node, dict):
-            node[draw.choice(("x" * 300, "a.b", "", "é", str(key) + "s", "options"))] = node[key]
-        case 2 if isinstance(node, list):
-            node.append(copy.deepcopy(node[key]))
-        case _:
-            node[key] = copy.deepcopy(draw.choice(NUMBERS))
 
 
 def _toml(table: dict[str, Any]) -> str:
@@ -181,28 +162,16 @@ def draw_recipe(draw: random.Random) -> tuple[str, tuple[bytes, list[str], bool]
         )
     if chance < 0.75:
         for _ in range(draw.choice((1, 1, 2, 4))):
-            _fault(table, draw)
+            fault_in_values(table, draw, NUMBERS, NAMES)
         return f"{name}: values", (_toml(table).encode("utf-8", "surrogatepass"), [], False)
     if chance < 0.85:
-        way = ".".join(str(part) for part in draw.choice(list(_walk(table))))
+        way = ".".join(str(part) for part in draw.choice(list(places(table))))
         value = draw.choice((*WORDS, *(toml_value(n) for n in NUMBERS if n == n)))
         return f"{name}: --set", (_toml(table).encode(), [f"{way}={value}"], False)
-    data = bytearray(_toml(table).encode())
+    data = _toml(table).encode()
     for _ in range(draw.choice((1, 1, 2, 4))):
-        at = draw.randrange(len(data) + 1)
-        match draw.randrange(5):
-            case 0:
-                data[at : at + 1] = draw.randbytes(1)
-            case 1:
-                del data[at : at + draw.randrange(1, 40)]
-            case 2:
-                data[at:at] = draw.choice(WORDS).encode()
-            case 3:
-                data[at:at] = data[at : at + draw.randrange(1, 200)]
-            case 4:
-                text = bytes(data).decode("utf-8", "replace")
-                data = bytearray(text.encode(draw.choice(("utf-16", "utf-8-sig", "utf-32", "latin-1")), "replace"))
-    return f"{name}: bytes", (bytes(data), [], False)
+        data = fault_in_text(data, draw, [word.encode() for word in WORDS])
+    return f"{name}: bytes", (data, [], False)
 
 
 def _with(table: dict[str, Any], line: str) -> bytes:

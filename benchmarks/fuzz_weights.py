@@ -23,6 +23,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from mutate import fault_in_bytes, fault_in_values
 
 from fiducia.errors import FiduciaError
 from fiducia.exporting.sealed import Sealed, read_sealed, seal_onnx, write_openvino
@@ -123,32 +124,6 @@ def joined(header: Any, body: bytes) -> bytes:
     return struct.pack("<Q", len(text)) + text + body
 
 
-def _walk(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
-    for key in value if isinstance(value, dict) else range(len(value)) if isinstance(value, list) else ():
-        yield (*path, key)
-        yield from _walk(value[key], (*path, key))
-
-
-def _fault(table: Any, draw: random.Random) -> None:
-    """Replace, remove or double one value somewhere in nested tables."""
-    places = list(_walk(table))
-    if not places:
-        return
-    *way, key = draw.choice(places)
-    node = table
-    for step in way:
-        node = node[step]
-    match draw.randrange(6):
-        case 0:
-            del node[key]
-        case 1 if isinstance(node, list):
-            node.append(copy.deepcopy(node[key]))
-        case 2 if isinstance(node, dict):
-            node[str(draw.choice(NUMBERS))[:50]] = node.pop(key)
-        case _:
-            node[key] = copy.deepcopy(draw.choice(NUMBERS))
-
-
 def _in_card(draw: random.Random, data: bytes) -> tuple[str, bytes, bool]:
     """Return a file with another card; True where it must be refused."""
     header, body = split(data)
@@ -162,7 +137,7 @@ def _in_card(draw: random.Random, data: bytes) -> tuple[str, bytes, bool]:
         must = not (key == "decode" and value is None)
     else:
         for _ in range(draw.choice((1, 1, 2, 5))):
-            _fault(card.get("options") if draw.random() < 0.4 else card, draw)
+            fault_in_values(card.get("options") if draw.random() < 0.4 else card, draw, NUMBERS)
         word = "card"
     header["__metadata__"]["fiducia"] = json.dumps(card)
     return word, joined(header, body), must
@@ -171,7 +146,8 @@ def _in_card(draw: random.Random, data: bytes) -> tuple[str, bytes, bool]:
 def _in_header(draw: random.Random, data: bytes) -> bytes:
     header, body = split(data)
     for _ in range(draw.choice((1, 1, 3))):
-        _fault(header if draw.random() < 0.5 else header[draw.choice([k for k in header if k != "__metadata__"])], draw)
+        one = header[draw.choice([k for k in header if k != "__metadata__"])]
+        fault_in_values(header if draw.random() < 0.5 else one, draw, NUMBERS)
         if not any(k != "__metadata__" for k in header):
             break
     return joined(header, body + draw.choice((b"", b"", b"\0" * 8)))
@@ -187,24 +163,7 @@ def damaged(draw: random.Random, data: bytes) -> bytes:
             if limit > 0
             else max(0, len(changed) - draw.randrange(200))
         )
-        size = draw.choice((1, 4, 16, 200))
-        match draw.randrange(7):
-            case 0:
-                changed[at : at + 1] = bytes([draw.randrange(256)])
-            case 1:
-                del changed[at:]
-            case 2:
-                del changed[at : at + size]
-            case 3:
-                changed[at:at] = draw.randbytes(size)
-            case 4:
-                changed[at : at + size] = bytes(size)
-            case 5:
-                changed[at : at + 8] = struct.pack(
-                    "<Q", draw.choice((0, 2, 1 << 20, (1 << 31) - 1, 1 << 40, (1 << 64) - 1))
-                )
-            case 6:
-                changed[at:at] = changed[at : at + size]
+        fault_in_bytes(changed, draw, at)
     return bytes(changed)
 
 
@@ -353,7 +312,7 @@ def _sealed_card(draw: random.Random) -> tuple[str, tuple[str, bytes, bool]]:
         card=_small("fifa_tiny", **_options("fifa_tiny"))[1], precision="float32", source="", graph=b"\x08\x07"
     )
     table = json.loads(sealed.facts())
-    _fault(table, draw)
+    fault_in_values(table, draw, NUMBERS)
     text = json.dumps(table)
 
     class Changed(Sealed):

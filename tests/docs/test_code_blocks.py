@@ -82,6 +82,7 @@ REPLACED: dict[str, list[tuple[str, str]]] = {
 
 NEEDS = {
     "README.md": ("supervision",),
+    "annotate.md": ("pyarrow",),
     "points.md": ("supervision",),
     "video.md": ("av",),
     "serving.md": ("fastapi", "uvicorn", "httpx"),
@@ -125,6 +126,14 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @contextlib.contextmanager
 def surroundings(page: str, folder: Path) -> Iterator[list[tuple[str, str]]]:
     """Give a page what is neither a name nor a photograph: a video, a server."""
+    if page == "annotate.md":
+        from fiducia.annotate.parts import write_chunk
+
+        row: dict[str, Any] = {"position": 0, "photograph": "a.jpg", "face": 0, "width": 9, "height": 9, "score": 1.0}
+        row |= {"box": [0.0, 0.0, 9.0, 9.0], "points": [0.5] * 136, "confidence": [0.5] * 68}
+        row |= {"scheme": "ibug68", "weights": "w", "weights_sha256": "0"}
+        rows = [{**row, "quality": quality} for quality in (0.9, 0.1)]
+        write_chunk(folder / "faces", 0, rows, iter([]))
     if page == "video.md":
         from video.clips import write_clip
 
@@ -156,6 +165,8 @@ def test_the_python_code_of_a_page_runs(page: str, folder: Path, own_registries:
                 code = code.replace(old, new)
             exec(compile(code, page, "exec"), names)
     assert not left, "words that no block has any more"
+    if page == "annotate.md":
+        assert names["points"].shape == (1, 68, 2)
     if page == "points.md":
         check_points(folder, names)
 

@@ -13,7 +13,7 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, features
 from whole_files import EXACT, FILES, PHOTO, PIL_PHOTO, encode, faded, with_pillow
 
 from fiducia.errors import FiduciaError, UsageError
@@ -112,6 +112,69 @@ def test_premultiplied_alpha_of_a_tiff_is_laid_over_white() -> None:
     at = next(place for place in places if struct.unpack_from("<H", data, place)[0] == 338)
     struct.pack_into("<H", data, at + 8, 1)
     np.testing.assert_array_equal(read_image(bytes(data)), [[[204, 224, 255], [9, 8, 7]]])
+
+
+def see_through(kind: str, mode: str, opaque: bool) -> bytes:
+    """Return a picture of 2 x 1: its first pixel is transparent (or not), the second is (9, 8, 7), or grey 9."""
+    pixels = np.array([[[90, 80, 70, 255 if opaque else 0], [9, 8, 7, 255]]], np.uint8)
+    if mode == "key":  # one colour of the file is transparent
+        pixels = Image.fromarray(pixels[..., :3].copy())
+        return encode(pixels, kind, **({} if opaque else {"transparency": (90, 80, 70)}))
+    if mode == "grey key":
+        return encode(Image.fromarray(pixels[..., 0].copy()), kind, **({} if opaque else {"transparency": 90}))
+    if mode == "palette":  # each colour of the palette has its alpha
+        numbers = Image.fromarray(np.array([[0, 1]], np.uint8), "P")
+        numbers.putpalette([90, 80, 70, 9, 8, 7])
+        return encode(
+            numbers, kind, transparency=bytes([255, 255] if opaque else [0, 255]) if kind == "PNG" else 9 * opaque
+        )
+    if mode == "LA":
+        return encode(Image.fromarray(np.ascontiguousarray(pixels[..., [0, 3]]), "LA"), kind)
+    return encode(pixels, kind, **({"lossless": True} if kind == "WEBP" else {}))
+
+
+@pytest.mark.parametrize(
+    ("kind", "mode"),
+    [
+        *(("PNG", mode) for mode in ("RGBA", "LA", "palette", "key", "grey key")),
+        *(("TIFF", mode) for mode in ("RGBA", "LA")),
+        *(("WEBP", "RGBA"), ("GIF", "palette"), ("AVIF", "RGBA")),
+    ],
+)
+def test_every_format_says_that_transparent_pixels_are_laid_over_white(kind: str, mode: str) -> None:
+    if kind == "AVIF" and not features.check("avif"):
+        pytest.skip("needs Pillow with AVIF")
+    photo = read_photo(see_through(kind, mode, opaque=False))
+    assert photo.remarks == ("has transparent pixels; they are laid over white",)
+    np.testing.assert_allclose(photo.image[0, 0], 255, atol=3)
+    np.testing.assert_allclose(photo.image[0, 1], 9, atol=9 if kind == "AVIF" else 2)
+    plain = read_photo(see_through(kind, mode, opaque=True))
+    assert plain.remarks == ()
+    np.testing.assert_allclose(plain.image[0, 0], 90, atol=20)
+
+
+def test_a_tiff_of_palette_or_inks_with_alpha_is_laid_over_white_too() -> None:
+    def tiff(photometric: int, samples: bytes, count: int, extra: int) -> bytes:
+        """Return a TIFF of two pixels of 8 bits; a palette has 90 and 9 in its first places."""
+        palette = struct.pack("<768H", *([90 << 8, 9 << 8, *[0] * 254] * 3))
+        bits, at = struct.pack(f"<{count}H", *[8] * count), 8
+        tags = [(256, 3, 1, 2), (257, 3, 1, 1), (258, 3, count, at), (259, 3, 1, 1), (262, 3, 1, photometric)]
+        if count < 3:  # so few stand in the tag itself
+            tags[2] = (258, 3, count, 8 | 8 << 16)
+        pixels_at, palette_at = at + len(bits), at + len(bits) + len(samples)
+        tags += [(273, 4, 1, pixels_at), (277, 3, 1, count), (278, 3, 1, 1), (279, 4, 1, len(samples))]
+        tags += [(320, 3, 768, palette_at)] if photometric == 3 else []
+        tags += [(338, 3, 1, extra)]
+        directory = struct.pack("<H", len(tags)) + b"".join(struct.pack("<HHII", *tag) for tag in tags) + bytes(4)
+        return b"II*\0" + struct.pack("<I", palette_at + len(palette)) + bits + samples + palette + directory
+
+    for data in (tiff(3, bytes([0, 0, 1, 255]), 2, 2), tiff(5, bytes([99, 9, 9, 9, 0, 0, 0, 0, 246, 255]), 5, 2)):
+        photo = read_photo(data)
+        np.testing.assert_array_equal(photo.image, [[[255] * 3, [9] * 3]])
+        assert photo.remarks == ("has transparent pixels; they are laid over white",)
+    # Inks that are already multiplied by alpha are what lies on white paper.
+    photo = read_photo(tiff(5, bytes([0, 0, 0, 0, 0, 0, 0, 0, 246, 255]), 5, 1))
+    np.testing.assert_array_equal(photo.image, [[[255] * 3, [9] * 3]])
 
 
 def test_cmyk_has_the_right_colours() -> None:

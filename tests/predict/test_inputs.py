@@ -130,8 +130,10 @@ def test_arrays_and_pil_images_are_laid_over_white_like_files(mode: str) -> None
     rgba[0, :, 3] = 0
     base = Image.fromarray(rgba)
     given = Image.fromarray(np.full((2, 3), 100 * 257, np.uint16)) if mode == "I;16" else base.convert(mode)
-    image = open_photo(given).image
+    photo = open_photo(given)
+    image = photo.image
     assert image.shape == (2, 3, 3)
+    assert len(photo.remarks) == (mode in ("RGBA", "LA", "PA"))
     if mode in ("RGBA", "LA", "PA"):
         np.testing.assert_array_equal(image[0], 255)
         np.testing.assert_allclose(image[1], 100, atol=3 if mode == "PA" else 0)

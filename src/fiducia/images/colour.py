@@ -14,7 +14,19 @@ from PIL import ImageCms
 
 from .formats.base import DecodeError, Pixels
 
-__all__ = ["cmyk_to_rgb", "convert_profile", "over_white", "profile_name", "to_8_bits", "to_rgb"]
+__all__ = [
+    "LAID_OVER_WHITE",
+    "cmyk_to_rgb",
+    "convert_profile",
+    "over_white",
+    "profile_name",
+    "see_through",
+    "to_8_bits",
+    "to_rgb",
+]
+
+LAID_OVER_WHITE = "has transparent pixels; they are laid over white"
+"""The remark on a picture that :func:`see_through` is true of."""
 
 _ROWS = 256
 """Rows at a time, where a step needs wider numbers than it gives back."""
@@ -74,10 +86,22 @@ def _over_255(products: npt.NDArray[np.uint16]) -> npt.NDArray[np.uint16]:
     return products
 
 
-def to_rgb(pixels: Pixels) -> npt.NDArray[np.uint8]:
-    """Return RGB ``(H, W, 3)``, writable, of grey, grey and alpha, RGB or RGBA; what is transparent is laid over white."""
+def see_through(pixels: npt.NDArray[np.uint8]) -> bool:
+    """Whether pixels have an alpha channel that lets through, anywhere, what is behind them."""
+    if pixels.ndim != 3 or pixels.shape[2] not in (2, 4):
+        return False
+    return any(pixels[top : top + _ROWS, :, -1].min() < 255 for top in range(0, len(pixels), _ROWS))
+
+
+def to_rgb(pixels: Pixels, premultiplied: bool = False) -> npt.NDArray[np.uint8]:
+    """Return RGB ``(H, W, 3)``, writable, of grey, grey and alpha, RGB or RGBA; what is transparent is laid over white.
+
+    Args:
+        pixels: uint8.
+        premultiplied: the colours are already multiplied by alpha.
+    """
     if pixels.ndim == 3 and pixels.shape[2] in (2, 4):
-        pixels = over_white(pixels)
+        pixels = over_white(pixels, premultiplied)
     if pixels.ndim == 2 or pixels.shape[2] == 1:
         pixels = cv2.cvtColor(pixels, cv2.COLOR_GRAY2RGB)
     return np.require(pixels, requirements=["C", "W"])

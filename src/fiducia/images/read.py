@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from ..errors import FiduciaError
 from ..files import read_bytes
-from .colour import convert_profile, profile_name, to_8_bits, to_rgb
+from .colour import LAID_OVER_WHITE, convert_profile, profile_name, see_through, to_8_bits, to_rgb
 from .exif import upright
 from .formats.base import DAMAGED, DecodeError, Header, ImageError
 from .headers import find_format, parse_with
@@ -55,7 +55,7 @@ def read_photo(source: str | Path | bytes, *, max_pixels: int = MAX_PIXELS, conv
     """Decode a photograph: JPEG, PNG, WebP, BMP, TIFF, GIF, PNM, AVIF, and HEIC with the extra ``heif``.
 
     * EXIF orientation is applied; grey becomes three equal channels; CMYK becomes RGB without a profile.
-    * What is transparent is laid over white, as viewers show it: colours hidden beneath never reach the network.
+    * What is transparent is laid over white, as viewers show it, with a remark: colours hidden beneath never reach the network.
     * 16-bit values are divided by 257; floats must lie in [0, 1] and are multiplied by 255.
     * The first frame of an animation is read, with a remark.
     * A colour profile other than sRGB is named in a remark; with ``convert_colours`` it is applied.
@@ -94,7 +94,9 @@ def _decode(name: str, data: bytes, max_pixels: int, convert_colours: bool) -> P
         raise DecodeError(DAMAGED.format(f"{header.format}: {error.err}")) from None
     if pixels.shape[:2] != (header.height, header.width) and header.format not in ("HEIC", "AVIF"):
         raise DecodeError(DAMAGED.format(f"{header.format}: {pixels.shape[1]} x {pixels.shape[0]} pixels decoded"))
-    image, remarks = to_rgb(to_8_bits(pixels)), []
+    pixels = to_8_bits(pixels)
+    remarks = [LAID_OVER_WHITE] if see_through(pixels) else []
+    image = to_rgb(pixels, header.premultiplied)
     profile = profile_name(header.icc)
     if profile and convert_colours and header.icc[16:20] == b"RGB ":
         image = convert_profile(image, header.icc)

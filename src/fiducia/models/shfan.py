@@ -4,14 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from torch import Tensor
-
 from ..heatmaps.decode import heatmap_decoders
-from ..structures import ModelOutput, Prediction
-from .base import LandmarkModel
-from .fan import FanOptions
-from .parts.blocks import ZERO_TO_ONE, Normalize
-from .parts.fan_trunk import FanTrunk
+from .fan import FAN
 from .registry import register
 
 __all__ = ["SHFAN"]
@@ -25,13 +19,13 @@ __all__ = ["SHFAN"]
     test_options={"trunk": {"depth": 2, "channels": 32}},
     test_size=64,
 )
-class SHFAN(LandmarkModel):
+class SHFAN(FAN):
     """SH-FAN (Bulat, Sanchez and Tzimiropoulos, "Subpixel Heatmap Regression for Facial Landmark Localization", BMVC 2021).
 
-    A reconstruction: the authors published neither code nor the number of stacks. The preset has two stacks. What is
-    its own: targets are drawn round the continuous points, points are read by a local soft-argmax over 5 x 5 cells with
-    temperature 10, and the heatmaps of two views of a face must agree (the loss ``heatmap_consistency``, which needs
-    ``augment.views = 2`` with warps of their own, ``augment.siamese_views = "indep_all"``).
+    The network is FAN's. A reconstruction: the authors published neither code nor the number of stacks. The preset has two
+    stacks. What is its own: targets are drawn round the continuous points, points are read by a local soft-argmax over 5 x 5
+    cells with temperature 10, and the heatmaps of two views of a face must agree (the loss ``heatmap_consistency``, which
+    needs ``augment.views = 2`` with warps of their own, ``augment.siamese_views = "indep_all"``).
 
     Args:
         num_points: K.
@@ -43,20 +37,6 @@ class SHFAN(LandmarkModel):
     """
 
     decoders = heatmap_decoders("local_softargmax")
-
-    def __init__(self, num_points: int, size: int = 256, *, trunk: FanOptions = FanOptions()) -> None:
-        super().__init__(num_points, size)
-        self.normalize = Normalize(ZERO_TO_ONE)
-        self.trunk = FanTrunk(num_points, size, **trunk.model_dump())
-
-    def forward(self, images: Tensor) -> ModelOutput:
-        """Crops ``(B, 3, S, S)`` in [0, 255] → heatmaps ``(B, K, S / 4, S / 4)`` a stack, and the last stack's features."""
-        heatmaps, features = self.trunk(self.normalize(images))
-        return ModelOutput(heatmaps=heatmaps, linear=True, features=features)
-
-    def decode(self, output: ModelOutput, method: str | None = None) -> Prediction:
-        """Read the last stack's heatmaps."""
-        return self.decode_heatmaps(output, method)
 
     def default_loss(self) -> dict[str, dict[str, Any]]:
         """Return squared error of all stacks' maps, and the agreement of two views' maps."""

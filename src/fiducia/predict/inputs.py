@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from ..errors import FiduciaError, UsageError
 from ..images import MAX_PIXELS, Photo, read_photo
-from ..images.colour import to_rgb
+from ..images.colour import LAID_OVER_WHITE, see_through, to_rgb
 from ..images.formats.base import as_array
 from ..images.headers import is_image
 from ..video.frames import SUFFIXES as VIDEO_SUFFIXES
@@ -57,7 +57,7 @@ def open_photo(source: Any, *, max_pixels: int = MAX_PIXELS) -> Photo:
         # A package is missing for this one photograph; in a folder the others are still read.
         raise FiduciaError(str(error)) from None
     if isinstance(source, np.ndarray):
-        return Photo("array", _from_array(source, "array"))
+        return _over_white("array", _from_array(source, "array"))
     if hasattr(source, "convert") and hasattr(source, "mode"):
         return _from_pil(source)
     raise FiduciaError(
@@ -131,7 +131,11 @@ def _from_array(array: npt.NDArray[Any], name: str) -> npt.NDArray[np.uint8]:
     if array.ndim != 3 or array.shape[2] not in (1, 3, 4):
         cure = "; transpose it: array.transpose(1, 2, 0)" if array.ndim == 3 and array.shape[0] in (1, 3, 4) else ""
         raise FiduciaError(found + cure)
-    return to_rgb(np.ascontiguousarray(array))
+    return np.ascontiguousarray(array)
+
+
+def _over_white(name: str, pixels: npt.NDArray[np.uint8]) -> Photo:
+    return Photo(name, to_rgb(pixels), (LAID_OVER_WHITE,) if see_through(pixels) else ())
 
 
 def _from_pil(picture: Any) -> Photo:
@@ -150,7 +154,7 @@ def _from_pil(picture: Any) -> Photo:
         raise FiduciaError(f"{name}: Pillow cannot decode it ({error}); export it again as PNG or JPEG") from error
     if pixels.size == 0:
         raise FiduciaError(f"{name}: a PIL image of size {picture.size}; expected at least one pixel")
-    return Photo(name, to_rgb(pixels))
+    return _over_white(name, pixels)
 
 
 def expand(

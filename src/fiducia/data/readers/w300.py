@@ -8,8 +8,9 @@ challenge = ibug (135), full = common + challenge (689). Landmarks are 1-based i
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +20,7 @@ from ...structures import Record
 from ..formats.pts import read_pts
 from ..source import DatasetSpec, Fault, datasets, existing_root
 
-__all__ = ["PARTS", "SPLITS", "read_w300", "scan_part", "scan_w300"]
+__all__ = ["PARTS", "SPLITS", "read_w300", "scan_faces", "scan_part", "scan_w300"]
 
 PARTS: dict[str, int] = {
     "afw": 337,
@@ -113,30 +114,34 @@ def scan_w300(root: str, split: str, scheme: str | None = None) -> Iterator[Reco
     for part in SPLITS[split]:
         if not (base / part).is_dir():
             continue
-        files = scan_part(base / part)
-        for stem, (image, points) in files.pairs.items():
-            try:
-                xy = read_pts(points, 68)
-            except FiduciaError as error:
-                yield Fault(str(error), broken=True)
-                continue
-            face = _FACE_NUMBER.match(stem)
-            yield Record(
-                image=image,
-                xy=xy,
-                visible=np.full(68, 2, dtype=np.int8),
-                scheme="ibug68",
-                tags={
-                    "id": f"{part}/{stem}",
-                    "part": part,
-                    "collection": part.partition("/")[0],
-                    "photo": f"{part}/{face[1] if face else stem}",
-                },
-            )
-        for path in files.without_image:
-            yield Fault(f"{path}: no photograph {path.stem}.jpg or .png beside it; restore it", broken=False)
-        for path in files.without_points:
-            yield Fault(f"{path}: no {path.stem}.pts beside it; the photograph is not used", broken=False)
+        yield from scan_faces(base / part, partial(_tags, part))
+
+
+def _tags(part: str, stem: str) -> dict[str, str]:
+    face = _FACE_NUMBER.match(stem)
+    collection, photo = part.partition("/")[0], f"{part}/{face[1] if face else stem}"
+    return {"id": f"{part}/{stem}", "part": part, "collection": collection, "photo": photo}
+
+
+def scan_faces(folder: Path, tags: Callable[[str], dict[str, str]]) -> Iterator[Record | Fault]:
+    """Yield the faces of one part in order, and a fault for each file that gives none.
+
+    Args:
+        folder: of the part.
+        tags: the stem of a ``.pts`` file → its face's tags.
+    """
+    files = scan_part(folder)
+    for stem, (image, points) in files.pairs.items():
+        try:
+            xy = read_pts(points, 68)
+        except FiduciaError as error:
+            yield Fault(str(error), broken=True)
+            continue
+        yield Record(image=image, xy=xy, visible=np.full(68, 2, dtype=np.int8), scheme="ibug68", tags=tags(stem))
+    for path in files.without_image:
+        yield Fault(f"{path}: no photograph {path.stem}.jpg or .png beside it; restore it", broken=False)
+    for path in files.without_points:
+        yield Fault(f"{path}: no {path.stem}.pts beside it; the photograph is not used", broken=False)
 
 
 datasets.register("300w")(

@@ -7,16 +7,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
-
-import numpy as np
 
 from ...errors import FiduciaError
 from ...structures import Record
-from ..formats.pts import read_pts
 from ..source import DatasetSpec, Fault, datasets, existing_root
 from .official import collect
-from .w300 import scan_part
+from .w300 import scan_faces
 
 __all__ = ["read_private", "scan_private"]
 
@@ -45,19 +43,11 @@ def scan_private(root: str, split: str, scheme: str | None = None) -> Iterator[R
         folder = _folder(base, part)
         if folder is None:
             continue
-        files = scan_part(folder)
-        for stem, (image, points) in files.pairs.items():
-            try:
-                xy = read_pts(points, 68)
-            except FiduciaError as error:
-                yield Fault(str(error), broken=True)
-                continue
-            tags = {"id": f"{part}/{stem}", "part": part, "photo": f"{part}/{stem}"}
-            yield Record(image=image, xy=xy, visible=np.full(68, 2, dtype=np.int8), scheme="ibug68", tags=tags)
-        for path in files.without_image:
-            yield Fault(f"{path}: no photograph {path.stem}.png beside it; restore it", broken=False)
-        for path in files.without_points:
-            yield Fault(f"{path}: no {path.stem}.pts beside it; the photograph is not used", broken=False)
+        yield from scan_faces(folder, partial(_tags, part))
+
+
+def _tags(part: str, stem: str) -> dict[str, str]:
+    return {"id": f"{part}/{stem}", "part": part, "photo": f"{part}/{stem}"}
 
 
 def _folder(base: Path, part: str) -> Path | None:

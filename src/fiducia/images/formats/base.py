@@ -40,6 +40,7 @@ class Header:
         orientation: EXIF orientation 1-8.
         icc: the embedded colour profile, or nothing.
         frames: pictures in the file; the first is read.
+        premultiplied: the colours are stored multiplied by alpha.
         detail: what the format's own decoder needs further.
     """
 
@@ -50,6 +51,7 @@ class Header:
     orientation: int = 1
     icc: bytes = field(default=b"", repr=False)
     frames: int = 1
+    premultiplied: bool = False
     detail: Any = field(default=None, repr=False)
 
 

@@ -15,7 +15,6 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from ..colour import over_white
 from ..exif import exif_orientation
 from ..inflate import InflateError, crc32, inflate
 from .base import CUT, DAMAGED, DecodeError, Header, HeaderError, Pixels
@@ -220,18 +219,19 @@ def _store(rows: bytes, checksum: bytes, header: Header, depth: int, colour: int
 
 
 def _look_up(chunks: _Chunks, pixels: Pixels) -> Pixels:
-    """Return RGB of palette numbers; colours that let through what is behind them are laid over white."""
-    table = np.zeros((256, 3), np.uint8)
+    """Return RGB of palette numbers, or RGBA where colours let through what is behind them."""
     colours = np.frombuffer(chunks.palette, np.uint8).reshape(-1, 3)
     # libpng stretches grey of few bits to 8.
     step = 255 // ((1 << chunks.depth) - 1)
     if int(pixels.max()) // step >= len(colours):
         raise DecodeError(DAMAGED.format("a PNG with colours outside its palette"))
-    alpha = np.full((len(colours), 1), 255, np.uint8)
     given = np.frombuffer(chunks.transparent, np.uint8)[: len(colours)]
-    alpha[: len(given), 0] = given
-    table[: len(colours) * step : step] = over_white(np.concatenate([colours, alpha], axis=1)[None])[0]
-    return cv2.merge([cv2.LUT(pixels, np.ascontiguousarray(table[:, i])) for i in range(3)])
+    if len(given):
+        alpha = np.append(given, np.full(len(colours) - len(given), 255, np.uint8))
+        colours = np.column_stack([colours, alpha])
+    table = np.zeros((256, colours.shape[1]), np.uint8)
+    table[: len(colours) * step : step] = colours
+    return cv2.merge([cv2.LUT(pixels, np.ascontiguousarray(column)) for column in table.T])
 
 
 def _grey_alpha(pixels: Pixels, depth: int) -> Pixels:
@@ -243,13 +243,14 @@ def _grey_alpha(pixels: Pixels, depth: int) -> Pixels:
 
 
 def _key(chunks: _Chunks, pixels: Pixels) -> Pixels:
-    """Make the one transparent colour of the file white."""
+    """Return grey and alpha, or RGBA: the one colour that the file names is transparent."""
     count = _CHANNELS[chunks.colour]
-    if len(chunks.transparent) >= 2 * count:
-        key = np.array(struct.unpack_from(f">{count}H", chunks.transparent), np.float64)
-        if chunks.depth < 8:
-            key *= 255 // ((1 << chunks.depth) - 1)
-        for top in range(0, len(pixels), 256):
-            rows = pixels[top : top + 256]
-            rows[cv2.inRange(rows, key, key) > 0] = np.iinfo(pixels.dtype).max
-    return pixels
+    if len(chunks.transparent) < 2 * count:
+        return pixels
+    key = np.array(struct.unpack_from(f">{count}H", chunks.transparent), np.float64)
+    if chunks.depth < 8:
+        key *= 255 // ((1 << chunks.depth) - 1)
+    named: Any = cv2.inRange(pixels, key, key)
+    alpha = (~named).astype(pixels.dtype)
+    alpha *= np.iinfo(pixels.dtype).max // 255
+    return np.dstack([pixels, alpha])

@@ -125,6 +125,8 @@ def parse(data: bytes) -> Header:
         orientation if 1 <= orientation <= 8 else 1,
         icc,
         1 + _has_more(data, order, big, first.following),
+        # Of inks that are multiplied by alpha, what is left is what lies on white paper.
+        premultiplied=layout.extra == 1 and layout.photometric not in (3, 5),
         detail=layout,
     )
 

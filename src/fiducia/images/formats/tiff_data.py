@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..colour import cmyk_to_rgb, over_white, to_8_bits
+from ..colour import cmyk_to_rgb, to_8_bits
 from ..inflate import InflateError, inflate
 from ..lzw import LzwError, decode_lzw
 from . import jpeg
@@ -210,24 +210,23 @@ def _jpeg(piece: bytes, rows: int, wide: int, depth: int, layout: Layout) -> Pix
 
 
 def _colours(pixels: Pixels, layout: Layout) -> Pixels:
-    """Return grey, RGB or RGBA of samples as stored."""
+    """Return grey (and alpha), RGB or RGBA of samples as stored."""
     largest = (1 << min(layout.bits, 8)) - 1
     if layout.photometric == 3:
-        return _look_up(pixels[..., 0], layout)
+        colours = _look_up(pixels[..., 0], layout)
+        return np.dstack([colours, pixels[..., 1]]) if layout.extra in (1, 2) else colours
     if layout.bits < 8:
         pixels = pixels * np.uint8(255 // largest)
     if layout.photometric == 0:
         pixels = _inverted(pixels, layout)
     if layout.photometric == 5:
-        return cmyk_to_rgb(~to_8_bits(pixels[..., :4]))
+        inks = cmyk_to_rgb(~to_8_bits(pixels[..., :4]))
+        return np.dstack([inks, to_8_bits(pixels[..., 4])]) if layout.extra == 2 else inks
     count = layout.colours
     if layout.extra not in (1, 2):
         pixels = pixels[..., :count]
         return pixels[..., 0] if count == 1 else pixels
-    pixels = pixels[..., : count + 1]
-    if layout.extra == 1:
-        pixels = over_white(to_8_bits(pixels), premultiplied=True)
-    return pixels
+    return pixels[..., : count + 1]
 
 
 def _inverted(pixels: Pixels, layout: Layout) -> Pixels:
