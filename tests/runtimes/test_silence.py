@@ -13,11 +13,9 @@ pytest.importorskip("openvino")
 
 CODE = """
 import sys, fiducia
-from fiducia.runtimes.auto import describe
 from fiducia.data.synthetic.source import synthetic_face
 predictor = fiducia.load(device="cpu", runtime="auto")
 predictor(synthetic_face(1)[0])
-from fiducia.exporting.graphs import to_openvino
 from fiducia.runtimes.auto import describe
 assert describe(predictor.runtime)[0].startswith("openvino"), describe(predictor.runtime)
 from openvino.tools.ovc import telemetry_utils
