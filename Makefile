@@ -7,7 +7,7 @@ DEMO_OUT ?= out/demo
 FUZZ_SEED ?= 16
 FUZZ_SECONDS ?= 15
 
-.PHONY: demo test long lint types docs bench fuzz clean
+.PHONY: demo test long ray lint types docs bench fuzz clean
 
 # The demo needs the core alone; tests, lint and types the development extras too. pip runs again only when what it reads has changed.
 $(VENV)/core: pyproject.toml constraints.txt
@@ -29,6 +29,11 @@ test: $(VENV)/dev
 # Minutes a case: every network learns eight real faces by heart. Needs the research photographs.
 long: $(VENV)/dev
 	$(BIN)/python -m pytest -n 2 --dist loadgroup -m long
+
+# The tests of annotate on Ray, which is 330 MB.
+ray: $(VENV)/dev
+	$(PIP) -e '.[ray]'
+	$(BIN)/python -m pytest -m ray
 
 lint: $(VENV)/dev
 	$(BIN)/ruff check .
