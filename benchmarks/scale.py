@@ -169,9 +169,27 @@ def training_stages(source: str, recipe_name: str, sets: Sequence[str], batch_si
         "collate": least(lambda: collate([views(i % n) for i in range(batch_size)])) / batch_size
         - least(lambda: [views(i % n) for i in range(batch_size)]) / batch_size,
         "step": least(lambda: step(batch), 4) / batch_size,
+        "start": choosing(),
         "order": least(lambda: stream.order(1).lane(0)) / max(1, len(stream)) * stream.lanes,
         "megabytes": sum(map(len, data)) / n / 1e6,
     }
+
+
+def choosing() -> float:
+    """Return seconds a face to choose the training faces when a run starts; 2,000 faces in one shard."""
+    from dataclasses import replace
+
+    from fiducia.data.shards.pack import pack
+    from fiducia.data.source import load_records
+    from fiducia.recipes.sections import DataConfig
+    from fiducia.training.faces import split_records
+
+    with tempfile.TemporaryDirectory() as folder:
+        face = load_records(f"synthetic:1@{folder}", "train")[0]
+        many = [replace(face, tags={"id": f"train/{i:07d}", "photo": f"train/{i:07d}"}) for i in range(2000)]
+        pack(many, Path(folder) / "shards", source="synthetic", split="train")
+        data = DataConfig(source=f"shards:{folder}/shards", val_fraction=0)
+        return least(lambda: split_records(data), 3) / len(many)
 
 
 def decoding(asset: Path) -> dict[str, float]:
@@ -262,7 +280,9 @@ def child(kind: str, rank: int, world: int, place: str) -> None:
         photos = sorted(Path(place).glob("*.jpg"))
         predictor = open_predictor()
         out = Path(tempfile.mkdtemp(dir=place))
-        list(predictor.stream(photos))
+        # torch prepares itself for each new size of batch.
+        for size in (len(photos), 10 * len(photos), 40):
+            list(predictor.stream(islice(cycle(photos), size)))
 
         def work(items: int) -> None:
             own = list(islice(cycle(photos), items))[rank::world]
@@ -352,6 +372,7 @@ def main() -> None:
     )
     parser.add_argument("--times", type=int, nargs="+", default=[1, 10, 100])
     parser.add_argument("--tries", type=int, default=1, help="of each check; the least counts")
+    parser.add_argument("--only", nargs="+", default=["annotate", "train"], choices=["annotate", "train"])
     parser.add_argument("--json", type=Path)
     for hidden, kind in (("--child", str), ("--rank", int), ("--world", int), ("--place", str)):
         parser.add_argument(hidden, type=kind, help=argparse.SUPPRESS)
@@ -390,7 +411,7 @@ def main() -> None:
         yard = min(YARD.times)
         rows = []
         for kind, unit, place in (("annotate", options.unit, str(folder / "photos")), ("train", options.faces, shards)):
-            for world in (1, 2):
+            for world in (1, 2) if kind in options.only else ():
                 workers = Workers(kind, world, place)
                 for times in options.times:
                     found = [workers(unit * times) for _ in range(options.tries if times > 1 else 3 * options.tries)]

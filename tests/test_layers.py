@@ -14,7 +14,21 @@ import fiducia
 
 PACKAGE = Path(fiducia.__file__).parent
 ROOMS = (
-    *("errors", "_version", "cpu", "tars", "files", "latex", "text", "words", "pages", "plugins", "registry", "device"),
+    *(
+        "errors",
+        "_version",
+        "cpu",
+        "tars",
+        "files",
+        "locks",
+        "latex",
+        "text",
+        "words",
+        "pages",
+        "plugins",
+        "registry",
+        "device",
+    ),
     *("geometry", "schemes", "structures", "recipes", "images", "measures", "faces", "heatmaps", "draw"),
     *("data", "augment", "models", "losses", "calibration", "weights", "metrics"),
     *("detectors", "exporting", "runtimes", "video", "predict"),

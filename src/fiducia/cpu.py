@@ -91,6 +91,7 @@ def use_threads(count: int) -> None:
 
 
 _openvino_lock = threading.Lock()
+_REPORTS = "openvino_telemetry"
 
 
 def load_openvino() -> Any:
@@ -100,12 +101,23 @@ def load_openvino() -> Any:
     Python. Where two threads come to it together, one waits for the initialiser and holds Python's lock, the other holds the
     initialiser and waits for Python: both hang. So the first array is given here, by one thread.
 
+    An import of OpenVINO reports itself to its makers over the network, from a process of its own, and leaves a directory
+    ``intel`` in the user's home. Here it does not: while it is imported, the package that reports is not to be found, and
+    OpenVINO uses its own empty replacement.
+
     Raises:
         ImportError: OpenVINO is not installed.
     """
     import numpy as np
-    import openvino
 
     with _openvino_lock:
+        silent = not {"openvino", _REPORTS} & sys.modules.keys()
+        if silent:
+            sys.modules[_REPORTS] = None  # type: ignore[assignment]
+        try:
+            import openvino
+        finally:
+            if silent:
+                del sys.modules[_REPORTS]
         openvino.Tensor(np.zeros(1, np.float32))
     return openvino

@@ -474,8 +474,9 @@ def test_a_worker_that_meets_damage_says_so_in_one_line(drawn: str, packed: Path
     folder = copy(packed, tmp_path)
     change_a_byte(folder / "faces-00000.tar", 600)
     _, stream = supplies(drawn, folder)
-    with pytest.raises(FiduciaError, match=r"faces-00000\.tar: the bytes of .* have changed"):
+    with pytest.raises(FiduciaError, match=r"faces-00000\.tar: the bytes of .* have changed") as caught:
         list(stream.batches(batch_size=4, epoch=1, workers=1))
+    assert "\n" not in str(caught.value)
 
 
 def test_a_shard_that_is_cut_or_replaced_while_training_is_named(drawn: str, packed: Path, tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from fiducia.data.source import load_records
 from fiducia.errors import UsageError
 from fiducia.evaluation.found import Found
 from fiducia.geometry import tight_box
@@ -155,3 +156,12 @@ def test_the_shipped_network_finds_a_wrong_label_on_a_photograph(tmp_path: Path)
     found, notes = predict(records, ["fifa_tiny"], "cpu")
     first = in_order(records, found, notes)[0]
     assert (first.index, set(first.points)) == (1, {36, 48})
+
+
+@pytest.mark.shared
+def test_labels_of_another_photograph_come_first_among_real_faces(shared_data: Path) -> None:
+    records = load_records(f"300w:{shared_data / '300w'}", "lfpw/testset")[:20]
+    records[5] = replace(records[5], xy=records[6].xy)
+    order = in_order(records, *predict(records, ["fifa_tiny"], "cpu"))
+    assert order[0].index == 5
+    assert order[0].score > 5 * order[1].score

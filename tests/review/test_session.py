@@ -99,6 +99,22 @@ def test_undo_goes_back_byte_by_byte_and_over_a_restart(tmp_path: Path, drawn: l
     ]
 
 
+def test_a_journal_names_no_files_of_others(tmp_path: Path, drawn: list[Record]) -> None:
+    path = written(tmp_path, "csv", drawn)
+    review = started(path, "csv", drawn)
+    review.edit(0, {0: (1.0, 1.0, 2)})
+    review.close()
+    (tmp_path / "other").write_bytes(path.read_bytes())
+    text = review.journal.path.read_text()
+    review.journal.path.write_text(text.replace('"file": "faces.csv"', '"file": "other"'))
+    before = path.read_bytes()
+    review = started(path, "csv", drawn)
+    with pytest.raises(FiduciaError, match="a file that is not of this data set"):
+        review.undo()
+    review.close()
+    assert (tmp_path / "other").read_bytes() == path.read_bytes() == before
+
+
 def test_rejected_faces_are_left_out_by_the_file(tmp_path: Path, drawn: list[Record]) -> None:
     faces = [replace(r, tags={**r.tags, "id": f"a[{i}]*é", "photo": str(i)}) for i, r in enumerate(drawn)]
     path = written(tmp_path, "csv", faces)

@@ -18,6 +18,7 @@ from safetensors.torch import load_file
 from fiducia.augment.views import EvalViews
 from fiducia.data.dataset import FaceDataset, collate
 from fiducia.errors import FiduciaError, Interrupted, UsageError
+from fiducia.locks import held
 from fiducia.models.base import LandmarkModel
 from fiducia.recipes.files import load_recipe
 from fiducia.training.checkpoint import load_checkpoint, save_checkpoint
@@ -175,6 +176,18 @@ def test_training_learns(finished: Path) -> None:
 def test_a_second_run_does_not_overwrite_the_first(finished: Path) -> None:
     with pytest.raises(UsageError, match="--resume"):
         train(load_recipe("smoke", [*SMALL, "train.epochs=4"]), finished)
+
+
+def test_a_directory_that_another_process_trains_in_is_refused(finished: Path, tmp_path: Path) -> None:
+    run = shutil.copytree(finished, tmp_path / "run")
+    before = (run / "metrics.csv").read_bytes()
+    with (
+        held(run, "fiducia train"),
+        pytest.raises(FiduciaError, match=r"fiducia train \(process \d+ on .*\) is writing into it"),
+    ):
+        train(load_recipe("smoke", [*SMALL, "train.epochs=5"]), run, resume=True)
+    assert (run / "metrics.csv").read_bytes() == before
+    train(load_recipe("smoke", [*SMALL, "train.epochs=5"]), run, resume=True)
 
 
 def test_resuming_with_another_recipe_says_every_key_from_what_to_what(finished: Path) -> None:

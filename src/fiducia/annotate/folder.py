@@ -1,12 +1,9 @@
-"""The folder of results: who may write into it, and of which run it holds the parts."""
+"""The folder of results: of which run it holds the parts."""
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
-import socket
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,52 +11,9 @@ from ..errors import FiduciaError, UsageError
 from ..files import write_atomic
 from .parts import FACES, PHOTOGRAPHS
 
-__all__ = ["FACTS", "held", "read_facts", "settle"]
+__all__ = ["FACTS", "read_facts", "settle"]
 
 FACTS = "annotate.json"
-_LOCK = ".lock"
-
-
-@contextlib.contextmanager
-def held(out: Path) -> Iterator[None]:
-    """Hold the folder for one run; it is made where it is missing.
-
-    The system lets go of the lock when the program ends, however it ends: a killed run leaves none.
-
-    Raises:
-        FiduciaError: another run writes into it.
-        UsageError: it cannot be a folder.
-    """
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        file = os.open(out / _LOCK, os.O_RDWR | os.O_CREAT, 0o644)
-    except OSError as error:
-        raise UsageError(f"--out {out}: cannot be written into ({error.strerror}); choose another") from None
-    try:
-        if not _locked(file):
-            who = os.pread(file, 200, 0).decode(errors="replace").strip() or "another process"
-            raise FiduciaError(f"--out {out}: {who} is writing into it; wait until it ends, or choose another")
-        os.ftruncate(file, 0)
-        os.pwrite(file, f"fiducia annotate (process {os.getpid()} on {socket.gethostname()})\n".encode(), 0)
-        yield
-        os.ftruncate(file, 0)
-    finally:
-        os.close(file)
-
-
-def _locked(file: int) -> bool:
-    """Take the lock of an open file; False where another process has it."""
-    try:
-        import fcntl
-    except ImportError:  # Windows has no such locks
-        return True
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    except OSError:  # a file system without locks
-        return True
-    return True
 
 
 def settle(out: Path, facts: Mapping[str, Any]) -> bool:

@@ -158,8 +158,15 @@ def _reports(ray: Any, job: Job, chunks: Sequence[Chunk], workers: int | None, g
     for name in ("ray.data", "ray"):
         logging.getLogger(name).setLevel(logging.ERROR)
     cluster = ray.cluster_resources()
-    most = cluster.get("GPU", 0.0) / gpus if gpus else cluster.get("CPU", 1.0) / job.threads
-    count = min(len(chunks), workers or max(1, int(most)))
+    most = int(cluster.get("CPU", 0.0) // job.threads)
+    most = min(most, int(cluster.get("GPU", 0.0) // gpus)) if gpus else most
+    if most < 1:
+        # Ray would wait for such a machine without a word.
+        raise UsageError(
+            f"--engine ray: an actor needs {job.threads} CPUs and {gpus:g} GPUs; Ray has {cluster.get('CPU', 0):g} CPUs and "
+            f"{cluster.get('GPU', 0):g} GPUs; use other --threads or --device"
+        )
+    count = min(len(chunks), workers or most, most)
     rows = [{"chunk": json.dumps(chunk.to_json())} for chunk in chunks]
     data = from_items(rows, override_num_blocks=len(rows)).map_batches(
         ChunkActor,

@@ -9,11 +9,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
 
+from .._version import __version__
 from ..errors import UsageError
+from ..locks import held
 from ..weights.card import WeightCard
 from ..weights.info import load_card
 from .attempts import FOLDER
-from .folder import held, settle
+from .folder import settle
 from .job import Job
 from .parts import done_chunks, remove_unfinished
 from .reports import ChunkReport
@@ -65,7 +67,7 @@ def annotate(
     units = collect(inputs, job.folder, job.column)
     facts = _facts(job, card, units, chunk or chunk_size(len(units)))
     chunks = cut(units, facts["chunk"])
-    with held(job.folder):
+    with held(job.folder, "fiducia annotate"):
         settle(job.folder, facts)
         remove_unfinished(job.folder)
         done = done_chunks(job.folder)
@@ -106,6 +108,7 @@ def _facts(job: Job, card: WeightCard, units: Sequence[Unit], chunk: int) -> dic
     """Return what must be the same in a run that goes on."""
     return {
         "form": FORM,
+        "version": __version__,
         "photographs": len(units),
         "photographs_digest": digest(units),
         "chunk": chunk,

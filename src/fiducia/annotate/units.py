@@ -16,7 +16,7 @@ _MOST_CHUNKS = 4096
 _SMALLEST, _LARGEST = 64, 1024
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Unit:
     """A photograph or a video.
 
@@ -37,7 +37,7 @@ class Unit:
     error: str = ""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Chunk:
     """Units that are worked off together and written as one part.
 

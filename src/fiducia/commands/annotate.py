@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 __all__ = ["annotate"]
 
+_BESIDE_GPU = 4
+"""CPUs of an actor that has a GPU: it reads images and finds faces meanwhile."""
 _SHOWN = 20
 """Failures that are told one by one; the summary has all."""
 
@@ -101,6 +103,8 @@ def annotate(
     if address is not None and engine != "ray":
         raise UsageError(f"--address {address}: for --engine ray only")
     total = wanted_threads()
+    # An actor asks the cluster for as many CPUs as it has threads, wherever it runs.
+    each = (threads or (_BESIDE_GPU if device == "cuda" else 1)) if engine == "ray" else None
     count = workers if workers is not None else 1 if device in ("cuda", "mps") else total
     job = Job(
         out=str(out.absolute()),
@@ -118,7 +122,7 @@ def annotate(
         smooth=smooth,
         column=column,
         plugins=tuple(map(str, loaded_plugins())),
-        threads=max(1, total // count),
+        threads=each or max(1, total // count),
     )
     told = _Told()
     with interruptible(told.so_far):

@@ -10,6 +10,7 @@ import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 from ..errors import UsageError
@@ -132,6 +133,7 @@ def find_declared(declared: str, folder: Path) -> str:
     return declared
 
 
+@lru_cache(maxsize=4096)
 def tidy_name(name: str) -> str:
     """Return a point's name in lower case with ``_`` between its words: ``Left-Eye outer`` → ``left_eye_outer``."""
     spaced = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name)

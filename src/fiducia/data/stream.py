@@ -117,7 +117,7 @@ class _Batches:
         if not len(self):
             return
         # Each worker gives its part of every batch, in turn; batch_size None = as they come.
-        loader: DataLoader[Batch | None] = DataLoader(
+        loader: DataLoader[Batch | FiduciaError | None] = DataLoader(
             _Reader(self),
             batch_size=None,
             num_workers=self.workers,
@@ -126,19 +126,30 @@ class _Batches:
         )
         waiting: list[Batch | None] = []
         for part in loader:
+            if isinstance(part, FiduciaError):
+                raise part
             waiting.append(part)
             if len(waiting) == max(1, self.workers):
                 yield _joined(waiting)
                 waiting = []
 
 
-class _Reader(IterableDataset[Batch | None]):
-    """What one worker of one process reads: for every batch its part, or None where it has none."""
+class _Reader(IterableDataset[Batch | FiduciaError | None]):
+    """What one worker of one process reads: for every batch its part, or None where it has none.
+
+    An error is given like a batch: torch would make a page of an error that a worker raises.
+    """
 
     def __init__(self, of: _Batches) -> None:
         self.of = of
 
-    def __iter__(self) -> Iterator[Batch | None]:
+    def __iter__(self) -> Iterator[Batch | FiduciaError | None]:
+        try:
+            yield from self._parts()
+        except FiduciaError as error:
+            yield error
+
+    def _parts(self) -> Iterator[Batch | None]:
         of, stream = self.of, self.of.stream
         info = get_worker_info()
         worker, workers = (0, 1) if info is None else (info.id, info.num_workers)

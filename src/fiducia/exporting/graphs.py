@@ -18,6 +18,7 @@ from typing import Any
 
 import torch
 
+from ..cpu import load_openvino
 from ..errors import FiduciaError, UsageError
 from ..models.base import LandmarkModel
 from ..registry import did_you_mean
@@ -101,8 +102,7 @@ def to_openvino(graph: bytes, facts: str) -> tuple[bytes, bytes]:
         FiduciaError: OpenVINO cannot read the graph.
     """
     _require("openvino")
-    import openvino
-
+    openvino = load_openvino()
     try:
         # Not convert_model: it does the same, and reports its use over the network.
         model = openvino.Core().read_model(graph)

@@ -15,6 +15,7 @@ from typing import Any
 
 import torch
 
+from ..cpu import load_openvino
 from ..errors import FiduciaError
 from ..models.base import LandmarkModel
 from ..weights.card import WeightCard
@@ -78,6 +79,7 @@ def trace_openvino(
 
 def _convert(traced: Any, example: torch.Tensor) -> Any:
     # Not openvino.convert_model: it does the same, and reports its use over the network.
+    load_openvino()
     from openvino.frontend import FrontEndManager
     from openvino.frontend.pytorch.ts_decoder import TorchScriptPythonDecoder
 
@@ -89,8 +91,7 @@ def _convert(traced: Any, example: torch.Tensor) -> Any:
 
 
 def _bytes(model: Any) -> tuple[bytes, bytes]:
-    import openvino
-
+    openvino = load_openvino()
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.xml"
         # Numbers that float16 holds exactly would otherwise be stored so, and computed back at each start.

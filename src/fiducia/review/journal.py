@@ -14,12 +14,8 @@ from typing import Any, BinaryIO
 from ..data.editing.base import Patch
 from ..errors import FiduciaError
 from ..files import text_bytes, write_atomic
+from ..locks import take
 from ..text import read_text
-
-try:
-    import fcntl
-except ImportError:  # Windows has no such locks; there nothing keeps a second reviewer away.
-    fcntl = None  # type: ignore[assignment]
 
 __all__ = ["Entry", "Journal", "journal_path", "rejected_path"]
 
@@ -115,10 +111,7 @@ class Journal:
             raise FiduciaError(
                 f"{path}: cannot be written ({error.strerror}); the journal of a review lies there"
             ) from None
-        try:
-            if fcntl is not None:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
+        if not take(file.fileno()):
             file.close()
             raise FiduciaError(f"{path}: another process reviews this data set; end that review first") from None
         journal._file = file

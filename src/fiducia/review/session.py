@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from ..data.editing.base import Change, LabelledFace, label_editors
+from ..data.editing.base import Change, LabelledFace, Patch, label_editors
 from ..data.editing.save import LabelFiles, require_changeable
 from ..data.formats.folder import SIDECAR
 from ..data.source import find_dataset, load_records
@@ -42,6 +42,7 @@ class Review:
         files: where labels are changed.
         journal: what was done.
         rejected: the file of rejected faces' ids.
+        others: further files that hold labels.
         remarks: lines of the data set's reader.
         judged: what the order rests on.
     """
@@ -52,6 +53,7 @@ class Review:
     files: LabelFiles
     journal: Journal
     rejected: Path
+    others: Sequence[Path] = ()
     remarks: Sequence[str] = ()
     judged: str = ""
 
@@ -143,6 +145,16 @@ class Review:
             self.journal.write(Entry(event=event, face=face.record.id, before=before))
             self.journal.write_rejected(self.rejected)
 
+    def _own(self, entry: Entry) -> tuple[list[Patch], dict[Path, str]]:
+        """Return an edit's patches and digests with the paths of this data set's files: a journal may name no others."""
+        places = {path.resolve(): path for path in (*(face.path for face in self.faces), *self.others)}
+        found = {patch.path: places.get(patch.path.resolve()) for patch in entry.patches}
+        known = {old: new for old, new in found.items() if new is not None}
+        if len(known) < len(found):
+            raise FiduciaError(f"{self.journal.path}: the last change is of a file that is not of this data set")
+        patches = [replace(patch, path=known[patch.path]) for patch in entry.patches]
+        return patches, {known[path]: digest for path, digest in entry.digests.items()}
+
     def undo(self) -> int | None:
         """Take back the last edit or verdict that stands; return its face's place in the order, None where nothing stands.
 
@@ -159,7 +171,7 @@ class Review:
                     f"{self.journal.path}: the last change is of {last.face}, which is not in this review"
                 )
             if last.event == "edit":
-                self.files.put_back(last.patches, last.digests)
+                self.files.put_back(*self._own(last))
                 face = self.faces[index]
                 self.faces[index] = replace(face, record=_undone(self.files.read_again(face), face, last))
             self.journal.write(Entry(event="undo", face=last.face))
@@ -230,6 +242,7 @@ def open_review(
         files=files,
         journal=journal,
         rejected=rejected_path(base),
+        others=sidecar,
         remarks=read.remarks,
         judged=judged,
     )

@@ -149,11 +149,9 @@ def _shape(port: Any) -> list[object]:
 
 def _graphs(model: LandmarkModel, card: WeightCard, method: str | None) -> Iterator[Sealed]:
     """Yield the graph for bfloat16 where this CPU computes in it, and then for float32."""
-    import openvino
-
     from ..exporting.traced import trace_openvino
 
-    able = "BF16" in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    able = "BF16" in load_openvino().Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
     for precision in ("bfloat16", "float32") if able else ("float32",):
         yield trace_openvino(model, card, method, precision)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from ..data.dataset import FaceDataset
 from ..data.streamed import StreamedFaces
 from ..errors import UsageError
 from ..files import require_writable, write_atomic
+from ..locks import held
 from ..plugins import loaded_plugins
 from ..recipes.files import dump_recipe
 from ..recipes.sections import Recipe
@@ -62,7 +64,8 @@ def train(
     Raises:
         UsageError: ``out`` cannot be written or holds a run already, the resumed run has another recipe, or a value of the
             recipe cannot be used.
-        FiduciaError: unreadable faces; or a loss that is not finite, with the step where it happened.
+        FiduciaError: another process writes into ``out``; unreadable faces; or a loss that is not finite, with the step where
+            it happened.
         Interrupted: a signal stopped the run.
 
     Example:
@@ -79,11 +82,15 @@ def train(
     saved = open_run(out, recipe, resume)
     stop = stop if stop is not None else Stop()
     with process_globals(recipe.train):
-        return _train(recipe, out, saved, init, stop)
+        fabric = launch(recipe.train)
+        # Two runs in one directory would write into each other's checkpoints.
+        with held(out, "fiducia train") if fabric.global_rank == 0 else contextlib.nullcontext():
+            return _train(fabric, recipe, out, saved, init, stop)
 
 
-def _train(recipe: Recipe, out: Path, saved: dict[str, Any] | None, init: str | None, stop: Stop) -> RunResult:
-    fabric = launch(recipe.train)
+def _train(
+    fabric: Fabric, recipe: Recipe, out: Path, saved: dict[str, Any] | None, init: str | None, stop: Stop
+) -> RunResult:
     faces = split_records(recipe.data)
     require_same(
         fabric,

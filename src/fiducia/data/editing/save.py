@@ -7,6 +7,7 @@ import hashlib
 import os
 import secrets
 import stat
+from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -23,6 +24,8 @@ __all__ = ["ORIGINAL", "Changed", "LabelFiles", "digest", "require_changeable"]
 
 ORIGINAL = ".orig"
 """Ending of the copy that is made of a label file before its first change."""
+_KEPT = 8
+"""States of files whose labels are kept in memory, for undo."""
 _CLOSE = 1e-6
 """Pixels within which a format that counts in percent gives a point back."""
 
@@ -62,6 +65,8 @@ class LabelFiles:
     def __init__(self, editor: LabelEditor, faces: Sequence[LabelledFace]) -> None:
         self.editor = editor
         self._known: dict[Path, str] = {}
+        # Reading a file of thousands of faces takes seconds, so that what it says is kept.
+        self._labels: OrderedDict[tuple[Path, str], Labels] = OrderedDict()
         for path in dict.fromkeys(face.path for face in faces):
             self._known[path] = digest(read_bytes(path, "a label file"))
 
@@ -127,7 +132,7 @@ class LabelFiles:
 
     def read_again(self, face: LabelledFace) -> Record:
         """Return a face as its file has it now."""
-        xy, visible = self.editor.read_back(face, face.path)[face.index]
+        xy, visible = self._now(face)[face.index]
         return replace(face.record, xy=xy, visible=visible)
 
     def _read(self, path: Path) -> bytes:
@@ -138,7 +143,7 @@ class LabelFiles:
 
     def _checked(self, face: LabelledFace, changes: Mapping[int, Change], data: bytes | None) -> Record:
         """Return the face as a copy with the new bytes reads, once every other face there is as it was."""
-        before = self.editor.read_back(face, face.path)
+        before = self._now(face)
         xy, visible = before[face.index][0].copy(), before[face.index][1].copy()
         if not (_same(xy, face.record.xy) and (visible == face.record.visible).all()):
             raise Changed(f"{face.path}: the labels of {face.record.id} are not those that were read; start again")
@@ -159,7 +164,20 @@ class LabelFiles:
             raise FiduciaError(
                 f"{face.path}: {face.record.id} cannot be changed without another face; nothing was written"
             )
+        self._keep(face.path, digest(data), after)
         return replace(face.record, xy=after[face.index][0], visible=visible)
+
+    def _now(self, face: LabelledFace) -> Labels:
+        """Return the labels of a face's file as they are now."""
+        key = face.path, digest(self._read(face.path))
+        if key not in self._labels:
+            self._keep(*key, self.editor.read_back(face, face.path))
+        return self._labels[key]
+
+    def _keep(self, path: Path, state: str, labels: Labels) -> None:
+        self._labels[path, state] = labels
+        while len(self._labels) > _KEPT:
+            self._labels.popitem(last=False)
 
     def _write(self, contents: Mapping[Path, bytes], new: Mapping[Path, bytes]) -> None:
         """Write files, all or none."""

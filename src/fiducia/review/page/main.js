@@ -18,6 +18,7 @@ let queue = Promise.resolve(); // what is sent, one after the other
 let asked = 0; // the face that was asked for last
 let dragging = false;
 const pictures = new Map();
+const rows = new Map(); // rank → its button in the list
 
 // ---- the server
 
@@ -128,9 +129,8 @@ async function go(rank) {
   $("pane").classList.remove("busy");
   canvas.svg.focus({ preventScroll: true });
   say(`${face.id}, face ${rank + 1} of ${review.faces.length}, ${face.state}`);
-  for (const row of $("faces").querySelectorAll("button")) row.setAttribute("aria-current", Number(row.dataset.rank) === rank);
   // On a phone the list lies below the image, which must not be scrolled away.
-  if (matchMedia("(min-width: 821px)").matches) $("faces").querySelector('[aria-current="true"]')?.scrollIntoView({ block: "nearest" });
+  if (matchMedia("(min-width: 821px)").matches) rows.get(rank)?.scrollIntoView({ block: "nearest" });
   if (rank + 1 < review.faces.length) picture(rank + 1).catch(() => {});
 }
 
@@ -147,7 +147,9 @@ function around(face) {
 
 // Show a face as the server has it.
 function take(face) {
+  const before = current;
   current = face;
+  if (before && before.rank !== face.rank) mark(before.rank);
   saved = { points: face.points.map((p) => [...p]), visible: [...face.visible] };
   pending = new Set();
   canvas.show(face, review.scheme.edges);
@@ -251,10 +253,13 @@ function usePrediction(points) {
   save();
 }
 
-// Send what the server does not have yet; if it refuses, show again what it has.
-function save() {
+// Send what the server does not have yet; if it refuses, show again what it has. Returns whether it has all.
+async function save() {
   clearTimeout(timer);
-  if (!pending.size || dragging) return queue;
+  if (!pending.size || dragging) {
+    await queue;
+    return true;
+  }
   const row = (points, visible) => (k) => ({ point: k, x: points[k][0], y: points[k][1], visible: visible[k] });
   const changed = [...pending];
   const body = {
@@ -266,14 +271,17 @@ function save() {
   saved = { points: current.points.map((p) => [...p]), visible: [...current.visible] };
   return inTurn(async () => {
     let face;
+    let done = true;
     try {
       face = await (await ask(`/v1/faces/${rank}/edit`, body)).json();
     } catch (error) {
       fail(error);
-      if (error.status === 0 || error.status === 401) return;
+      done = false;
+      if (error.status === 0 || error.status === 401) return done;
       face = await (await ask(`/v1/faces/${rank}`)).json();
     }
     if (current.rank === rank && !pending.size && !dragging) take(face);
+    return done;
   });
 }
 
@@ -282,7 +290,8 @@ function save() {
 async function judge(event) {
   if (!current) return;
   const { rank } = current;
-  save();
+  // A verdict on labels that were not saved would be one on other labels.
+  if (!(await save())) return;
   await inTurn(async () => {
     const face = await (await ask(`/v1/faces/${rank}/verdict`, { event })).json();
     if (current.rank === rank) take(face);
@@ -315,9 +324,10 @@ async function undo() {
 }
 
 function step(by) {
-  const rows = shownRows();
-  const place = rows.findIndex((row) => row.rank === current?.rank);
-  const row = place < 0 ? rows.find((one) => (by > 0 ? one.rank > (current?.rank ?? -1) : one.rank < current.rank)) : rows[place + by];
+  const shown = shownRows();
+  const place = shown.findIndex((row) => row.rank === current?.rank);
+  const beyond = (one) => (by > 0 ? one.rank > current.rank : one.rank < current.rank);
+  const row = place < 0 ? (by > 0 ? shown.find(beyond) : shown.findLast(beyond)) : shown[place + by];
   if (row) go(row.rank);
 }
 
@@ -337,7 +347,8 @@ const shownRows = () => {
 };
 
 function list() {
-  const rows = shownRows().map((row) => {
+  rows.clear();
+  const items = shownRows().map((row) => {
     const item = document.createElement("li");
     const button = document.createElement("button");
     button.dataset.rank = row.rank;
@@ -350,15 +361,16 @@ function list() {
     button.append(id, score);
     button.addEventListener("click", () => go(row.rank));
     item.append(button);
+    rows.set(row.rank, button);
     return item;
   });
-  if (!rows.length) rows.push(Object.assign(document.createElement("li"), { className: "none", textContent: "No such face." }));
-  $("faces").replaceChildren(...rows);
-  for (const row of review.faces) mark(row.rank);
+  if (!items.length) items.push(Object.assign(document.createElement("li"), { className: "none", textContent: "No such face." }));
+  $("faces").replaceChildren(...items);
+  for (const rank of rows.keys()) mark(rank);
 }
 
 function mark(rank) {
-  const button = $("faces").querySelector(`[data-rank="${rank}"]`);
+  const button = rows.get(rank);
   if (!button) return;
   const row = review.faces[rank];
   button.querySelector("i").className = `${row.state} ${row.edited ? "edited" : ""}`.trim();

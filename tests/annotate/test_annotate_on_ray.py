@@ -8,8 +8,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from annotate_results import Heard, here, rows
 from light_predictor import BAD, DEADLY, NONE, ONCE, ONCE_DEADLY
-from results import Heard, here, rows
 
 from fiducia.annotate.job import Job
 from fiducia.annotate.on_ray import require_ray, run_ray

@@ -12,8 +12,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from annotate_results import Heard, here, rows
 from light_predictor import DEADLY, DEADLY_BATCH, NONE, ONCE, ONCE_DEADLY, PIPE, WAITS
-from results import Heard, here, rows
 
 from fiducia.annotate.job import Job
 from fiducia.annotate.local import run_local
