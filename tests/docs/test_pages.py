@@ -70,8 +70,31 @@ def test_what_a_command_sets_is_a_key_with_a_fitting_value(page: str, line: str)
         pytest.fail(f"{page}: {line}: {error}")
 
 
+BENCHMARK = re.compile(r"python (?:-m )?benchmarks/(\w+)\.py((?:[^`\n\\]|\\\n)*)")
+
+
+def benchmark_lines() -> Iterator[tuple[str, str, tuple[str, ...]]]:
+    """Yield page, benchmark and options of every command of a benchmark in the pages, generated ones too."""
+    texts = {str(page.relative_to(ROOT)): page.read_text(encoding="utf-8") for page in written()}
+    for page, text in {**texts, **generated()}.items():
+        for name, rest in BENCHMARK.findall(text):
+            yield page, name, tuple(re.findall(r"(?<!\S)--[\w-]+", rest.partition("#")[0]))
+
+
+BENCHMARKS = sorted(set(benchmark_lines()))
+
+
+@pytest.mark.parametrize(("page", "name", "options"), BENCHMARKS)
+def test_a_benchmark_of_the_pages_exists_with_its_options(page: str, name: str, options: tuple[str, ...]) -> None:
+    file = ROOT / "benchmarks" / f"{name}.py"
+    assert file.is_file(), f"{page}: {file.name}"
+    text = file.read_text(encoding="utf-8")
+    assert not [option for option in options if f'"{option}"' not in text], f"{page}: {name}"
+
+
 def test_there_are_commands_to_check() -> None:
     assert len(COMMANDS) > 60
+    assert len({name for _, name, _ in BENCHMARKS}) > 15
 
 
 def test_every_table_of_a_recipe_in_the_pages_is_valid() -> None:
