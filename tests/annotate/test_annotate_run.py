@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import errno
 import json
+import os
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -18,7 +20,7 @@ from light_predictor import BAD, NONE
 
 import fiducia.files
 from fiducia.annotate.annotator import Annotator
-from fiducia.annotate.attempts import BATCH, Attempt
+from fiducia.annotate.attempts import BATCH, WRITING, Attempt
 from fiducia.annotate.finish import finish
 from fiducia.annotate.job import Job
 from fiducia.annotate.parts import done_chunks, part
@@ -116,7 +118,13 @@ def test_another_run_in_the_same_folder_is_refused_with_what_differs(photographs
     with pytest.raises(UsageError, match='weights was "fifa_tiny", now "fifa_small"; weights_sha256 was'):
         go(folder, replace(job, weights="fifa_small"))
     cv2.imwrite(str(folder / "new.png"), np.zeros((40, 60, 3), np.uint8))
-    with pytest.raises(UsageError, match="photographs was 2, now 3"):
+    with pytest.raises(UsageError, match=r"holds another run: photographs was 2, now 3; repeat"):
+        go(folder, job)
+    (folder / "new.png").unlink()
+    cv2.imwrite(str(folder / "001.png"), np.zeros((40, 60, 3), np.uint8))
+    with pytest.raises(
+        UsageError, match="another run: the images have other names, another order or other sizes; repeat"
+    ):
         go(folder, job)
     (job.folder / "annotate.json").unlink()
     with pytest.raises(UsageError, match=r"holds results without annotate\.json"):
@@ -144,6 +152,22 @@ def test_a_full_disk_is_one_line_and_the_parts_so_far_are_whole(
     monkeypatch.undo()
     go(folder, job, chunk=1)
     assert len(rows(job.out, "photographs")) == 10
+
+
+@pytest.mark.skipif(sys.platform == "darwin", reason="the file system takes UTF-8 alone")
+def test_names_in_no_encoding_are_spelled_out(photographs: Write, job: Job) -> None:
+    folder = photographs([40, BAD])
+    for number in (0, 1):
+        (folder / f"00{number}.png").rename(os.fsdecode(os.fsencode(folder) + b"/%d\xe9\n.png" % number))
+    found = finish(job.folder, go(folder, job), "fifa_tiny")
+    good, bad = rows(job.out, "photographs")
+    assert good["photograph"] == rows(job.out, "faces")[0]["photograph"] == f"{folder}/0\\xe9\n.png"
+    assert (good["status"], bad["status"], found.faces, found.failed) == ("done", "failed", 1, 1)
+    assert bad["error"] == f"{folder}/1\\xe9 .png: is 42 pixels high"
+    assert dict(found.reasons) == {"is N pixels high": 1}
+    assert f"<li>{bad['error']}</li>" in (job.folder / "summary.html").read_text()
+    (image,) = json.loads((job.folder / "coco.json").read_text())["images"]
+    assert image["file_name"] == good["photograph"]
 
 
 def test_parts_that_are_missing_or_too_many_are_told(photographs: Write, job: Job) -> None:
@@ -186,6 +210,16 @@ def test_deaths_are_counted_by_photograph_and_by_batch(tmp_path: Path) -> None:
     assert 4 not in Attempt(tmp_path, 5, "another")._deaths
     attempt.end()
     assert not Attempt(tmp_path, 5, "run").deadly
+
+
+def test_workers_that_end_while_they_write_do_not_end_for_ever(tmp_path: Path) -> None:
+    for _ in range(3):
+        attempt = Attempt(tmp_path, 5, "run")
+        assert not attempt.deadly
+        attempt.at(WRITING)
+    with pytest.raises(FiduciaError, match="part 000005: 3 workers ended while they wrote it; use fewer --workers"):
+        Attempt(tmp_path, 5, "run")
+    assert not Attempt(tmp_path, 5, "another")._deaths
 
 
 def test_a_video_is_a_chunk_with_a_row_a_frame(tmp_path: Path, job: Job) -> None:

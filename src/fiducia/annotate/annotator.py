@@ -15,7 +15,7 @@ from ..predict.batches import Found, enough
 from ..predict.inputs import open_photo
 from ..video.loop import FaceTracker
 from ..video.opening import open_video
-from .attempts import BATCH, Attempt
+from .attempts import BATCH, WRITING, Attempt
 from .job import Job
 from .parts import write_chunk
 from .reports import ChunkReport
@@ -111,7 +111,7 @@ class Annotator:
                     waiting = []
         finish(waiting)
         done = [rows[i] for i in range(len(chunk.units))]
-        attempt.at(None)
+        attempt.at(WRITING)
         write_chunk(self.job.folder, chunk.number, (row for i in sorted(faces) for row in faces[i]), iter(done))
         return done
 
@@ -228,8 +228,9 @@ def _place(chunk: Chunk, i: int) -> tuple[int, str]:
 
 def _one_line(unit: Unit, error: BaseException | str) -> str:
     """Return what failed as one line that names the photograph as results do."""
-    text = " ".join(str(error).split()) or type(error).__name__
+    text = str(error).replace(unit.path, unit.id)
+    text = " ".join(text.split()).removeprefix("image bytes: ") or type(error).__name__
     if isinstance(error, MemoryError):
         text = "not enough memory for this photograph; reduce it"
-    text = text.removeprefix("image bytes: ").replace(unit.path, unit.id)
-    return text if unit.id in text else f"{unit.id}: {text}"
+    name = " ".join(unit.id.split())
+    return text if name in text else f"{name}: {text}"

@@ -2,7 +2,8 @@
 
 The marks are a small file for each chunk in work, so every engine narrows a deadly chunk down in the same way. A photograph
 during which two workers ended is given up. If two ended while a batch of faces was computed, the faces are computed one
-photograph at a time, which tells the photograph. What was in work when the whole run was stopped or killed does not count.
+photograph at a time, which tells the photograph. Three deaths while the parts were written end the run: no photograph is
+to blame, and the next attempt would end alike. What was in work when the whole run was stopped or killed does not count.
 """
 
 from __future__ import annotations
@@ -13,14 +14,17 @@ import os
 from pathlib import Path
 from typing import Any
 
-from ..errors import PlaceLost
+from ..errors import FiduciaError, PlaceLost
 
-__all__ = ["BATCH", "FOLDER", "Attempt"]
+__all__ = ["BATCH", "FOLDER", "WRITING", "Attempt"]
 
 FOLDER = ".work"
 BATCH = -1
 """The mark of a batch of faces."""
+WRITING = -2
+"""The mark of the parts that are written."""
 _TWICE = 2
+_THRICE = 3
 
 
 class Attempt:
@@ -37,13 +41,19 @@ class Attempt:
 
     Raises:
         PlaceLost: the mark cannot be written.
+        FiduciaError: three workers ended while they wrote the parts.
     """
 
     def __init__(self, out: Path, number: int, run: str) -> None:
         self.path, self.run = out / FOLDER / f"{number:06d}.json", run
         self._deaths: dict[int, int] = _deaths(self.path, run)
-        self.deadly = {place: count for place, count in self._deaths.items() if place != BATCH and count >= _TWICE}
+        self.deadly = {place: count for place, count in self._deaths.items() if place >= 0 and count >= _TWICE}
         self.singly = self._deaths.get(BATCH, 0) >= _TWICE
+        if self._deaths.get(WRITING, 0) >= _THRICE:
+            self.path.unlink(missing_ok=True)
+            raise FiduciaError(
+                f"part {number:06d}: {_THRICE} workers ended while they wrote it; use fewer --workers, or a smaller --chunk"
+            )
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self._file = os.open(self.path, os.O_WRONLY | os.O_CREAT, 0o644)
@@ -54,7 +64,7 @@ class Attempt:
         self.at(None)
 
     def at(self, place: int | None) -> None:
-        """Mark the unit that is in work, :data:`BATCH` or nothing.
+        """Mark the unit that is in work, :data:`BATCH`, :data:`WRITING` or nothing.
 
         Raises:
             PlaceLost: the disk is full.

@@ -89,9 +89,9 @@ def _photographs(found: Figures, out: Path, number: int) -> None:
             found.frames += row["frames"]
         if row["status"] == FAILED:
             found.failed += 1
-            found.reasons[_reason(name, error or "")] += 1
+            found.reasons[_reason(" ".join(name.split()), error or "")] += 1
             if len(found.failures) < _LISTED:
-                found.failures.append((name, error))
+                found.failures.append((" ".join(name.split()), error))
         elif row["faces"] == 0:
             found.empty += 1
             if len(found.without) < _LISTED:

@@ -11,9 +11,11 @@ from ..errors import FiduciaError, UsageError
 from ..files import write_atomic
 from .parts import FACES, PHOTOGRAPHS
 
-__all__ = ["FACTS", "read_facts", "settle"]
+__all__ = ["DIGEST", "FACTS", "read_facts", "settle"]
 
 FACTS = "annotate.json"
+DIGEST = "photographs_digest"
+"""The fact that is the same only for the same images."""
 
 
 def settle(out: Path, facts: Mapping[str, Any]) -> bool:
@@ -35,7 +37,7 @@ def settle(out: Path, facts: Mapping[str, Any]) -> bool:
     wanted = json.loads(json.dumps(dict(facts)))
     names = [name for name in sorted({*before, *wanted}) if before.get(name) != wanted.get(name)]
     if names:
-        told = "; ".join(f"{name} was {_short(before.get(name))}, now {_short(wanted.get(name))}" for name in names)
+        told = "; ".join(_told(name, before.get(name), wanted.get(name)) for name in names if _says(name, names))
         raise UsageError(f"--out {out}: holds another run: {told}; repeat its options, or choose another folder")
     return True
 
@@ -53,6 +55,17 @@ def read_facts(out: Path) -> dict[str, Any]:
     except (OSError, ValueError) as error:
         raise FiduciaError(f"{out / FACTS}: cannot be read ({error}); choose another folder") from None
     return found
+
+
+def _says(name: str, names: list[str]) -> bool:
+    """Whether a difference tells the user something: other images have another digest, whatever else is told of them."""
+    return name != DIGEST or not {"photographs", "form"} & set(names)
+
+
+def _told(name: str, before: Any, now: Any) -> str:
+    if name == DIGEST:
+        return "the images have other names, another order or other sizes"
+    return f"{name} was {_short(before)}, now {_short(now)}"
 
 
 def _short(value: Any) -> str:

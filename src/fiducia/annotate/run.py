@@ -15,7 +15,7 @@ from ..locks import held
 from ..weights.card import WeightCard
 from ..weights.info import load_card
 from .attempts import FOLDER
-from .folder import settle
+from .folder import DIGEST, settle
 from .job import Job
 from .parts import done_chunks, remove_unfinished
 from .reports import ChunkReport
@@ -25,7 +25,7 @@ from .units import Chunk, Unit, chunk_size, cut, digest
 
 __all__ = ["Engine", "Listener", "annotate", "read_card"]
 
-FORM = 1
+FORM = 2
 """Raised when what is written changes."""
 
 Engine = Callable[[Job, Sequence[Chunk]], Iterator[ChunkReport]]
@@ -110,7 +110,7 @@ def _facts(job: Job, card: WeightCard, units: Sequence[Unit], chunk: int) -> dic
         "form": FORM,
         "version": __version__,
         "photographs": len(units),
-        "photographs_digest": digest(units),
+        DIGEST: digest(units),
         "chunk": chunk,
         "weights": card.name,
         "weights_sha256": card.sha256,

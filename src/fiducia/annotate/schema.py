@@ -8,6 +8,7 @@ from typing import Any
 from ..errors import UsageError
 from ..faces.face import Face
 from ..faces.plain import Origin, face_table
+from ..files import printable
 
 __all__ = ["DONE", "FAILED", "face_row", "faces_schema", "photograph_row", "photographs_schema", "require_pyarrow"]
 
@@ -96,7 +97,7 @@ def face_row(
     table = face_table(face)
     return {
         "position": place[0],
-        "photograph": place[1],
+        "photograph": printable(place[1]),
         "frame": frame[0] if frame is not None else None,
         "time": frame[1] if frame is not None else None,
         "face": table["id"],
@@ -122,12 +123,12 @@ def photograph_row(
     """Return the row of a photograph or a video; with an ``error`` it failed."""
     return {
         "position": place[0],
-        "photograph": place[1],
+        "photograph": printable(place[1]),
         "status": FAILED if error else DONE,
         "width": size[0] if size else None,
         "height": size[1] if size else None,
         "frames": frames,
         "faces": faces,
-        "error": error or None,
-        "remark": "; ".join(remarks) or None,
+        "error": printable(error) or None,
+        "remark": printable("; ".join(remarks)) or None,
     }

@@ -58,7 +58,15 @@ def _units(source: str, column: str) -> list[Unit]:
         return shards.members(source, path)
     if tables.is_table(source):
         return tables.rows(source, path, column)
-    return [Unit(source, VIDEO if is_video(source) else FILE, path)]
+    return [Unit(source, VIDEO if is_video(source) else FILE, path, size=_size(path))]
+
+
+def _size(path: str) -> int:
+    """Return the bytes of a file; 0 where that cannot be told, which its reading says."""
+    try:
+        return Path(path).stat().st_size
+    except OSError:
+        return 0
 
 
 def _names(word: str) -> list[str]:

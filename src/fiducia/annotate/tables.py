@@ -36,6 +36,7 @@ def rows(shown: str, path: str, column: str) -> list[Unit]:
     try:
         with _opened(path) as file:
             schema, count = file.schema_arrow, file.metadata.num_rows
+            size = Path(path).stat().st_size
     except (pa.ArrowException, OSError) as error:
         return [Unit(shown, FAULT, path, error=f"{shown}: cannot be read as Parquet ({_plain(error)})")]
     if column not in schema.names:
@@ -47,7 +48,7 @@ def rows(shown: str, path: str, column: str) -> list[Unit]:
             f"{shown}: the column {column!r} holds {kind}, expected the bytes of image files (binary); "
             f"it has {_columns(schema)}; name one with --column"
         )
-    return [Unit(f"{shown}:{row}", ROW, path, row) for row in range(count)]
+    return [Unit(f"{shown}:{row}", ROW, path, row, size) for row in range(count)]
 
 
 class TableFile:

@@ -25,7 +25,7 @@ class Unit:
         kind: one of the kinds above.
         path: absolute path of the file that holds it.
         start: where it begins: the byte in a shard (after unpacking), the row in a Parquet file.
-        size: its bytes in a shard.
+        size: its bytes in a shard; of a file or a Parquet file, the bytes of the whole file.
         error: of a fault, why it cannot be used.
     """
 
@@ -83,8 +83,8 @@ def _runs(units: Sequence[Unit], size: int) -> Iterator[tuple[int, tuple[Unit, .
 
 
 def digest(units: Iterable[Unit]) -> str:
-    """Return a digest of what the photographs are called and where they begin, in their order."""
+    """Return a digest of what the photographs are called, where they begin and their bytes, in their order."""
     found = hashlib.sha256()
     for unit in units:
-        found.update(f"{unit.id}\0{unit.kind}\0{unit.start}\n".encode("utf-8", "surrogateescape"))
+        found.update(f"{unit.id}\0{unit.kind}\0{unit.start}\0{unit.size}\n".encode("utf-8", "surrogateescape"))
     return found.hexdigest()
