@@ -233,17 +233,13 @@ def test_two_processes_give_what_one_gives(weights: Path, tmp_path: Path) -> Non
         "--json",
         "-",
     ]
-    outputs = [
-        subprocess.run(
-            [sys.executable, "-m", "fiducia", *options, "--devices", str(n)],
-            capture_output=True,
-            timeout=120,
-            check=True,
-            text=True,
-        ).stdout
-        for n in (1, 2)
-    ]
-    one, two = (json.loads(text) for text in outputs)
+    results = []
+    for n in (1, 2):
+        command = [sys.executable, "-m", "fiducia", *options, "--devices", str(n)]
+        done = subprocess.run(command, capture_output=True, timeout=240, text=True)
+        assert done.returncode == 0, f"{n}: {done.stderr}"
+        results.append(json.loads(done.stdout))
+    one, two = results
     assert one["faces"] == 64
     for key in FIGURES:
         assert one[key] == pytest.approx(two[key], abs=1e-6), key

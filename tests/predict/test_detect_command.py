@@ -90,7 +90,8 @@ def test_odd_images_are_read(detect: Callable[..., Ran], tmp_path: Path, detecto
     for path in paths:
         GOOD[path.name](path)
     ran = detect(*paths, detector=detector)
-    assert (ran.status, ran.err) == (0, "")
+    white = tmp_path / "rgba.png"
+    assert (ran.status, ran.err) == (0, f"fiducia: {white}: has transparent pixels; they are laid over white\n")
     assert ran.files == sorted(f"{p.stem}.json" for p in paths)
     for path in paths:
         table = json.loads((ran.folder / f"{path.stem}.json").read_text())

@@ -87,7 +87,10 @@ def shown(page: Any, name: str | None = None) -> None:
 
 
 def middle(page: Any, k: int) -> tuple[float, float]:
-    spot = page.locator(f'.label[data-point="{k}"]').bounding_box()
+    # A point that is drawn anew at this moment has no box.
+    spot = None
+    while spot is None:
+        spot = page.locator(f'.label[data-point="{k}"]').bounding_box()
     return spot["x"] + spot["width"] / 2, spot["y"] + spot["height"] / 2
 
 
