@@ -84,6 +84,9 @@ def test_a_review_from_the_start_to_sigterm(faces: Path) -> None:
     (face,) = table["changed"]
     assert list(face["moved"]) == [get_scheme("ibug68").names[0]]
     assert CliRunner().invoke(app, ["data", "diff", f"coco:{faces}", f"coco:{faces}"]).exit_code == 0
+    broken = faces.with_name("broken.json")
+    broken.write_text("{")
+    assert CliRunner().invoke(app, ["data", "diff", f"coco:{faces}", f"coco:{broken}"]).exit_code == 2
 
 
 @pytest.mark.parametrize(

@@ -26,6 +26,18 @@ def started(path: Path, form: str, drawn: list[Record], **options: Any) -> Revie
     return open_review(f"{form}:{path}", guess(drawn), who="anna", **options)
 
 
+class Full(io.FileIO):
+    """A disk that takes ten bytes more."""
+
+    taken = False
+
+    def write(self, data: Any) -> int:
+        if not self.taken:
+            self.taken = True
+            return super().write(bytes(data[:10]))
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
 def entries(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.read_text().splitlines()]
 
@@ -166,17 +178,6 @@ def test_a_journal_that_cannot_be_written_leaves_the_labels(
     review.judge(0, "accept")
     before, told = path.read_bytes(), review.journal.path.read_bytes()
 
-    class Full(io.FileIO):
-        """A disk that takes ten bytes more."""
-
-        taken = False
-
-        def write(self, data: Any) -> int:
-            if not self.taken:
-                self.taken = True
-                return super().write(bytes(data[:10]))
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
     with Full(review.journal.path, "ab") as full, monkeypatch.context() as patched:
         patched.setattr(review.journal, "_file", full)
         with pytest.raises(FiduciaError, match="No space left on device"):
@@ -186,6 +187,43 @@ def test_a_journal_that_cannot_be_written_leaves_the_labels(
     review.edit(0, {0: (1.0, 1.0, 2)})
     review.close()
     assert [line["event"] for line in entries(review.journal.path)] == ["accept", "edit"]
+
+
+def test_an_undo_that_the_journal_cannot_hold_leaves_the_edit(
+    tmp_path: Path, drawn: list[Record], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = written(tmp_path, "csv", drawn)
+    review, first = started(path, "csv", drawn), path.read_bytes()
+    review.edit(0, {0: (1.0, 1.0, 2)})
+    edited, told = path.read_bytes(), review.journal.path.read_bytes()
+    with Full(review.journal.path, "ab") as full, monkeypatch.context() as patched:
+        patched.setattr(review.journal, "_file", full)
+        with pytest.raises(FiduciaError, match="No space left on device"):
+            review.undo()
+    assert (path.read_bytes(), review.journal.path.read_bytes()) == (edited, told)
+    assert review.face(0)[1].record.xy[0].tolist() == [1.0, 1.0]
+    assert review.undo() == 0
+    assert path.read_bytes() == first
+    review.close()
+
+
+def test_a_list_of_rejected_faces_that_failed_is_written_by_the_next_verdict(
+    tmp_path: Path, drawn: list[Record], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = written(tmp_path, "csv", drawn)
+    review = started(path, "csv", drawn)
+    with monkeypatch.context() as patched:
+        patched.setattr(review.journal, "write_rejected", lambda place: (_ for _ in ()).throw(FiduciaError("full")))
+        with pytest.raises(FiduciaError, match="full"):
+            review.judge(0, "reject")
+    review.judge(0, "reject")
+    name = review.face(0)[1].record.id
+    assert review.rejected.read_text() == f"{name}\n"
+    review.close()
+    review.journal.path.unlink()
+    with pytest.raises(FiduciaError, match=f"lists '{name}', which .* does not reject"):
+        started(path, "csv", drawn)
+    assert review.rejected.read_text() == f"{name}\n"
 
 
 def test_a_journal_that_is_none(tmp_path: Path) -> None:

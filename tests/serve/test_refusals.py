@@ -16,8 +16,11 @@ import cv2
 import numpy as np
 import pytest
 
+from fiducia.serve.access import Access
 from fiducia.serve.app import make_app
 from fiducia.serve.engine import Engine
+from fiducia.serve.gateway import error_body
+from fiducia.serve.limits import Problem
 
 from .conftest import LIMITS, Post, call, with_limits
 
@@ -227,3 +230,13 @@ def test_every_refusal_is_in_the_table_of_the_docs() -> None:
     codes = refusal_codes()
     assert {"limit_bytes", "limit_queue", "unsupported_type", "boxes", "unknown_name", "host", "stopped"} <= codes
     assert {code for code in codes if f"`{code}`" not in page} == set()
+
+
+def test_an_origin_that_is_no_address_is_foreign() -> None:
+    with pytest.raises(Problem, match="may not ask here"):
+        Access().check("POST", "/v1/detect", {"host": "localhost:8000", "origin": "http://["})
+
+
+def test_a_name_that_utf8_cannot_hold_is_an_escape_in_the_answer() -> None:
+    body = error_body(Problem(400, "a\udce9.jpg: é is missing", "image"), "1")
+    assert json.loads(body)["error"]["message"] == "a\udce9.jpg: é is missing"

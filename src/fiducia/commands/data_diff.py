@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from ..errors import FiduciaError
 from .options import PluginOption, ThreadsOption
 from .printing import complain, say
 
@@ -27,7 +28,7 @@ def diff(
 ) -> None:
     """Tell what changed between two data sets: faces, points, visibility, boxes.
 
-    Faces are matched by id. Exit status 1 means that they differ, 0 that they do not.
+    Faces are matched by id. Exit status 0 means that they are equal, 1 that they differ, 2 that one cannot be read.
     """
     from ..data.compare import compare
     from ..data.source import find_dataset, load_records
@@ -35,7 +36,12 @@ def diff(
     sides = []
     for source in (before, after):
         splits = find_dataset(source)[0].splits
-        records = load_records(source, split or (splits[0] if splits else "all"), scheme)
+        try:
+            records = load_records(source, split or (splits[0] if splits else "all"), scheme)
+        except FiduciaError as error:
+            # Status 1 says that both were read and differ.
+            complain(str(error))
+            raise typer.Exit(2) from None
         for line in records.remarks:
             complain(line)
         sides.append(records)

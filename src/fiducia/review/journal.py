@@ -155,6 +155,22 @@ class Journal:
         self._take(entry)
         return entry
 
+    def require_own(self, path: Path) -> None:
+        """Refuse a file of rejected faces that lists others than this journal: it would be overwritten.
+
+        Raises:
+            FiduciaError: it does.
+        """
+        if not path.exists():
+            return
+        listed = {line.strip() for line in read_text(path, "a list of rejected faces").splitlines()} - {""}
+        strange = sorted(listed - {face for face, state in self.states.items() if state == "rejected"})
+        if strange:
+            raise FiduciaError(
+                f"{path}: lists {strange[0]!r}, which {self.path.name} does not reject; a review writes its own list there, "
+                "so move the file away"
+            )
+
     def write_rejected(self, path: Path) -> None:
         """Write the ids of the rejected faces, one a line; no file where there is none and never was one.
 

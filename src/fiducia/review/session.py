@@ -140,9 +140,9 @@ class Review:
         with self._lock:
             _, face = self.face(rank)
             before = self.state(face)
-            if VERDICTS[event] == before:
-                return
-            self.journal.write(Entry(event=event, face=face.record.id, before=before))
+            if VERDICTS[event] != before:
+                self.journal.write(Entry(event=event, face=face.record.id, before=before))
+            # Also where nothing changed: the file may have failed to be written the last time.
             self.journal.write_rejected(self.rejected)
 
     def _own(self, entry: Entry) -> tuple[list[Patch], dict[Path, str]]:
@@ -171,13 +171,24 @@ class Review:
                     f"{self.journal.path}: the last change is of {last.face}, which is not in this review"
                 )
             if last.event == "edit":
-                self.files.put_back(*self._own(last))
-                face = self.faces[index]
-                self.faces[index] = replace(face, record=_undone(self.files.read_again(face), face, last))
-            self.journal.write(Entry(event="undo", face=last.face))
-            if last.event != "edit":
+                self._undo_edit(last, index)
+            else:
+                self.journal.write(Entry(event="undo", face=last.face))
                 self.journal.write_rejected(self.rejected)
             return next(rank for rank, one in enumerate(self.order) if one.index == index)
+
+    def _undo_edit(self, last: Entry, index: int) -> None:
+        """Put back what an edit replaced and say so in the journal; both, or neither."""
+        patches, states = self._own(last)
+        self.files.put_back(patches, states)
+        try:
+            face = self.faces[index]
+            record = _undone(self.files.read_again(face), face, last)
+            self.journal.write(Entry(event="undo", face=last.face))
+        except FiduciaError:
+            self.files.apply(patches)
+            raise
+        self.faces[index] = replace(face, record=record)
 
 
 def open_review(
@@ -230,6 +241,7 @@ def open_review(
     records = [face.record for face in faces]
     journal = Journal.open(journal_path(base), who)
     try:
+        journal.require_own(rejected_path(base))
         found, notes = predict(records)
         order = in_order(records, found, notes)
     except BaseException:

@@ -48,7 +48,7 @@ class Access:
         if not (self.token or self.any_host) and _host_name(host) not in _LOOPBACK_NAMES:
             raise Problem(421, f"this server answers to localhost; the request names the host {host[:60]!r}", "host")
         origin = headers.get("origin")
-        foreign = origin is not None and urlsplit(origin).netloc != host
+        foreign = origin is not None and _netloc(origin) != host
         if foreign and origin not in self.origins and "*" not in self.origins:
             raise Problem(403, f"the web page {(origin or '')[:60]!r} may not ask here; start with --cors", "origin")
         if not self.token or method == "OPTIONS" or not path.startswith(_GUARDED):
@@ -61,6 +61,14 @@ class Access:
                 "token",
                 headers={"www-authenticate": 'Bearer realm="fiducia"'},
             )
+
+
+def _netloc(origin: str) -> str | None:
+    """Return the host and port of an origin; None where it is no address."""
+    try:
+        return urlsplit(origin).netloc
+    except ValueError:
+        return None
 
 
 def _host_name(host: str) -> str:

@@ -30,8 +30,10 @@ _SECURITY = {
 
 
 def error_body(problem: Problem, request_id: str) -> bytes:
-    """Return the JSON body of an error."""
-    return json.dumps({"error": {**problem.table(), "request_id": request_id}}, ensure_ascii=False).encode()
+    """Return the JSON body of an error; what UTF-8 cannot hold, as in a name of another encoding, is an escape of JSON."""
+    return json.dumps({"error": {**problem.table(), "request_id": request_id}}, ensure_ascii=False).encode(
+        errors="backslashreplace"
+    )
 
 
 def problem_response(problem: Problem, request_id: str) -> Response:

@@ -27,7 +27,7 @@ class CsvEditor:
         """Return the rows. Without a column for visibility a point is visible or absent."""
         path = existing_root("csv", root, _WHAT)
         table = read_table(path, _WHAT)
-        coded = all(name in table.places for _, _, name in point_columns(table)[1])
+        coded = any(name in table.places for _, _, name in point_columns(table)[1])
         codes = (0, 1, 2) if coded else (0, 2)
         return parsed_faces(path, csv_faces, split, scheme, lambda index: codes)
 

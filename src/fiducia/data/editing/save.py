@@ -130,6 +130,17 @@ class LabelFiles:
             new[path] = _patched(data, back)
         self._write(contents, new)
 
+    def apply(self, patches: Sequence[Patch]) -> None:
+        """Write a change of :meth:`change` once more, after :meth:`put_back`.
+
+        Raises:
+            Changed: a file is not in the state in which it was left.
+        """
+        contents = {path: self._read(path) for path in dict.fromkeys(patch.path for patch in patches)}
+        self._write(
+            contents, {path: _patched(data, [p for p in patches if p.path == path]) for path, data in contents.items()}
+        )
+
     def read_again(self, face: LabelledFace) -> Record:
         """Return a face as its file has it now."""
         xy, visible = self._now(face)[face.index]
