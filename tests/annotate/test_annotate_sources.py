@@ -132,6 +132,12 @@ def test_a_table_is_read_by_row_in_any_order(tmp_path: Path) -> None:
         assert file.read(units[i]) == values[i]
 
 
+def test_a_table_without_rows_is_told(tmp_path: Path) -> None:
+    path = parquet(tmp_path / "t.parquet", image=pa.array([], pa.binary()))
+    with pytest.raises(FiduciaError, match="a table without rows"):
+        collect([str(path)], tmp_path / "out")
+
+
 def test_a_column_of_hugging_face_is_read(tmp_path: Path) -> None:
     path = parquet(tmp_path / "t.parquet", image=[{"bytes": b"one", "path": "1.jpg"}, {"bytes": None, "path": "2.jpg"}])
     units = collect([str(path)], tmp_path / "out")
@@ -169,3 +175,33 @@ def test_chunks_cover_everything_once_and_a_video_stands_alone() -> None:
 @pytest.mark.parametrize(("count", "size"), [(1, 64), (200_000, 64), (1_000_000, 245), (50_000_000, 1024)])
 def test_chunks_grow_with_the_number_of_photographs(count: int, size: int) -> None:
     assert chunk_size(count) == size
+
+
+def test_links_in_a_shard_are_photographs_and_those_to_nothing_are_told(tmp_path: Path) -> None:
+    path = tmp_path / "s.tar"
+    with tarfile.open(path, "w") as tar:
+        info = tarfile.TarInfo("one/a.jpg")
+        info.size = 3
+        tar.addfile(info, io.BytesIO(b"abc"))
+        kinds = {"hard.jpg": (tarfile.LNKTYPE, "one/a.jpg"), "two/soft.jpg": (tarfile.SYMTYPE, "../one/a.jpg")}
+        kinds |= {
+            "lost.jpg": (tarfile.SYMTYPE, "/etc/a.jpg"),
+            "._a.jpg": (tarfile.REGTYPE, ""),
+            "d.jpg": (tarfile.DIRTYPE, ""),
+        }
+        for name, (kind, target) in kinds.items():
+            info = tarfile.TarInfo(name)
+            info.type, info.linkname = kind, target
+            tar.addfile(info)
+    units = collect([str(path)], tmp_path / "out")
+    assert [(unit.id.removeprefix(f"{path}/"), unit.kind) for unit in units] == [
+        *(("one/a.jpg", MEMBER), ("hard.jpg", MEMBER), ("two/soft.jpg", MEMBER)),
+        ("lost.jpg", FAULT),
+    ]
+    file = ShardFile(str(path))
+    assert [file.read(unit) for unit in units[:3]] == [b"abc"] * 3
+    file.close()
+    assert (
+        units[3].error
+        == f"{path}/lost.jpg: no file of its own in the shard, and no link to one before it; pack it with its bytes"
+    )

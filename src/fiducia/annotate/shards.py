@@ -5,9 +5,10 @@ from __future__ import annotations
 import bz2
 import gzip
 import lzma
+import posixpath
 import tarfile
 import zlib
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import IO, Any
 
 from ..errors import FiduciaError
@@ -31,20 +32,34 @@ def is_shard(source: str) -> bool:
 def members(shown: str, path: str) -> list[Unit]:
     """Return the photographs of a shard, from its headers alone, and a fault where it cannot be read (any further).
 
+    A link to a photograph of the same shard is a photograph too; GNU tar writes one for a file that it meets twice. Hidden files
+    are left out, as in directories.
+
     Args:
         shown: the shard as results name it.
         path: where it is.
     """
     units: list[Unit] = []
     seen: dict[str, int] = {}
+    places: dict[str, tuple[int, int]] = {}
     try:
         with _opened(path) as file, tarfile.open(fileobj=file, mode="r:") as tar:
             for member in tar:
-                if not member.isreg() or Path(member.name).suffix.lower() not in PHOTOS:
+                own = PurePosixPath(member.name)
+                if own.suffix.lower() not in PHOTOS or own.name.startswith(".") or member.isdir():
                     continue
+                if member.isreg() and not member.issparse():
+                    places[posixpath.normpath(member.name)] = member.offset_data, member.size
                 seen[member.name] = again = seen.get(member.name, 0) + 1
                 name = f"{shown}/{member.name}" + (f"~{again}" if again > 1 else "")
-                units.append(Unit(name, MEMBER, path, member.offset_data, member.size))
+                place = places.get(_target(member))
+                if place is None:
+                    text = (
+                        f"{name}: no file of its own in the shard, and no link to one before it; pack it with its bytes"
+                    )
+                    units.append(Unit(name, FAULT, path, error=text))
+                else:
+                    units.append(Unit(name, MEMBER, path, *place))
     except _FAULTS as error:
         text = f"{shown}: a shard that cannot be read after {len(units)} photographs ({_plain(error)}); copy it again"
         return [*units, Unit(shown, FAULT, path, error=text)]
@@ -52,6 +67,15 @@ def members(shown: str, path: str) -> list[Unit]:
         text = f"{shown}: a shard without photographs; expected members such as .jpg or .png"
         return [Unit(shown, FAULT, path, error=text)]
     return units
+
+
+def _target(member: tarfile.TarInfo) -> str:
+    """Return the name of the member that holds a member's bytes: its own, or what it links to."""
+    if member.islnk():
+        return posixpath.normpath(member.linkname)
+    if member.issym():
+        return posixpath.normpath(posixpath.join(posixpath.dirname(member.name), member.linkname))
+    return posixpath.normpath(member.name)
 
 
 class ShardFile:
@@ -96,7 +120,8 @@ def _opened(path: str) -> IO[bytes]:
     for magic, unpack in _OPEN:
         if head.startswith(magic):
             file.close()
-            return unpack(path, "rb")
+            opened: IO[bytes] = unpack(path, "rb")
+            return opened
     return file
 
 

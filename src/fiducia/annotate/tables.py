@@ -48,6 +48,8 @@ def rows(shown: str, path: str, column: str) -> list[Unit]:
             f"{shown}: the column {column!r} holds {kind}, expected the bytes of image files (binary); "
             f"it has {_columns(schema)}; name one with --column"
         )
+    if count == 0:
+        return [Unit(shown, FAULT, path, error=f"{shown}: a table without rows")]
     return [Unit(f"{shown}:{row}", ROW, path, row, size) for row in range(count)]
 
 
