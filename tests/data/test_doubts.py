@@ -72,6 +72,7 @@ def test_the_gaps_by_hand() -> None:
     assert mirror_gap(square, (2, 1, 0, 3)) is not None
     assert mirror_gap(square, (0, 1, 2, 3)) is None, "nothing changes its place"
     assert mirror_gap(np.full((4, 2), np.nan), (1, 0, 3, 2)) is None
+    assert mirror_gap(np.full((4, 2), 7.0), (1, 0, 3, 2)) is None, "all in one spot"
     five = get_scheme("five")
     shape = np.array([[0.0, 0], [4, 0], [2, 2], [1, 4], [3, 4]])
     assert side_gap(shape[None], five) == pytest.approx(3.0)

@@ -91,7 +91,7 @@ def mirror_gap(shape: Array, mirror: Sequence[int]) -> float | None:
 
     Returns:
         the root mean square distance after the best turn, scale and shift, in units of the shape's own size; None where
-        no pair is labelled, or no point changes its place.
+        no pair is labelled, no point changes its place, or all such points lie in one spot.
     """
     order = np.asarray(mirror, dtype=np.intp)
     labelled = np.asarray(np.isfinite(shape).all(axis=1))
@@ -101,7 +101,9 @@ def mirror_gap(shape: Array, mirror: Sequence[int]) -> float | None:
     whole = np.where(known[:, None], shape, np.nan)
     image = align(whole[order] * (-1.0, 1.0), whole)
     size = np.nanmean(((whole - np.nanmean(whole, axis=0)) ** 2).sum(axis=1))
-    return float(np.sqrt(np.nanmean(((image - whole) ** 2).sum(axis=1)) / size)) if np.isfinite(image).any() else None
+    if not size > 0 or not np.isfinite(image).any():
+        return None
+    return float(np.sqrt(np.nanmean(((image - whole) ** 2).sum(axis=1)) / size))
 
 
 def side_gap(shapes: Array, scheme: Scheme) -> float | None:
