@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import contextlib
 import json
@@ -290,6 +291,25 @@ def test_sigterm_under_load_finishes_what_it_has(photograph: bytes) -> None:
 
 
 # ---- the address and the token
+
+
+def test_answers_do_not_wait_for_acknowledgements() -> None:
+    """Nagle's algorithm is off: with it, an answer in two parts takes 40 ms longer."""
+    off = []
+
+    async def talk() -> None:
+        def greet(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            off.append(writer.get_extra_info("socket").getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
+            writer.close()
+
+        listener = bind("127.0.0.1", 0, "")
+        async with await asyncio.start_server(greet, sock=listener):
+            reader, writer = await asyncio.open_connection(*listener.getsockname())
+            await reader.read()
+            writer.close()
+
+    asyncio.run(talk())
+    assert off == [1]
 
 
 def test_a_public_address_needs_a_token(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:

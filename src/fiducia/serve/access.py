@@ -123,7 +123,9 @@ def bind(host: str, port: int, token: str) -> socket.socket:
             "--token-file, or use --host 127.0.0.1"
         )
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
+    # By its protocol asyncio knows that it may turn off Nagle's algorithm. Otherwise each answer, whose head and body are sent
+    # one after the other, waits 40 ms for the client's acknowledgement.
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((host, port))
