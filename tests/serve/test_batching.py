@@ -177,3 +177,33 @@ def test_a_budget_lends_in_order_and_takes_back_from_who_gives_up() -> None:
         return order
 
     assert asyncio.run(run()) == ["a", "c", "d"]
+
+
+def test_an_item_that_comes_alone_is_computed_where_it_is_and_others_wait_for_it() -> None:
+    threads: list[str] = []
+    gate, begun = threading.Event(), threading.Event()
+
+    def compute(key: str, items: Sequence[int]) -> list[int]:
+        threads.append(threading.current_thread().name)
+        begun.set()
+        if items == [1]:
+            gate.wait(30)
+        return list(items)
+
+    batcher: Batcher[int, int] = Batcher(compute)
+
+    def alone() -> None:
+        with batcher.coming() as submit:
+            assert submit("a", 1, 1).done()
+
+    own = threading.Thread(target=alone, name="own")
+    own.start()
+    assert begun.wait(30)
+    late = [batcher.submit("a", n) for n in (2, 3)]
+    assert not any(future.done() for future in late)
+    gate.set()
+    assert [future.result(30) for future in late] == [2, 3]
+    own.join()
+    batcher.close()
+    assert threads[0] == "own"
+    assert set(threads[1:]) == {"network"}

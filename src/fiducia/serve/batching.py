@@ -1,4 +1,4 @@
-"""One thread owns the network. What waits for it at the same time is computed in one batch."""
+"""One thread at a time computes with the network. What waits for it at the same time is computed in one batch."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ class _Job(Generic[Item, Answer]):
 
 
 class Batcher(Generic[Item, Answer]):
-    """Collects items from many threads and computes them in one.
+    """Collects items from many threads and computes them in one; an item that comes alone is computed by the thread that brings it.
 
     The delay adapts itself. A batch starts at once when nothing else is on its way. Otherwise it waits for what other threads
     are preparing (see :meth:`coming`), until the batch is full or its first item is ``delay`` old. While a batch is
     computed the next one gathers, so a busy server never waits.
 
     Args:
-        compute: (key, items) → an answer each; called in the one thread. The key says which network.
+        compute: (key, items) → an answer each; called in one thread at a time. The key says which network.
         most: weight (number of faces) of a full batch. An item is never split.
         delay: seconds that an item waits for others, at most.
         on_batch: called with the weight of each batch.
@@ -54,6 +54,7 @@ class Batcher(Generic[Item, Answer]):
         self._jobs: deque[_Job[Item, Answer]] = deque()
         self._ready = threading.Condition()
         self._coming = 0
+        self._busy = False
         self._closed = False
         self._thread = threading.Thread(target=self._run, name="network", daemon=True)
         self._thread.start()
@@ -103,8 +104,19 @@ class Batcher(Generic[Item, Answer]):
             self._coming -= came
             if self._closed:
                 raise RuntimeError("the network's thread has ended")
-            self._jobs.append(job)
-            self._ready.notify()
+            alone = came and not (self._coming or self._jobs or self._busy)
+            if alone:
+                self._busy = True
+            else:
+                self._jobs.append(job)
+                self._ready.notify()
+        if alone:
+            try:
+                self._run_batch([job])
+            finally:
+                with self._ready:
+                    self._busy = False
+                    self._ready.notify()
         return job.future
 
     def close(self) -> None:
@@ -116,16 +128,21 @@ class Batcher(Generic[Item, Answer]):
 
     def _run(self) -> None:
         while batch := self._next():
-            running = [job for job in batch if job.future.set_running_or_notify_cancel()]
-            if running:
-                self._on_batch(sum(job.weight for job in running))
-                self._answer(running)
+            self._run_batch(batch)
+            with self._ready:
+                self._busy = False
+
+    def _run_batch(self, batch: Sequence[_Job[Item, Answer]]) -> None:
+        running = [job for job in batch if job.future.set_running_or_notify_cancel()]
+        if running:
+            self._on_batch(sum(job.weight for job in running))
+            self._answer(running)
 
     def _next(self) -> list[_Job[Item, Answer]]:
         """Return the next batch, of one network; an empty list ends the thread."""
         with self._ready:
-            while not self._jobs:
-                if self._closed:
+            while not self._jobs or self._busy:
+                if self._closed and not self._jobs and not self._busy:
                     return []
                 self._ready.wait()
             first = self._jobs[0]
@@ -142,6 +159,7 @@ class Batcher(Generic[Item, Answer]):
                 (batch if fits else others).append(job)
                 weight += job.weight if fits else 0
             self._jobs = deque(others)
+            self._busy = True
             return batch
 
     def _weight(self, key: str) -> int:
