@@ -6,17 +6,17 @@ import os
 import signal
 import subprocess
 import sys
-import time
 import tomllib
 from pathlib import Path
 
 import pytest
 import torch
+from dying import dying
 from safetensors.torch import load_file
 
 from fiducia.augment.views import EvalViews
 from fiducia.data.dataset import FaceDataset
-from fiducia.errors import FiduciaError, UsageError
+from fiducia.errors import UsageError
 from fiducia.recipes.files import dump_recipe, load_recipe, parse_recipe
 from fiducia.recipes.sections import DataConfig, Recipe
 from fiducia.recipes.stages import stage_recipes
@@ -148,23 +148,16 @@ def test_killed_in_each_stage_and_resumed_it_ends_with_the_same_weights(
     finished: Path, recipe_file: Path, tmp_path: Path
 ) -> None:
     out, environment = tmp_path / "killed", {**os.environ, "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, "-m", "fiducia", "train", str(recipe_file), "--out", str(out)]
+    words = ["train", str(recipe_file), "--out", str(out)]
     for leg, epoch in ((0, 2), (1, 3)):
-        process = subprocess.Popen(command, stderr=subprocess.DEVNULL, env=environment)
-        deadline = time.monotonic() + 300
-        while time.monotonic() < deadline and process.poll() is None:
-            try:
-                state = load_checkpoint(out / "checkpoints" / "last.ckpt")
-            except FiduciaError:
-                state = {"leg": 0, "epoch": 0, "skip": 0}
-            if (state["leg"], state["epoch"]) >= (leg, epoch) and state["skip"] >= 1:
-                break
-            time.sleep(0.005)
-        process.send_signal(signal.SIGKILL)
-        assert process.wait() == -signal.SIGKILL, "the run ended before it could be killed"
-        assert load_checkpoint(out / "checkpoints" / "last.ckpt")["leg"] == leg
-        command = [*command, "--resume"] if leg == 0 else command
-    done = subprocess.run(command, check=True, env=environment, capture_output=True, text=True)
+        ended = subprocess.run(dying(leg, epoch, words), env=environment, capture_output=True, text=True, timeout=300)
+        assert ended.returncode == -signal.SIGKILL, ended.stderr
+        saved = load_checkpoint(out / "checkpoints" / "last.ckpt")
+        assert (saved["leg"], saved["epoch"]) == (leg, epoch)
+        words = [*words, "--resume"] if leg == 0 else words
+    done = subprocess.run(
+        [sys.executable, "-m", "fiducia", *words], check=True, env=environment, capture_output=True, text=True
+    )
     assert "stage 2/2  epoch 4/4" in done.stderr
     for which in ("last", "ema", "best"):
         ours, theirs = (load_file(run / "weights" / f"{which}.safetensors") for run in (out, finished))

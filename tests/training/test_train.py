@@ -5,7 +5,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from dying import dying
 from safetensors.torch import load_file
 
 from fiducia.augment.views import EvalViews
@@ -94,25 +94,13 @@ def test_killed_in_the_middle_of_an_epoch_and_resumed_it_ends_with_the_same_weig
 ) -> None:
     out = tmp_path / "killed"
     sets = ("train.epochs=4", "train.checkpoint_every=0.001")
-    process = subprocess.Popen(
-        command(out, *sets), stderr=subprocess.DEVNULL, env={**os.environ, "OMP_NUM_THREADS": "1"}
-    )
-    deadline = time.monotonic() + 120
-    while time.monotonic() < deadline and process.poll() is None:
-        try:
-            state = load_checkpoint(out / "checkpoints" / "last.ckpt")
-        except FiduciaError:
-            state = {"epoch": 0, "skip": 0}
-        if state["epoch"] >= 2 and state["skip"] >= 1:
-            break
-        time.sleep(0.005)
-    process.send_signal(signal.SIGKILL)
-    assert process.wait() == -signal.SIGKILL, "the run ended before it could be killed"
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    words = command(out, *sets)[3:]
+    ended = subprocess.run(dying(0, 2, words), env=environment, capture_output=True, text=True, timeout=300)
+    assert ended.returncode == -signal.SIGKILL, ended.stderr
     state = load_checkpoint(out / "checkpoints" / "last.ckpt")
-    assert state["epoch"] >= 2
-    subprocess.run(
-        command(out, *sets, resume=True), check=True, env={**os.environ, "OMP_NUM_THREADS": "1"}, capture_output=True
-    )
+    assert state["epoch"] == 2
+    subprocess.run(command(out, *sets, resume=True), check=True, env=environment, capture_output=True)
     for which in ("last", "ema"):
         assert same(weights(finished, which), weights(out, which))
     ours, theirs = ((d / "metrics.csv").read_text().splitlines() for d in (out, finished))
