@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import subprocess
 import sys
@@ -12,12 +13,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+from torch import distributed
 
 from fiducia.data.source import load_records
 from fiducia.data.synthetic.source import synthetic_face
+from fiducia.device import leave_group
 from fiducia.errors import FiduciaError, UsageError
 from fiducia.evaluation.evaluate import Settings, evaluate, evaluate_faces, find_points, judge
-from fiducia.evaluation.locate import find_faces
+from fiducia.evaluation.locate import _to_file, find_faces
 from fiducia.evaluation.subsets import default_split, require_parts, subsets
 from fiducia.geometry import affine_apply, box_to_crop, tight_box
 from fiducia.images import write_image
@@ -215,6 +218,23 @@ def test_figures_do_not_depend_on_the_batch_size(weights: Path, tmp_path: Path) 
     assert one["faces"] == 16
     assert one["protocol"]["weights_sha256"] is not None
     assert json.loads(json.dumps(one, allow_nan=False)) == one
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_a_process_leaves_its_group_when_its_work_is_done(tmp_path: Path, fails: bool) -> None:
+    """What is left of a group at the interpreter's end aborted one process of 25."""
+
+    def work(_: Any) -> FiduciaError:
+        assert distributed.is_initialized()
+        if fails:
+            raise KeyboardInterrupt
+        return FiduciaError("a value, no exception")
+
+    distributed.init_process_group("gloo", init_method=f"file://{tmp_path}/meet", rank=0, world_size=1)
+    with pytest.raises(KeyboardInterrupt) if fails else contextlib.nullcontext():
+        _to_file(None, work, tmp_path / "found.npz")  # type: ignore[arg-type]
+    assert not distributed.is_initialized()
+    leave_group()
 
 
 def test_two_processes_give_what_one_gives(weights: Path, tmp_path: Path) -> None:

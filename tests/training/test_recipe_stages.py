@@ -167,6 +167,22 @@ def test_killed_in_each_stage_and_resumed_it_ends_with_the_same_weights(
     assert mine == whole
 
 
+def test_a_finished_run_takes_another_stage_and_ends_as_the_run_that_had_it_from_the_start(
+    finished: Path, recipe_file: Path, tmp_path: Path
+) -> None:
+    first = tmp_path / "legs.toml"
+    first.write_text(recipe_file.read_text().rpartition("[[stage]]")[0])
+    train(load_recipe(first), tmp_path / "run")
+    other = tmp_path / "other.toml"
+    other.write_text(recipe_file.read_text().replace("[stage.train]\nepochs = 2\n", "[stage.train]\nepochs = 3\n", 1))
+    with pytest.raises(UsageError, match="the recipe is not the run's: stage from"):
+        train(load_recipe(other), tmp_path / "run", resume=True)
+    train(load_recipe(recipe_file), tmp_path / "run", resume=True)
+    for which in ("stage1", "last", "ema"):
+        ours, theirs = (load_file(run / "weights" / f"{which}.safetensors") for run in (tmp_path / "run", finished))
+        assert all(torch.equal(ours[name], theirs[name]) for name in theirs), which
+
+
 def test_reading_faces_draws_nothing_from_torchs_generator(tmp_path: Path) -> None:
     """A network may draw in training (stochastic depth), and a resumed epoch begins with a new loader."""
     records = split_records(DataConfig(source=f"synthetic:8@{tmp_path}", size=32)).training

@@ -15,7 +15,7 @@ import torch
 from lightning_fabric import Fabric
 
 from ..cpu import wanted_threads
-from ..device import pick_device
+from ..device import leave_group, pick_device
 from ..errors import FiduciaError, UsageError
 from ..exporting.sealed import is_export
 from ..geometry import box_iou, tight_box
@@ -225,7 +225,10 @@ def find_shared(
         local = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
         fabric = Fabric(accelerator=device, devices=local, num_nodes=world // local, strategy="ddp")
         fabric.launch()
-        found, lead = work(fabric), fabric.global_rank == 0
+        try:
+            found, lead = work(fabric), fabric.global_rank == 0
+        finally:
+            leave_group()
     else:
         found, lead = _spawned(Fabric(accelerator=device, devices=world, strategy="ddp_spawn"), work), True
     if isinstance(found, FiduciaError):
@@ -248,7 +251,10 @@ def _spawned(fabric: Fabric, work: Callable[[Fabric], Found | FiduciaError]) -> 
 
 
 def _to_file(fabric: Fabric, work: Callable[[Fabric], Found | FiduciaError], path: Path) -> FiduciaError | None:
-    found = work(fabric)
+    try:
+        found = work(fabric)
+    finally:
+        leave_group()
     if isinstance(found, FiduciaError):
         return found
     if fabric.global_rank == 0:

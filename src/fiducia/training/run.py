@@ -16,6 +16,7 @@ from .._version import __version__
 from ..augment.views import EvalViews, TrainViews
 from ..data.dataset import FaceDataset
 from ..data.streamed import StreamedFaces
+from ..device import leave_group
 from ..errors import UsageError
 from ..files import require_writable, write_atomic
 from ..locks import held
@@ -57,7 +58,7 @@ def train(
             ``checkpoints/last.ckpt``, ``weights/{last,ema,best}.safetensors``, ``plugins/``, ``faces.png``; of several
             stages ``weights/stageN.safetensors`` too.
         resume: resume from ``checkpoints/last.ckpt``. The result equals that of a run that was never stopped. The recipe may
-            have more epochs; the schedule then counts from the start of the run.
+            have more epochs (the schedule then counts from the start of the run) or more stages after the last.
         init: weights to start from: a name, file or run directory. With another number of landmarks the head is new.
         stop: checked after every step; a signal saves the state and raises Interrupted.
 
@@ -85,7 +86,10 @@ def train(
         fabric = launch(recipe.train)
         # Two runs in one directory would write into each other's checkpoints.
         with held(out, "fiducia train") if fabric.global_rank == 0 else contextlib.nullcontext():
-            return _train(fabric, recipe, out, saved, init, stop)
+            try:
+                return _train(fabric, recipe, out, saved, init, stop)
+            finally:
+                leave_group()
 
 
 def _train(

@@ -108,7 +108,8 @@ def open_run(out: Path, recipe: Recipe, resume: bool) -> dict[str, Any] | None:
     """Return the checkpoint to resume from, or None for a new run.
 
     Raises:
-        UsageError: the directory holds a run and ``resume`` is off, or the recipe differs in more than the number of epochs.
+        UsageError: the directory holds a run and ``resume`` is off, or the recipe differs in more than the number of epochs
+            and stages after its last one.
         FiduciaError: no checkpoint, or one that cannot be read.
     """
     checkpoint = out / "checkpoints" / "last.ckpt"
@@ -123,6 +124,8 @@ def open_run(out: Path, recipe: Recipe, resume: bool) -> dict[str, Any] | None:
     changed = differences(before, recipe)
     if recipe.train.epochs >= before.train.epochs:
         changed.pop("train.epochs", None)
+    if before.stage and recipe.stage[: len(before.stage)] == before.stage:
+        changed.pop("stage", None)
     if changed:
         told = "; ".join(f"{key} from {old!r} to {new!r}" for key, (old, new) in changed.items())
         raise UsageError(f"{out}: the recipe is not the run's: {told}; resume with {out / 'recipe.toml'}")
