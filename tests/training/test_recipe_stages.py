@@ -128,6 +128,26 @@ def test_a_stage_that_cannot_be_is_refused_in_one_line(stage: dict[str, object],
     assert "\n" not in str(caught.value)
 
 
+def test_a_value_that_every_stage_replaces_is_refused_instead_of_having_no_effect(recipe_file: Path) -> None:
+    for override in ("epochs=5", "train.epochs=5"):
+        with pytest.raises(UsageError, match=rf"--set {override}: has no effect, because every \[\[stage\]\] of legs"):
+            load_recipe(recipe_file, [override])
+    assert stage_recipes(load_recipe(recipe_file, ["optim.lr=3e-3"]))[0].optim.lr == 3e-3
+    assert stage_recipes(load_recipe(recipe_file, ["train.batch_size=2"]))[0].train.batch_size == 2
+
+
+def test_the_recipe_of_the_accurate_weights_begins_as_that_of_the_default_ones() -> None:
+    tiny, small = (stage_recipes(load_recipe(name)) for name in ("fifa_tiny", "fifa_small"))
+    assert [leg.data.size for leg in small] == [128, 192, 256]
+    for one, other in zip(tiny, small[:2], strict=True):
+        assert one.model_copy(update={"name": "", "stage": ()}) == other.model_copy(update={"name": "", "stage": ()})
+
+
+def test_a_recipe_that_was_renamed_says_its_new_name() -> None:
+    with pytest.raises(UsageError, match="fifa_lite: this recipe is now fifa_tiny"):
+        load_recipe("fifa_lite")
+
+
 def test_a_run_of_two_stages_leaves_weights_of_the_last_size_and_says_where_it_was(
     finished: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -24,7 +24,7 @@ from ..text import read_text
 from ..words import one_line
 from .limits import DEEPEST, MOST_BYTES, beyond_limits
 from .merge import merge_tables
-from .moved import moved_key
+from .moved import moved_key, moved_recipe
 from .sections import Recipe
 from .stages import stage_tables
 
@@ -62,6 +62,9 @@ def find_recipe(name: str | Path) -> Path:
     for candidate in (Path(name), *(folder / f"{name}.toml" for folder in _FOLDERS), *(f / name for f in _FOLDERS)):
         if is_plain_file(candidate):
             return candidate
+    moved = moved_recipe(str(name))
+    if moved is not None:
+        raise UsageError(f"{name}: this recipe {moved}")
     raise UsageError(f"{one_line(name, 120)}: no such recipe file{did_you_mean(str(name), recipe_names())}")
 
 
@@ -76,7 +79,7 @@ def load_recipe(name: str | Path, overrides: Iterable[str] = ()) -> Recipe:
         UsageError: unreadable file, unknown key (with the nearest known one), or a value of the wrong kind.
 
     Example:
-        >>> recipe = load_recipe("fifa_tiny", ["train.epochs=60", "loss.similarity.weight=0.01"])
+        >>> recipe = load_recipe("fine_tune", ["train.epochs=60", "loss.similarity.weight=0.01"])
         >>> recipe.train.epochs, recipe.loss["similarity"].weight
         (60, 0.01)
     """
@@ -102,8 +105,31 @@ def load_recipe(name: str | Path, overrides: Iterable[str] = ()) -> Recipe:
         recipe = parse_recipe(tables[-1], origin=str(path))
     except UsageError as error:
         raise _blame(error, path, tables, overrides) from error
+    for override in overrides:
+        _require_effect(override, [stage.model_dump() for stage in recipe.stage], path)
     load_plugins(recipe.plugins, base=path.parent)
     return recipe
+
+
+def _require_effect(override: str, stages: list[dict[str, Any]], path: Path) -> None:
+    """Refuse ``--set epochs=5`` where every stage has its own number of epochs."""
+    keys, node = [], _override(override)
+    while isinstance(node, Mapping) and len(node) == 1:
+        [(key, node)] = node.items()
+        keys.append(key)
+    if stages and all(_holds(stage, keys) for stage in stages):
+        raise UsageError(
+            f"--set {one_line(override, 120)}: has no effect, because every [[stage]] of {path.name} has its own "
+            f"{'.'.join(keys)}; change it there, in a copy of {path}"
+        )
+
+
+def _holds(table: Any, keys: list[str]) -> bool:
+    for key in keys:
+        if not isinstance(table, Mapping) or key not in table:
+            return False
+        table = table[key]
+    return True
 
 
 def _blame(error: UsageError, path: Path, tables: list[dict[str, Any]], overrides: list[str]) -> UsageError:

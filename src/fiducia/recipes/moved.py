@@ -1,11 +1,13 @@
-"""Keys of recipes of earlier versions: one line for each says what replaced it."""
+"""Recipes and keys of earlier versions: one line for each says what replaced it."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
-__all__ = ["moved_key"]
+__all__ = ["moved_key", "moved_recipe"]
+
+_RECIPES = {"fifa_lite": "is now fifa_tiny"}
 
 _RELABEL = "is gone: labels are changed before training, by 'fiducia data relabel'"
 _MOVED: dict[str, str] = {
@@ -32,6 +34,11 @@ _SIMILARITY = {
     **{name: f'kind = "similarity", distance = "{name}"' for name in ("l2", "l1", "smooth_l1", "wing")},
 }
 _WAS_A_WEIGHT = {"heatmap": 'kind = "bce"', "coord": 'kind = "coord"'}
+
+
+def moved_recipe(name: str) -> str | None:
+    """Return what became of a recipe of a former version, or None."""
+    return _RECIPES.get(name)
 
 
 def moved_key(table: Mapping[str, Any]) -> str | None:
