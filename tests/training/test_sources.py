@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from fiducia.data.dataset import collate
-from fiducia.errors import FiduciaError, UsageError
+from fiducia.errors import UsageError
 from fiducia.losses.base import LossContext
 from fiducia.losses.objective import Objective
 from fiducia.recipes.files import parse_recipe
@@ -40,13 +40,14 @@ def test_each_source_is_split_by_itself(tmp_path: Path) -> None:
     assert {r.tags["source"] for r in both.training} == {"synthetic"}
 
 
-def test_a_collection_is_repeated_in_training_alone_and_a_foreign_one_is_refused(tmp_path: Path) -> None:
+def test_a_collection_is_repeated_in_training_alone_and_a_foreign_one_is_told(tmp_path: Path) -> None:
     data = DataConfig(source=f"synthetic:20@{tmp_path}", val_fraction=0.2)
     plain, more = split_records(data), split_records(data.model_copy(update={"repeat": {"synthetic": 3}}))
     assert len(more.training) == 3 * len(plain.training)
     assert len(more.validation) == len(plain.validation)
-    with pytest.raises(FiduciaError, match=r"data\.repeat names 'profile'; the training faces are of synthetic"):
-        split_records(data.model_copy(update={"repeat": {"profile": 2}}))
+    other = split_records(data.model_copy(update={"repeat": {"profile": 2}}))
+    assert other.remarks[-1].endswith("no face of profile to repeat; the training faces are of synthetic")
+    assert len(other.training) == len(plain.training)
 
 
 @pytest.mark.parametrize("seed", range(8))

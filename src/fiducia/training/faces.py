@@ -64,8 +64,7 @@ def split_records(data: DataConfig) -> RunFaces:
         raise _several(data.shown, names)
     if data.only and not training:
         raise FiduciaError(f"{data.shown}: data.only matches no face; mend a pattern")
-    if data.repeat:
-        _require_collections(data, {str(record.tags["collection"]) for record in training})
+    remarks += _absent(data, {str(record.tags["collection"]) for record in training})
     repeated = [r for r in training for _ in range(data.repeat.get(str(r.tags["collection"]), 1))]
     return RunFaces(training=repeated, validation=validation, scheme=parts[0].scheme, remarks=remarks)
 
@@ -79,22 +78,23 @@ def _streamed(data: DataConfig) -> RunFaces:
     training = StreamedFaces([part for one in chosen for part in one.training])
     if not len(training):
         raise FiduciaError(f"{data.shown}: data.only matches no face; mend a pattern")
-    if data.repeat:
-        _require_collections(data, set().union(*(one.collections for one in chosen)))
+    absent = _absent(data, set().union(*(one.collections for one in chosen)))
     return RunFaces(
         training=training,
         validation=[record for one in chosen for record in one.validation],
         scheme=get_scheme(names[0]),
-        remarks=[line for one in chosen for line in one.remarks],
+        remarks=[*(line for one in chosen for line in one.remarks), *absent],
     )
 
 
-def _require_collections(data: DataConfig, known: set[str]) -> None:
-    for collection in data.repeat:
-        if collection not in known and data.limit is None and not data.only:
-            raise FiduciaError(
-                f"{data.shown}: data.repeat names {collection!r}; the training faces are of {', '.join(sorted(known))}"
-            )
+def _absent(data: DataConfig, known: set[str]) -> list[str]:
+    """Return a line where ``data.repeat`` names collections that the sources lack: a slip, or a recipe for more sources."""
+    names = [name for name in data.repeat if name not in known]
+    if not names:
+        return []
+    return [
+        f"{data.shown}: no face of {' or '.join(names)} to repeat; the training faces are of {', '.join(sorted(known))}"
+    ]
 
 
 def training_supply(faces: Sequence[Record], views: Views, data: DataConfig, train: TrainConfig) -> Supply:
