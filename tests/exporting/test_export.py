@@ -51,9 +51,9 @@ KITE_CARD: dict[str, Any] = {"scheme": KITE.name, "scheme_table": KITE.to_table(
 EXAMPLE = Path(__file__).parents[2] / "examples" / "onnx_only.py"
 
 
-def lively(points: int = 5, size: int = 64) -> LandmarkModel:
+def lively(points: int = 5, size: int = 64, name: str = "fifa_tiny") -> LandmarkModel:
     """A small network in which no layer is idle: norms, filters and gates are away from where they start."""
-    model = small(points=points, size=size, seed=3, **OPTIONS)
+    model = small(name, points, size, seed=3, **(OPTIONS if name == "fifa_tiny" else {}))
     for module in model.modules():
         if isinstance(module, nn.BatchNorm2d):
             module.running_mean.normal_(std=0.3)  # type: ignore[union-attr]
@@ -94,8 +94,9 @@ def main_ok(arguments: list[str]) -> None:
     assert ended.value.code in (0, None)
 
 
-def test_folded_norms_change_nothing() -> None:
-    model, images = lively(), torch.from_numpy(crops(2))
+@pytest.mark.parametrize("name", ["fifa_tiny", "fifa_lite"])
+def test_folded_norms_change_nothing(name: str) -> None:
+    model, images = lively(name=name), torch.from_numpy(crops(2))
     with torch.inference_mode():
         before = model(images).heatmaps[-1]
         norms = sum(isinstance(m, nn.BatchNorm2d) for m in model.modules())

@@ -7,11 +7,13 @@ CPUs: a runtime pays for each small tensor that it hands on, and for every chang
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from ..models.parts.foldable import Foldable
 from ..models.parts.spectral import FFParser
 
 __all__ = ["DENSE_CELLS", "DenseFilter", "fold_batch_norms", "simplify_filters"]
@@ -93,19 +95,30 @@ def simplify_filters(model: nn.Module) -> int:
 
 
 def fold_batch_norms(model: nn.Module) -> int:
-    """Fold each BatchNorm that directly follows a convolution in a sequence into it, in place; returns how many.
+    """Fold each BatchNorm that directly follows a convolution into it, in place; returns how many.
+
+    These are the ones in sequences, and those that a :class:`~fiducia.models.parts.foldable.Foldable` names.
 
     The result is the same up to rounding, in evaluation mode alone. A norm before an activation (the residual blocks) has
     nothing to be folded into: what it reads is used elsewhere too.
     """
     folded = 0
-    for parent in model.modules():
-        if not isinstance(parent, nn.Sequential):
-            continue
-        for i in range(len(parent) - 1):
-            layer, norm = parent[i], parent[i + 1]
+    for parent in list(model.modules()):
+        for first, second in _neighbours(parent):
+            layer, norm = parent.get_submodule(first), parent.get_submodule(second)
             if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d) and isinstance(norm, nn.BatchNorm2d):
-                parent[i] = fuse_conv_bn_eval(layer, norm, transpose=isinstance(layer, nn.ConvTranspose2d))
-                parent[i + 1] = nn.Identity()
+                fused = fuse_conv_bn_eval(layer, norm, transpose=isinstance(layer, nn.ConvTranspose2d))
+                parent.register_module(first, fused)
+                parent.register_module(second, nn.Identity())
                 folded += 1
     return folded
+
+
+def _neighbours(parent: nn.Module) -> list[tuple[str, str]]:
+    """Return the names of children of which the second reads the first's output, and nothing else does."""
+    names = [name for name, _ in parent.named_children()]
+    if isinstance(parent, nn.Sequential):
+        return list(pairwise(names))
+    if isinstance(parent, Foldable):
+        return [pair for pair in parent.folds if set(pair) <= set(names)]
+    return []

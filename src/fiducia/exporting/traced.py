@@ -20,6 +20,7 @@ from ..errors import FiduciaError
 from ..models.base import LandmarkModel
 from ..weights.card import WeightCard
 from .rewrite import fold_batch_norms, simplify_filters
+from .rounding import round_depthwise
 from .sealed import Sealed
 
 __all__ = ["fast_form", "trace_openvino"]
@@ -47,7 +48,7 @@ def trace_openvino(
         model: the network; it is copied, not changed.
         card: its decoder.
         method: another decoder than the card's.
-        precision: ``float32``, or ``bfloat16`` to compute in bfloat16 on CPUs that do; the stored weights are the same.
+        precision: ``float32``, or ``bfloat16`` to compute in bfloat16 on CPUs that do.
 
     Raises:
         FiduciaError: the network says that it cannot be exported, or OpenVINO cannot convert what was traced.
@@ -56,6 +57,8 @@ def trace_openvino(
         raise FiduciaError(f"the network {card.model} cannot be exported: {model.export_notes()}")
     card = card.model_copy(update={"decode": model.check_method(method or card.decode) or None})
     graph = fast_form(model, card.decode)
+    if precision == "bfloat16":
+        round_depthwise(graph)
     # Two faces: a batch of one would be taken for a constant.
     example = torch.zeros(2, 3, model.size, model.size, dtype=torch.uint8)
     try:

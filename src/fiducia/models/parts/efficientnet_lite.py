@@ -14,6 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from .foldable import Foldable
 from .pyramid import PyramidTrunk
 
 __all__ = ["SCALING", "EfficientNetLite", "lite_block_number"]
@@ -38,7 +39,7 @@ _EPS = 1e-3
 _BLOCK = re.compile(r"(?:^|\.)_blocks\.(\d+)\.")
 
 
-class EfficientNetLite(PyramidTrunk):
+class EfficientNetLite(PyramidTrunk, Foldable):
     """EfficientNet-Lite without its classifier.
 
     Args:
@@ -52,6 +53,8 @@ class EfficientNetLite(PyramidTrunk):
     Raises:
         ValueError: another version.
     """
+
+    folds = (("_conv_stem", "_bn0"),)
 
     def __init__(self, version: int = 0, *, drop_path: float = 0.0) -> None:
         super().__init__()
@@ -113,8 +116,10 @@ def _same(side: int, kernel: int, stride: int) -> tuple[int, int]:
     return total // 2, total - total // 2
 
 
-class _Block(nn.Module):
+class _Block(Foldable):
     """1x1 convolution to ``expand`` times the channels, depthwise convolution, linear 1x1, and the input where shapes agree."""
+
+    folds = (("_expand_conv", "_bn0"), ("_depthwise_conv", "_bn1"), ("_project_conv", "_bn2"))
 
     def __init__(self, inputs: int, outputs: int, kernel: int, stride: int, expand: int) -> None:
         super().__init__()
