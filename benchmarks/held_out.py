@@ -1,6 +1,6 @@
 """The validation faces of a recipe by collection and by yaw, for one set of weights or several beside each other.
 
-    python benchmarks/held_out.py --set 'data.source=["300w:ROOT", "merl:ROOT"]' --weights fifa_tiny --weights runs/mine [--json FILE]
+    python benchmarks/held_out.py --set 'data.source=["300w:ROOT", "merl:ROOT"]' --weights A --weights B [--json FILE]
 
 Faces are cropped by their annotation, without flip test-time augmentation unless ``--flip``. Collections of 300-W are measured by
 NME_ic, those of MERL-RAV by
