@@ -302,3 +302,31 @@ def test_links_are_followed(tmp_path: Path) -> None:
     files.change(faces[0], {0: (1.0, 2.0, 2)})
     assert (tmp_path / "f.csv").is_symlink()
     assert load_records(f"csv:{path}", "all")[0].xy[0].tolist() == [1, 2]
+
+
+def test_cvat_s_numbers_written_with_character_references(tmp_path: Path) -> None:
+    photograph(tmp_path / "a.png")
+    points = "&#49;.50,2&#x3b;3 , 4&#59;;&#32;5,6;7&#x2C;8;&#57;,1&#48;\u00a0"
+    text = f"<?xml version='1.0'?>\n<annotations><image name='a.png'><points label='f' points='{points}'/></image></annotations>"
+    path = tmp_path / "f.xml"
+    path.write_text(text, encoding="utf-8")
+    files, faces = opened(path, "cvat", "five")
+    assert faces[0].record.xy.tolist() == [[1.5, 2], [3, 4], [5, 6], [7, 8], [9, 10]]
+    wanted = {0: (1.5, 2.25, 2), 1: (3.0, 4.5, 2), 3: (7.5, 8.0, 2), 4: (9.5, 11.0, 2)}
+    record, patches = files.change(faces[0], wanted)
+    assert record.xy.tolist() == [[1.5, 2.25], [3, 4.5], [5, 6], [7.5, 8], [9.5, 11]]
+    moved = "&#49;.50,2.25&#x3b;3 , 4.5&#59;;&#32;5,6;7.5&#x2C;8;9.5,11.0\u00a0"
+    assert path.read_text(encoding="utf-8") == text.replace(points, moved)
+    assert max(len(patch.old) for patch in patches) == len("1&#48;"), "only the numbers that change are replaced"
+    files.put_back(patches, files.states(patches))
+    assert path.read_text(encoding="utf-8") == text
+
+    names = ["right_eye_centre", "left_eye_centre", "nose_tip", "right_mouth_corner", "left_mouth_corner"]
+    parts = "".join(f"<points label='{name}' outside='&#48;' points='{i}&#44;&#x31;.5'/>" for i, name in enumerate(names))
+    text = f"<annotations><image name='a.png'><skeleton label='face'>{parts}</skeleton></image></annotations>"
+    path.write_text(text)
+    files, faces = opened(path, "cvat", "five")
+    files.change(faces[0], {2: (2.0, 7.0, 2), 3: (0.0, 0.0, 0), 4: (4.0, 1.5, 1)})
+    wanted_text = text.replace("2&#44;&#x31;.5", "2&#44;7.0").replace("outside='&#48;' points='3", "outside='1' points='3")
+    wanted_text = wanted_text.replace("<points label='left_mouth_corner'", "<points occluded=\"1\" label='left_mouth_corner'")
+    assert path.read_text() == wanted_text

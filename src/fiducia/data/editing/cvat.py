@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 import xml.etree.ElementTree as ET
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from xml.parsers import expat
 
@@ -20,6 +21,8 @@ __all__ = ["CvatEditor"]
 _WHAT = "an annotation file exported as 'CVAT for images 1.1'"
 _ATTRIBUTE = re.compile(rb"""\s+([^\s=/>]+)\s*=\s*("[^"]*"|'[^']*')""")
 _NAME = re.compile(rb"<[^\s/>]+")
+_CHARACTER = re.compile(rb"&#x([0-9a-fA-F]+);|&#([0-9]+);|&[^;]*;|.", re.DOTALL)
+_WORD = re.compile(r"[^,;\s]+")
 Places = dict[ET.Element, int]
 
 
@@ -53,7 +56,11 @@ class CvatEditor:
                 raise FiduciaError(f"{face.path}: the point {part.get('label')} is not in the file; add it in CVAT")
             tag = _Tag(face.path, data, places[part])
             if code:
-                tag.set("points", _pair(part.get("points") or "", x, y))
+                spots = [spot for pair in tag.numbers("points") for spot in pair]
+                if len(spots) == 2:
+                    tag.move(spots, (x, y))
+                else:
+                    tag.set("points", f"{number(x)},{number(y)}")
             for name, value in (("outside", code == 0), ("occluded", code == 1)):
                 if (part.get(name) == "1") != value:
                     tag.set(name, str(int(value)))
@@ -63,19 +70,25 @@ class CvatEditor:
     def _list(self, face: LabelledFace, changes: Mapping[int, Change], data: bytes, place: int) -> list[Patch]:
         """Return what changes of a ``<points>`` that holds all points."""
         tag = _Tag(face.path, data, place)
-        words = tag.get("points").split(";")
-        filled = [i for i, word in enumerate(words) if word.strip()]
+        pairs = tag.numbers("points")
         for k, (x, y, code) in changes.items():
             if code != face.record.visible[k]:
                 raise FiduciaError(f"{face.path}: a list of points has no visibility of single points; use a skeleton")
-            at = filled[face.order[k]]
-            words[at] = _pair(words[at], x, y)
-        tag.set("points", ";".join(words))
-        return tag.patches
+            tag.move(pairs[face.order[k]], (x, y))
+        return sorted(tag.patches, key=lambda patch: patch.start)
 
     def read_back(self, face: LabelledFace, path: Path) -> Labels:
         """Return the labels of all faces."""
         return parsed_labels(path, cvat_faces, face.scheme)
+
+
+@dataclass(frozen=True)
+class _Spot:
+    """A number in a file: its bytes, and what they read as, which differs where it has character references (``&#49;``)."""
+
+    start: int
+    end: int
+    text: str
 
 
 class _Tag:
@@ -83,6 +96,7 @@ class _Tag:
 
     def __init__(self, path: Path, data: bytes, start: int) -> None:
         self.path = path
+        self.data = data
         name = _NAME.match(data, start)
         assert name is not None
         self.after_name = at = name.end()
@@ -92,9 +106,28 @@ class _Tag:
             at = match.end()
         self.patches: list[Patch] = []
 
-    def get(self, name: str) -> str:
-        """Return an attribute of plain characters."""
-        return self.values[name.encode()][1].decode("ascii")
+    def numbers(self, name: str) -> list[list[_Spot]]:
+        """Return where the numbers of ``x,y;x,y;…`` stand, pair by pair; pairs without any are left out."""
+        start, raw = self.values.get(name.encode(), (0, b""))
+        found = list(_CHARACTER.finditer(raw))
+        text = "".join(map(_meant, found))
+        pairs: list[list[_Spot]] = []
+        at = 0
+        for pair in text.split(";"):
+            words = [(at + word.start(), at + word.end()) for word in _WORD.finditer(pair)]
+            if words:
+                pairs.append(
+                    [_Spot(start + found[i].start(), start + found[j - 1].end(), text[i:j]) for i, j in words]
+                )
+            at += len(pair) + 1
+        return pairs
+
+    def move(self, spots: Sequence[_Spot], values: Sequence[float]) -> None:
+        """Change numbers; one that stays keeps its bytes."""
+        for spot, value in zip(spots, values, strict=True):
+            if float(spot.text) != value:
+                old = self.data[spot.start : spot.end]
+                self.patches.append(Patch(self.path, spot.start, old, number(value).encode()))
 
     def set(self, name: str, value: str) -> None:
         """Change an attribute, or add one behind the tag's name."""
@@ -106,12 +139,10 @@ class _Tag:
             self.patches.append(Patch(self.path, start, old, value.encode()))
 
 
-def _pair(text: str, x: float, y: float) -> str:
-    """Return ``x,y``; a number that stays keeps its digits."""
-    words = text.split(",")
-    if len(words) != 2:
-        return f"{number(x)},{number(y)}"
-    return ",".join(word if float(word) == value else number(value) for word, value in zip(words, (x, y), strict=True))
+def _meant(match: re.Match[bytes]) -> str:
+    """Return the one character that a part of an attribute stands for; a name or a byte that is no digit is none of ours."""
+    code = int(match[1], 16) if match[1] else int(match[2]) if match[2] else match[0][0]
+    return chr(code) if code < 128 else " "
 
 
 def _codes(shape: ET.Element, places: Places) -> tuple[int, ...]:
