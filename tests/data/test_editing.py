@@ -322,11 +322,72 @@ def test_cvat_s_numbers_written_with_character_references(tmp_path: Path) -> Non
     assert path.read_text(encoding="utf-8") == text
 
     names = ["right_eye_centre", "left_eye_centre", "nose_tip", "right_mouth_corner", "left_mouth_corner"]
-    parts = "".join(f"<points label='{name}' outside='&#48;' points='{i}&#44;&#x31;.5'/>" for i, name in enumerate(names))
+    parts = "".join(
+        f"<points label='{name}' outside='&#48;' points='{i}&#44;&#x31;.5'/>" for i, name in enumerate(names)
+    )
     text = f"<annotations><image name='a.png'><skeleton label='face'>{parts}</skeleton></image></annotations>"
     path.write_text(text)
     files, faces = opened(path, "cvat", "five")
     files.change(faces[0], {2: (2.0, 7.0, 2), 3: (0.0, 0.0, 0), 4: (4.0, 1.5, 1)})
-    wanted_text = text.replace("2&#44;&#x31;.5", "2&#44;7.0").replace("outside='&#48;' points='3", "outside='1' points='3")
-    wanted_text = wanted_text.replace("<points label='left_mouth_corner'", "<points occluded=\"1\" label='left_mouth_corner'")
+    wanted_text = text.replace("2&#44;&#x31;.5", "2&#44;7.0").replace(
+        "outside='&#48;' points='3", "outside='1' points='3"
+    )
+    wanted_text = wanted_text.replace(
+        "<points label='left_mouth_corner'", "<points occluded=\"1\" label='left_mouth_corner'"
+    )
     assert path.read_text() == wanted_text
+
+
+EMPTY = {
+    "coco": (
+        "f.json",
+        '{"images":[{"id":1,"file_name":"a.png"}],"annotations":[{"image_id":1,'
+        '"keypoints":[1.0,2,2, null,NaN,0, -Infinity,null,0.0, 7,8,1, 3,null,0]}]}',
+        ("null,NaN,0", "5.5,6.0,2"),
+    ),
+    "csv": (
+        "f.csv",
+        "image,x0,y0,v0,x1,y1,v1,x2,y2,v2,x3,y3,v3,x4,y4,v4\na.png,1.0,2,2,nan,NaN,0,-inf,,0,7,8,1,3,,0\n",
+        ("nan,NaN,0", "5.5,6.0,2"),
+    ),
+    "cvat": (
+        "f.xml",
+        "<annotations><image name='a.png'><skeleton label='face'>"
+        "<points label='right_eye_centre' points='1.0,2'/>"
+        "<points label='left_eye_centre' outside='1' points='nan,nan'/>"
+        "<points label='nose_tip' outside='1' points=''/>"
+        "<points label='right_mouth_corner' occluded='1' points='7,8'/>"
+        "<points label='left_mouth_corner' outside='1'/></skeleton></image></annotations>",
+        ("outside='1' points='nan,nan'", "outside='0' points='5.5,6.0'"),
+    ),
+}
+"""Format → a file of which three points are not labelled, with no numbers there, and the second point of it labelled."""
+
+
+@pytest.mark.parametrize("form", EMPTY)
+def test_points_that_are_not_labelled_need_no_numbers_and_can_be_labelled(tmp_path: Path, form: str) -> None:
+    photograph(tmp_path / "a.png")
+    name, text, (old, new) = EMPTY[form]
+    path = tmp_path / name
+    path.write_text(text)
+    files, faces = opened(path, form, "five")
+    assert faces[0].record.visible.tolist() == [2, 0, 0, 1, 0]
+    assert np.isnan(faces[0].record.xy[[1, 2, 4]]).all()
+    assert faces[0].record.xy[[0, 3]].tolist() == [[1, 2], [7, 8]]
+    files.change(faces[0], {1: (5.5, 6.0, 2)})
+    assert path.read_text() == text.replace(old, new)
+    (again,) = load_records(f"{form}:{path}", "all", "five")
+    assert again.visible.tolist() == [2, 2, 0, 1, 0]
+    assert again.xy[1].tolist() == [5.5, 6.0]
+
+
+@pytest.mark.parametrize(
+    "numbers", ["null,8,2", "7,NaN,1", "Infinity,8,2", '"x",8,0', "null,null,null", "null,1,false"]
+)
+def test_a_labelled_point_of_coco_without_numbers_is_an_error(tmp_path: Path, numbers: str) -> None:
+    photograph(tmp_path / "a.png")
+    path = tmp_path / "f.json"
+    table = '{"images":[{"id":1,"file_name":"a.png"}],"annotations":[{"image_id":1,"keypoints":[1,2,2,3,4,2,5,6,2,7,8,2,%s]}]}'
+    path.write_text(table % numbers)
+    with pytest.raises(FiduciaError, match=r"f\.json: annotations\[0\].*keypoints\[1[234]\] is .*; expected a"):
+        load_records(f"coco:{path}", "all", "five")

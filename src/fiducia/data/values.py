@@ -23,6 +23,7 @@ __all__ = [
     "as_numbers",
     "as_table",
     "as_text",
+    "as_triples",
     "as_word_number",
     "parse_json",
     "plain_numbers",
@@ -185,6 +186,33 @@ def as_numbers(value: Any, where: str, count: int | None = None) -> npt.NDArray[
         except OverflowError:
             pass  # a whole number beyond any float: told with its place below
     return np.array([as_number(number, f"{where}[{i}]") for i, number in enumerate(numbers)], dtype=np.float64)
+
+
+def as_triples(value: Any, where: str, count: int) -> npt.NDArray[np.float64]:
+    """Return COCO's triples x, y, v as float64 ``(count, 3)``.
+
+    A point with v = 0 is not labelled, whatever its x and y are: null, nan and infinity become 0 there.
+
+    Raises:
+        LabelError: no list, another length, or an entry that is no finite number of a sane size.
+    """
+    numbers = as_list(value, where)
+    if len(numbers) != 3 * count:
+        raise LabelError("form", f"{where} holds {len(numbers)} numbers; expected {3 * count} (x, y, v a point)")
+    try:
+        return as_numbers(numbers, where).reshape(-1, 3)
+    except LabelError:
+        codes = [v for v in numbers[2::3] for _ in range(3)]
+        zeros = [v == 0 and type(v) in (int, float) and _is_nothing(n) for n, v in zip(numbers, codes, strict=True)]
+        if not any(zeros):
+            raise
+    filled = [0 if zero else number for number, zero in zip(numbers, zeros, strict=True)]
+    return as_numbers(filled, where).reshape(-1, 3)
+
+
+def _is_nothing(value: Any) -> bool:
+    """Tell whether a value stands for no number: null, nan or infinity."""
+    return value is None or (isinstance(value, float) and not np.isfinite(value))
 
 
 def plain_numbers(words: Sequence[str]) -> npt.NDArray[np.float64] | None:

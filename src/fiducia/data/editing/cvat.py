@@ -90,6 +90,14 @@ class _Spot:
     end: int
     text: str
 
+    @property
+    def value(self) -> float:
+        """The number; nan where a point that is not labelled holds none."""
+        try:
+            return float(self.text)
+        except ValueError:
+            return float("nan")
+
 
 class _Tag:
     """A start tag and the attributes that change."""
@@ -116,16 +124,14 @@ class _Tag:
         for pair in text.split(";"):
             words = [(at + word.start(), at + word.end()) for word in _WORD.finditer(pair)]
             if words:
-                pairs.append(
-                    [_Spot(start + found[i].start(), start + found[j - 1].end(), text[i:j]) for i, j in words]
-                )
+                pairs.append([_Spot(start + found[i].start(), start + found[j - 1].end(), text[i:j]) for i, j in words])
             at += len(pair) + 1
         return pairs
 
     def move(self, spots: Sequence[_Spot], values: Sequence[float]) -> None:
         """Change numbers; one that stays keeps its bytes."""
         for spot, value in zip(spots, values, strict=True):
-            if float(spot.text) != value:
+            if spot.value != value:
                 old = self.data[spot.start : spot.end]
                 self.patches.append(Patch(self.path, spot.start, old, number(value).encode()))
 

@@ -25,7 +25,7 @@ from ..naming import Meaning, find_declared, meaning
 from ..places import face_tags, photo_path, relative_image
 from ..sizes import Size, photo_size
 from ..source import DatasetSpec, Faces, Fault, datasets, label_writers
-from ..values import as_id, as_list, as_number, as_numbers, as_table, as_text, read_json, short, show
+from ..values import as_id, as_list, as_number, as_numbers, as_table, as_text, as_triples, read_json, short, show
 from .own import Notes, Placed, at_real_size, declared_scheme, first_of, marks, one_scheme, read_all, scan_all
 
 __all__ = ["coco_faces", "read_coco", "scan_coco", "write_coco"]
@@ -231,13 +231,7 @@ def _image_of(where: str, face: dict[str, Any], images: dict[int | str, _Image])
 def _record(
     where: str, folder: Path, face: dict[str, Any], image: _Image, chosen: Meaning, tags: dict[str, Any], notes: Notes
 ) -> Record:
-    count = len(chosen.order)
-    values = as_list(face["keypoints"], f"{where}: keypoints")
-    if len(values) != 3 * count:
-        raise LabelError(
-            "form", f"{where}: keypoints holds {len(values)} numbers; expected {3 * count} (x, y, v a point)"
-        )
-    triples = as_numbers(values, f"{where}: keypoints").reshape(-1, 3)
+    triples = as_triples(face["keypoints"], f"{where}: keypoints", len(chosen.order))
     odd = np.flatnonzero(~np.isin(triples[:, 2], (0, 1, 2)))
     if len(odd):
         raise LabelError(

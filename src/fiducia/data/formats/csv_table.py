@@ -150,24 +150,25 @@ def _record(
     notes: Notes,
 ) -> Record:
     where = f"{table.origin}: line {row.line}"
-    xy = _numbers(table, row, [name for x, y, _ in columns for name in (x, y)]).reshape(-1, 2)
+    coded = [i for i, (_, _, name) in enumerate(columns) if name in table.places]
+    codes = np.full(len(columns), np.nan)
+    codes[coded] = _numbers(table, row, [columns[i][2] for i in coded])
+    odd = np.flatnonzero(~np.isnan(codes) & ~np.isin(codes, (0, 1, 2)))
+    if len(odd):
+        name = columns[int(odd[0])][2]
+        raise LabelError("visibility", f"{where}: {name} is {table.cell(row, name)[:40]!r}; expected 0, 1 or 2")
+    # A point with the code 0 is not labelled, whatever its x and y are.
+    read = [i for i in range(len(columns)) if codes[i] != 0]
+    xy = np.full((len(columns), 2), np.nan)
+    xy[read] = _numbers(table, row, [name for i in read for name in columns[i][:2]]).reshape(-1, 2)
     half = np.isnan(xy).any(axis=1) & ~np.isnan(xy).all(axis=1)
     if half.any():
         x, y, _ = columns[int(half.argmax())]
         raise LabelError("form", f"{where}: point {int(half.argmax())} has only one of {x} and {y}; give both or none")
     labelled = ~np.isnan(xy).any(axis=1)
-    visible = np.where(labelled, 2, 0).astype(np.int8)
-    coded = [i for i, (_, _, name) in enumerate(columns) if name in table.places]
-    codes = _numbers(table, row, [columns[i][2] for i in coded])
-    for i, code in zip(coded, codes.tolist(), strict=True):
-        if code == code:
-            if code not in (0, 1, 2):
-                name = columns[i][2]
-                raise LabelError("visibility", f"{where}: {name} is {table.cell(row, name)[:40]!r}; expected 0, 1 or 2")
-            visible[i] = int(code)
+    visible = np.where(np.isnan(codes), np.where(labelled, 2, 0), codes).astype(np.int8)
     if (visible[~labelled] > 0).any():
         raise LabelError("form", f"{where}: a point without x and y is not 1 or 2 (v); fill it in, or write 0")
-    xy[visible == 0] = np.nan
     order = list(chosen.order)
     record = Record(
         image=image,

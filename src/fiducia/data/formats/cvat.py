@@ -277,8 +277,13 @@ def _points(where: str, shape: ET.Element, wanted: str | None, declared: str | N
     parts = [parts[i] for i in chosen.order]
     absent = np.array([part.get("outside") == "1" for part in parts])
     hidden = np.array([part.get("occluded") == "1" for part in parts])
-    xy = np.array([_pair(where, part.get("label"), part.get("points") or "") for part in parts])
-    xy[absent] = np.nan
+    # What stands in a part that is outside is no place: nobody labelled it.
+    xy = np.array(
+        [
+            [np.nan, np.nan] if gone else _pair(where, part.get("label"), part.get("points") or "")
+            for part, gone in zip(parts, absent.tolist(), strict=True)
+        ]
+    )
     return xy, np.where(absent, 0, np.where(hidden, 1, 2)).astype(np.int8), chosen
 
 
