@@ -36,6 +36,7 @@ __all__ = [
     "similarity_matrix",
     "square_box",
     "tight_box",
+    "upright_box",
 ]
 
 
@@ -116,6 +117,21 @@ def box_corners(box: npt.ArrayLike, angle: float = 0.0) -> Array:
     x1, y1, x2, y2 = np.asarray(box, dtype=np.float64)
     half = np.array([[x1 - x2, y1 - y2], [x2 - x1, y1 - y2], [x2 - x1, y2 - y1], [x1 - x2, y2 - y1]]) / 2
     return half @ rotation(angle).T + np.array([(x1 + x2) / 2, (y1 + y2) / 2])
+
+
+def upright_box(box: npt.ArrayLike, angle: float, pivot: npt.ArrayLike) -> Array:
+    """Return the smallest upright box ``(4,)`` round a box that was turned.
+
+    Args:
+        box: ``(4,)`` x1 y1 x2 y2 before it was turned.
+        angle: in radians, clockwise as it is seen (y points down).
+        pivot: ``(2,)`` the point about which it was turned, in the same pixels.
+    """
+    x1, y1, x2, y2 = np.asarray(box, dtype=np.float64)
+    centre = np.asarray(pivot, dtype=np.float64)
+    corners = np.array([[x1, y1], [x2, y1], [x2, y2], [x1, y2]]) - centre
+    turned = corners @ rotation(angle).T + centre
+    return np.concatenate([turned.min(axis=0), turned.max(axis=0)])
 
 
 def square_box(box: npt.ArrayLike) -> Array:

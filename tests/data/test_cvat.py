@@ -181,3 +181,16 @@ def test_all_real_samples_survive_every_format(shared_data: Path, tmp_path: Path
         assert len(found) == len(records)
         for a, b in zip(found, records, strict=True):
             same(a, b)
+
+
+def test_a_turned_box_of_cvat_gives_the_upright_box_round_it(tmp_path: Path) -> None:
+    photograph(tmp_path / "a.png")
+    names = get_scheme("five").names
+    parts = "".join(f'<points label="{name}" points="{i}.50,{i}.25"/>' for i, name in enumerate(names))
+    (tmp_path / "f.xml").write_text(
+        '<annotations><image id="0" name="a.png"><box label="face" xtl="10" ytl="10" xbr="30" ybr="20" rotation="270.0" '
+        f'group_id="7"/><skeleton label="face" group_id="7">{parts}</skeleton></image></annotations>'
+    )
+    (record,) = load_records(f"cvat:{tmp_path / 'f.xml'}", "all")
+    assert record.box is not None
+    np.testing.assert_allclose(record.box, [15, 5, 25, 25])

@@ -113,6 +113,12 @@ def test_regions_of_other_types_are_told(tmp_path: Path) -> None:
         ),
         ([task([{**point(k), "original_width": -60} for k in range(5)])], "the size is stated as -60 x 40"),
         ([task([{**point(0), "meta": {"visible": 7}}])], "result[0].meta.visible is 7; expected 1 (occluded) or 2"),
+        (
+            [task([{**point(0), "image_rotation": 90}])],
+            "result[0].image_rotation is 90: it was labelled on the image turned",
+        ),
+        ([task([{**rectangle("A"), "image_rotation": -90.5}])], "result[0].image_rotation is -90.5: it was"),
+        ([task([{**point(0), "image_rotation": "90"}])], 'result[0].image_rotation is "90"; expected a number'),
         ([], "no region of the type keypointlabels"),
         ([task([])], "no region of the type keypointlabels"),
     ],
@@ -124,3 +130,16 @@ def test_a_broken_export_is_one_line_with_its_place(tasks: list[Any], message: s
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
     assert len(check(source, "five").broken) == 1
+
+
+def test_an_image_that_was_turned_round_is_as_it_was_and_a_turned_rectangle_gives_the_upright_box(
+    tmp_path: Path,
+) -> None:
+    box = rectangle("A")
+    box["value"]["rotation"] = 90
+    regions = [{**region, "image_rotation": 360} for region in (box, *(point(k, parent="A") for k in range(5)))]
+    (record,) = load_records(write(tmp_path, task(regions)), "all")
+    np.testing.assert_allclose(record.xy, XY)
+    # 30 x 24 pixels from (5.5, 7.5), turned clockwise about that corner: it reaches 24 to the left and 30 down.
+    assert record.box is not None
+    np.testing.assert_allclose(record.box, [5.5 - 24, 7.5, 5.5, 7.5 + 30])

@@ -11,6 +11,7 @@ say; ``source`` is ``auto`` where a machine made the labels.
 from __future__ import annotations
 
 import json
+import math
 import xml.etree.ElementTree as ET
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -20,6 +21,7 @@ import numpy as np
 
 from ...errors import FiduciaError
 from ...files import write_atomic
+from ...geometry import upright_box
 from ...schemes.sets import get_scheme
 from ...structures import Record
 from ...text import decode_text, read_bytes
@@ -296,7 +298,7 @@ def _pair(where: str, point: object, text: str) -> list[float]:
 
 
 def _box(where: str, box: ET.Element | None, notes: Notes) -> Array | None:
-    """Return a face's box, or None where it has none or one without area."""
+    """Return a face's box, or None where it has none or one without area. CVAT turns a box about its middle."""
     if box is None:
         return None
     corners = np.array([as_word_number(box.get(key) or "", f"{where}: {key}") for key in ("xtl", "ytl", "xbr", "ybr")])
@@ -307,7 +309,8 @@ def _box(where: str, box: ET.Element | None, notes: Notes) -> Array | None:
     if (side == 0).any():
         notes.say("empty-box", f"{where}: the box {shown} has no area; it is not used")
         return None
-    return corners
+    turn = as_word_number(box.get("rotation") or "0", f"{where}: rotation")
+    return upright_box(corners, math.radians(turn), corners.reshape(2, 2).mean(axis=0)) if turn % 360 else corners
 
 
 datasets.register("cvat")(

@@ -10,6 +10,7 @@ our own, in ``meta`` of a region and in ``data``, keep what the format cannot sa
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -21,7 +22,7 @@ import numpy as np
 
 from ...errors import FiduciaError
 from ...files import write_atomic
-from ...geometry import tight_box
+from ...geometry import tight_box, upright_box
 from ...schemes.sets import get_scheme
 from ...structures import Record
 from ..kinds import LabelError
@@ -60,6 +61,8 @@ class RegionFace:
         spots: name → the point's region, by its place in the list.
         parent: the id of the face's rectangle; empty = none.
         last: the place of its last region in the list.
+        box: its rectangle, x1 y1 x2 y2 in percent, before it is turned.
+        turn: degrees by which the rectangle is turned about its upper left corner, clockwise.
     """
 
     place: str
@@ -70,6 +73,7 @@ class RegionFace:
     parent: str = ""
     last: int = 0
     box: list[float] | None = None
+    turn: float = 0.0
     size: Size = (0, 0)
     tags: dict[str, Any] = field(default_factory=dict)
 
@@ -195,6 +199,13 @@ def _of_task(path: Path, number: int, task: dict[str, Any], image: str, notes: N
         key = str(region.get("id") if box else region.get("parentID") or "")
         face = faces.setdefault(key, RegionFace(f"{place}, face {len(faces) + 1}", image, keys, tags=marks(made)))
         face.parent, face.last = key, i
+        turned = as_number(region.get("image_rotation") or 0, f"{spot}.image_rotation")
+        if turned % 360:
+            raise LabelError(
+                "form",
+                f"{spot}.image_rotation is {show(region['image_rotation'])}: it was labelled on the image turned in Label "
+                "Studio; turn the image's file instead, and label it again there with the rotation 0",
+            )
         sides = [
             as_number(region.get(f"original_{side}", 0), f"{spot}.original_{side}") for side in ("width", "height")
         ]
@@ -211,6 +222,7 @@ def _of_task(path: Path, number: int, task: dict[str, Any], image: str, notes: N
         if box:
             w, h = (as_number(value.get(side), f"{spot}.value.{side}") for side in ("width", "height"))
             face.box = None if meta.get("box") is False else [x, y, x + w, y + h]
+            face.turn = as_number(value.get("rotation") or 0, f"{spot}.value.rotation")
             if meta.get("tags") is not None:
                 face.tags |= as_table(meta["tags"], f"{spot}.meta.tags")
             continue
@@ -253,6 +265,8 @@ def _record(
         if (box[2:] == box[:2]).any():
             notes.say("empty-box", f"{where}: the rectangle has no area; it is not used")
             box = None
+        elif face.turn % 360:
+            box = upright_box(box, math.radians(face.turn), box[:2])
     record = Record(
         image=image,
         xy=values[:, :2] * scale - 0.5,
