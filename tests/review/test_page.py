@@ -157,6 +157,28 @@ def test_keys_move_a_point_and_undo_takes_it_back(page: Any, review: Review) -> 
     page.locator("#badge:text-is('open')").wait_for()
 
 
+def test_a_key_moves_along_one_axis_and_the_other_keeps_its_bytes(page: Any, review: Review) -> None:
+    path = Path(review.source.partition(":")[2])
+    k = int(page.input_value("#point"))
+
+    def words() -> list[str]:
+        """Return the numbers of the planted face as they are written."""
+        numbers = path.read_text().split('"keypoints": [')[1 + PLANTED].partition("]")[0]
+        return [word.strip() for word in numbers.split(",")]
+
+    before, after = words(), words
+    x, y, _ = label(review, k)
+    assert len(before[3 * k]) > 8, "digits that rounding would lose"
+    assert len(before[3 * k + 1]) > 8
+    page.keyboard.press("ArrowRight")
+    until(page, review, 1)
+    assert [i for i, (one, other) in enumerate(zip(before, after(), strict=True)) if one != other] == [3 * k]
+    page.keyboard.press("Shift+ArrowUp")
+    until(page, review, 2)
+    assert float(after()[3 * k + 1]) == pytest.approx(y - 5, abs=0.006)
+    assert float(after()[3 * k]) == pytest.approx(x + 0.5, abs=0.006)
+
+
 def test_tab_walks_through_the_points_and_escape_lets_go(page: Any) -> None:
     k = int(page.input_value("#point"))
     page.keyboard.press("Tab")

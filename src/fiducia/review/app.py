@@ -135,7 +135,9 @@ def _add_routes(app: FastAPI, review: Review) -> None:
         part = photo[y1:y2, x1:x2]
         scale = _SIDE / max(part.shape[:2])
         if scale < 1:
-            part = np.asarray(cv2.resize(part, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA), dtype=np.uint8)
+            # Of a strip the short side would round to nothing; the page stretches the picture over its region.
+            sides = [max(1, round(side * scale)) for side in part.shape[1::-1]]
+            part = np.asarray(cv2.resize(part, sides, interpolation=cv2.INTER_AREA), dtype=np.uint8)
         _, data = cv2.imencode(".jpg", cv2.cvtColor(part, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, 95])
         region = json.dumps([x1, y1, x2, y2])
         return Response(data.tobytes(), media_type="image/jpeg", headers={**_FRESH, "x-region": region})
@@ -224,7 +226,12 @@ async def _refuse(request: Request, error: Exception) -> Response:
         place = ".".join(str(part) for part in first["loc"][1:])
         problem = Problem(422, f"{place or 'the request'}: {first['msg']}", "malformed")
     elif isinstance(error, HTTPException):
-        problem = Problem(error.status_code, f"there is no {request.method} {request.url.path[:80]}", "http")
+        status, path = error.status_code, request.url.path[:80]
+        headers = {name.lower(): value for name, value in (error.headers or {}).items()}
+        takes = headers.get("allow", "other methods")
+        messages = {404: f"there is no {path} here", 405: f"{path} does not take {request.method}; it takes {takes}"}
+        message = messages.get(status) or f"{request.method} {path}: {error.detail}"
+        problem = Problem(status, message, f"http_{status}", headers=headers)
     else:
         problem = Problem(500, f"an error of the server: {type(error).__name__}", "internal")
     return problem_response(problem, request.state.request_id)

@@ -216,9 +216,12 @@ function point() {
 
 const round = (v) => Math.round(v * 100) / 100;
 
+// A coordinate that does not move keeps all of its digits, so that nothing of it changes in the file.
+const moved = (v, was) => (was !== null && round(v) === round(was) ? was : round(v));
+
 function setPoint(k, x, y) {
   if (current.fixed) return;
-  current.points[k] = [round(x), round(y)];
+  current.points[k] = [moved(x, saved.points[k][0]), moved(y, saved.points[k][1])];
   pending.add(k);
   canvas.move(k, ...current.points[k]);
   point();
