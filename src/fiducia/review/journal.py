@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import datetime
+import errno
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -21,6 +22,9 @@ __all__ = ["Entry", "Journal", "journal_path", "rejected_path"]
 
 VERDICTS = {"accept": "accepted", "reject": "rejected", "reopen": "open"}
 """Event → the state that a face has after it."""
+
+_START = '{"time": "'
+"""How each line begins."""
 
 
 def journal_path(root: Path) -> Path:
@@ -88,6 +92,8 @@ class Journal:
         states: face → ``accepted`` or ``rejected``.
         done: entries that can be undone, the last one at the end.
         edited: how many edits of each face stand.
+        last: the last entry, and what it undid.
+        remarks: what was wrong with the file and was mended.
     """
 
     path: Path
@@ -95,6 +101,10 @@ class Journal:
     states: dict[str, str] = field(default_factory=dict)
     done: list[Entry] = field(default_factory=list)
     edited: dict[str, int] = field(default_factory=dict)
+    last: tuple[Entry, Entry | None] | None = None
+    remarks: list[str] = field(default_factory=list)
+    _rejected: set[str] = field(default_factory=set)
+    _torn: int | None = None
     _file: BinaryIO | None = None
 
     @classmethod
@@ -133,27 +143,65 @@ class Journal:
         self._file.close()
         self._file = None
 
-    def write(self, entry: Entry) -> Entry:
+    def write(self, entry: Entry) -> None:
         """Add an entry to the file and to what is known.
 
         Raises:
             FiduciaError: it cannot be written; then the file is as it was.
         """
-        assert self._file is not None
+        with self.around(entry):
+            pass
+
+    @contextlib.contextmanager
+    def around(self, entry: Entry) -> Iterator[None]:
+        """Add an entry, and then do what it says, in a ``with`` block: a block that fails takes the entry back.
+
+        The entry is on the disk before the block begins. A process that is killed in the block so leaves a journal that
+        knows more than was done, never less; :mod:`fiducia.review.recovery` sets it right.
+
+        Raises:
+            FiduciaError: the entry cannot be written, and the block does not begin; or what the block raises.
+        """
         now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
         entry = Entry(**{**vars(entry), "time": now, "who": self.who})
-        size = os.fstat(self._file.fileno()).st_size
-        data = memoryview(text_bytes(entry.line(self.path.parent)))
+        size = self._append(text_bytes(entry.line(self.path.parent)))
         try:
+            yield
+        except FiduciaError:
+            self._cut(size)
+            raise
+        except BaseException:
+            # Nobody knows what was done; the next review finds out.
+            self._take(entry)
+            raise
+        self._take(entry)
+
+    def _append(self, line: bytes) -> int:
+        """Write a line to the disk, and return the size of the file before it."""
+        assert self._file is not None
+        if self._torn is not None:
+            self._cut(self._torn)
+        size = os.fstat(self._file.fileno()).st_size
+        data = memoryview(line)
+        try:
+            if self._torn is not None:
+                raise OSError(errno.EIO, "its last line could not be taken back")
             while data:
                 data = data[self._file.write(data) or 0 :]
             os.fsync(self._file.fileno())
         except OSError as error:
-            with contextlib.suppress(OSError):
-                self._file.truncate(size)
+            self._cut(size if self._torn is None else self._torn)
             raise FiduciaError(f"{self.path}: cannot be written ({error.strerror}); nothing was changed") from None
-        self._take(entry)
-        return entry
+        return size
+
+    def _cut(self, size: int) -> None:
+        """Take the end of the file away; where the disk refuses, before the next line is written."""
+        assert self._file is not None
+        try:
+            self._file.truncate(size)
+            self._torn = None
+        except OSError:
+            self._torn = size
 
     def require_own(self, path: Path) -> None:
         """Refuse a file of rejected faces that lists others than this journal: it would be overwritten.
@@ -164,7 +212,8 @@ class Journal:
         if not path.exists():
             return
         listed = {line.strip() for line in read_text(path, "a list of rejected faces").splitlines()} - {""}
-        strange = sorted(listed - {face for face, state in self.states.items() if state == "rejected"})
+        # A review that was killed may have left the list as it was before its last verdict.
+        strange = sorted(listed - self._rejected)
         if strange:
             raise FiduciaError(
                 f"{path}: lists {strange[0]!r}, which {self.path.name} does not reject; a review writes its own list there, "
@@ -178,47 +227,36 @@ class Journal:
             FiduciaError: the file cannot be written.
         """
         ids = sorted(face for face, state in self.states.items() if state == "rejected")
-        if ids or path.exists():
-            write_atomic(path, text_bytes("".join(f"{one}\n" for one in ids)))
+        data = text_bytes("".join(f"{one}\n" for one in ids))
+        there = path.read_bytes() if path.is_file() else None
+        if data != (there or b"") or (ids and there is None):
+            write_atomic(path, data)
 
     def _read(self) -> None:
-        for number, line in enumerate(read_text(self.path, "the journal of a review").split("\n"), 1):
+        assert self._file is not None
+        lines = read_text(self.path, "the journal of a review").split("\n")
+        for number, line in enumerate(lines, 1):
             if not line:
                 continue
             try:
-                table = json.loads(line)
-                patches = [
-                    Patch(
-                        self.path.parent / one["file"],
-                        int(one["at"]),
-                        one["old"].encode("utf-8", "surrogateescape"),
-                        one["new"].encode("utf-8", "surrogateescape"),
-                    )
-                    for one in table.get("patches", ())
-                ]
-                digests = {
-                    patch.path: str(one["sha256"]) for patch, one in zip(patches, table.get("patches", ()), strict=True)
-                }
-                entry = Entry(
-                    event=str(table["event"]),
-                    face=str(table["face"]),
-                    points=table.get("points", ()),
-                    patches=patches,
-                    digests=digests,
-                    before=str(table.get("before", "")),
-                    time=str(table["time"]),
-                    who=str(table["who"]),
-                )
-                self._take(entry)
+                self._take(_entry(json.loads(line), self.path.parent))
             except (ValueError, KeyError, TypeError, AttributeError, IndexError):
+                if number == len(lines) and line[: len(_START)] == _START[: len(line)]:
+                    # It was being written when the review was killed, and nothing else was done yet.
+                    self._cut(os.fstat(self._file.fileno()).st_size - len(text_bytes(line)))
+                    self.remarks.append(f"{self.path}: its last line was cut short, and was taken out")
+                    return
                 raise FiduciaError(
                     f"{self.path}: line {number} is no entry of a review; move the file away to start a new journal"
                 ) from None
+        if lines[-1]:
+            self._append(b"\n")
 
     def _take(self, entry: Entry) -> None:
         """Change what is known by an entry."""
         if entry.event == "undo":
             last = self.done.pop()
+            self.last = entry, last
             if last.event == "edit":
                 self.edited[last.face] -= 1
             else:
@@ -228,10 +266,37 @@ class Journal:
             self.edited[entry.face] = self.edited.get(entry.face, 0) + 1
         else:
             self._set(entry.face, VERDICTS[entry.event])
+            if entry.event == "reject":
+                self._rejected.add(entry.face)
         self.done.append(entry)
+        self.last = entry, None
 
     def _set(self, face: str, state: str) -> None:
         if state in ("", "open"):
             self.states.pop(face, None)
         else:
             self.states[face] = state
+
+
+def _entry(table: Any, folder: Path) -> Entry:
+    """Return the entry of a line; its files are named from ``folder``."""
+    stored = table.get("patches", ())
+    patches = [
+        Patch(
+            folder / one["file"],
+            int(one["at"]),
+            one["old"].encode("utf-8", "surrogateescape"),
+            one["new"].encode("utf-8", "surrogateescape"),
+        )
+        for one in stored
+    ]
+    return Entry(
+        event=str(table["event"]),
+        face=str(table["face"]),
+        points=table.get("points", ()),
+        patches=patches,
+        digests={patch.path: str(one["sha256"]) for patch, one in zip(patches, stored, strict=True)},
+        before=str(table.get("before", "")),
+        time=str(table["time"]),
+        who=str(table["who"]),
+    )

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from ..data.editing.base import Change, LabelledFace, Patch, label_editors
+from ..data.editing.base import Change, LabelledFace, label_editors
 from ..data.editing.save import LabelFiles, require_changeable
 from ..data.formats.folder import SIDECAR
 from ..data.source import find_dataset, load_records
@@ -21,6 +21,7 @@ from ..schemes.sets import get_scheme
 from ..structures import Record
 from .journal import VERDICTS, Entry, Journal, journal_path, rejected_path
 from .order import Doubtful, in_order
+from .recovery import own_patches, settle
 
 __all__ = ["Refused", "Review", "open_review"]
 
@@ -87,7 +88,7 @@ class Review:
         return {**{state: states.get(state, 0) for state in ("open", "accepted", "rejected")}, "edited": changed}
 
     def edit(self, rank: int, changes: Mapping[int, Change], expected: Mapping[int, Change] | None = None) -> None:
-        """Change points of a face in its file.
+        """Change points of a face in its file. The journal is written first, so that no change is without its entry.
 
         Args:
             rank: its place in the order.
@@ -114,18 +115,16 @@ class Review:
                     wanted[k] = (float(x), float(y), int(code))
             if not wanted:
                 return
-            record, patches = self.files.change(face, wanted)
+            plan = self.files.plan(face, wanted)
+            record = plan.record
             names = get_scheme(now.scheme).names
             points = [
                 {"point": k, "name": names[k], "old": _plain(_change(now, k)), "new": _plain(_change(record, k))}
                 for k in sorted(wanted)
             ]
-            after = self.files.states(patches)
-            try:
-                self.journal.write(Entry(event="edit", face=now.id, points=points, patches=patches, digests=after))
-            except FiduciaError:
-                self.files.put_back(patches, after)
-                raise
+            entry = Entry(event="edit", face=now.id, points=points, patches=plan.patches, digests=plan.digests)
+            with self.journal.around(entry):
+                self.files.write(plan)
             self.faces[one.index] = replace(face, record=record)
 
     def judge(self, rank: int, event: str) -> None:
@@ -144,16 +143,6 @@ class Review:
                 self.journal.write(Entry(event=event, face=face.record.id, before=before))
             # Also where nothing changed: the file may have failed to be written the last time.
             self.journal.write_rejected(self.rejected)
-
-    def _own(self, entry: Entry) -> tuple[list[Patch], dict[Path, str]]:
-        """Return an edit's patches and digests with the paths of this data set's files: a journal may name no others."""
-        places = {path.resolve(): path for path in (*(face.path for face in self.faces), *self.others)}
-        found = {patch.path: places.get(patch.path.resolve()) for patch in entry.patches}
-        known = {old: new for old, new in found.items() if new is not None}
-        if len(known) < len(found):
-            raise FiduciaError(f"{self.journal.path}: the last change is of a file that is not of this data set")
-        patches = [replace(patch, path=known[patch.path]) for patch in entry.patches]
-        return patches, {known[path]: digest for path, digest in entry.digests.items()}
 
     def undo(self) -> int | None:
         """Take back the last edit or verdict that stands; return its face's place in the order, None where nothing stands.
@@ -179,15 +168,15 @@ class Review:
 
     def _undo_edit(self, last: Entry, index: int) -> None:
         """Put back what an edit replaced and say so in the journal; both, or neither."""
-        patches, states = self._own(last)
-        self.files.put_back(patches, states)
-        try:
-            face = self.faces[index]
-            record = _undone(self.files.read_again(face), face, last)
-            self.journal.write(Entry(event="undo", face=last.face))
-        except FiduciaError:
-            self.files.apply(patches)
-            raise
+        patches, states = own_patches(self.journal, last, (*(face.path for face in self.faces), *self.others))
+        face = self.faces[index]
+        with self.journal.around(Entry(event="undo", face=last.face)):
+            self.files.put_back(patches, states)
+            try:
+                record = _undone(self.files.read_again(face), face, last)
+            except FiduciaError:
+                self.files.apply(patches)
+                raise
         self.faces[index] = replace(face, record=record)
 
 
@@ -238,10 +227,14 @@ def open_review(
     sidecar = [base / SIDECAR] if base.is_dir() and (base / SIDECAR).is_file() and spec.name == "pts" else []
     require_changeable([*dict.fromkeys(face.path for face in faces), *sidecar])
     files = LabelFiles(editor, faces)
-    records = [face.record for face in faces]
     journal = Journal.open(journal_path(base), who)
     try:
+        if settle(journal, files, [*(face.path for face in faces), *sidecar]):
+            faces = editor.faces(root, chosen, scheme)
+            files = LabelFiles(editor, faces)
         journal.require_own(rejected_path(base))
+        journal.write_rejected(rejected_path(base))
+        records = [face.record for face in faces]
         found, notes = predict(records)
         order = in_order(records, found, notes)
     except BaseException:
@@ -255,7 +248,7 @@ def open_review(
         journal=journal,
         rejected=rejected_path(base),
         others=sidecar,
-        remarks=read.remarks,
+        remarks=[*journal.remarks, *read.remarks],
         judged=judged,
     )
 

@@ -9,7 +9,7 @@ import secrets
 import stat
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +20,7 @@ from ...structures import Record
 from ...text import read_bytes
 from .base import Change, LabelEditor, LabelledFace, Labels, Patch
 
-__all__ = ["ORIGINAL", "Changed", "LabelFiles", "digest", "require_changeable"]
+__all__ = ["ORIGINAL", "Changed", "LabelFiles", "Plan", "digest", "require_changeable"]
 
 ORIGINAL = ".orig"
 """Ending of the copy that is made of a label file before its first change."""
@@ -54,6 +54,28 @@ def require_changeable(paths: Iterable[Path]) -> None:
             raise FiduciaError(f"{path}: nothing can be written into {folder}; review a copy of the labels")
 
 
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Plan:
+    """A change that was checked and is not written yet.
+
+    Attributes:
+        record: the face as it will read.
+        patches: what is replaced.
+        contents: the files as they are.
+        new: the files as they will be.
+    """
+
+    record: Record
+    patches: Sequence[Patch]
+    contents: Mapping[Path, bytes]
+    new: Mapping[Path, bytes]
+
+    @property
+    def digests(self) -> dict[Path, str]:
+        """SHA-256 of each file that changes, as it will be."""
+        return {path: digest(self.new[path]) for path in dict.fromkeys(patch.path for patch in self.patches)}
+
+
 class LabelFiles:
     """The label files of a data set, in the state in which they were read.
 
@@ -74,19 +96,26 @@ class LabelFiles:
         """Return the SHA-256 of the files of some patches, as they were last read or written here."""
         return {patch.path: self._known[patch.path] for patch in patches}
 
-    def change(self, face: LabelledFace, changes: Mapping[int, Change]) -> tuple[Record, list[Patch]]:
-        """Change some points of a face in its file.
+    def change(self, face: LabelledFace, changes: Mapping[int, Change]) -> tuple[Record, Sequence[Patch]]:
+        """Change some points of a face in its file: :meth:`plan`, then :meth:`write`.
+
+        Returns:
+            the face as it reads now, and what was replaced.
+        """
+        plan = self.plan(face, changes)
+        self.write(plan)
+        return plan.record, plan.patches
+
+    def plan(self, face: LabelledFace, changes: Mapping[int, Change]) -> Plan:
+        """Work out a change, and check it on a copy that lies beside the file for a moment.
 
         Args:
             face: whose labels.
             changes: point → what it shall be.
 
-        Returns:
-            the face as it reads now, and what was replaced.
-
         Raises:
             Changed: a file was changed by another program since it was read.
-            FiduciaError: the format cannot say it, or the file cannot be written; then it is as it was.
+            FiduciaError: the format cannot say it, or nothing can be written there.
         """
         if face.fixed:
             raise FiduciaError(f"{face.path}: {face.record.id}: {face.fixed}")
@@ -102,11 +131,36 @@ class LabelFiles:
 
         patches = self.editor.patches(face, changes, read)
         if not patches:
-            return face.record, []
+            return Plan(record=face.record, patches=(), contents={}, new={})
         new = {path: _patched(contents[path], [p for p in patches if p.path == path]) for path in contents}
         record = self._checked(face, changes, new.get(face.path))
-        self._write(contents, new)
-        return record, patches
+        return Plan(record=record, patches=patches, contents=contents, new=new)
+
+    def write(self, plan: Plan) -> None:
+        """Write a change.
+
+        Raises:
+            FiduciaError: a file cannot be written; then all are as they were.
+        """
+        self._write(plan.contents, plan.new)
+
+    def stages(self, patches: Sequence[Patch], states: Mapping[Path, str]) -> dict[Path, str]:
+        """Return how each file of a change stands: ``before`` it, ``after`` it, or ``other``.
+
+        Args:
+            patches: from :meth:`change`.
+            states: SHA-256 of each file after that change.
+        """
+        found = {}
+        for path in dict.fromkeys(patch.path for patch in patches):
+            found[path] = "other"
+            with contextlib.suppress(FiduciaError):
+                data = self._read(path)
+                if digest(data) == states[path]:
+                    found[path] = "after"
+                elif digest(_patched(data, [p for p in patches if p.path == path])) == states[path]:
+                    found[path] = "before"
+        return found
 
     def put_back(self, patches: Sequence[Patch], states: Mapping[Path, str]) -> None:
         """Replace what :meth:`change` wrote by what stood there before.
