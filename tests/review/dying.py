@@ -30,7 +30,8 @@ def run(source: str, action: str, place: str) -> None:
     """Do something to the first face and die on the way."""
     review, rank = opened(source)
     journal: Any = review.journal
-    write = save.write_atomic
+    saving: Any = save
+    write = saving.write_atomic
     written: list[Path] = []
 
     def write_and_die(path: Path, data: bytes) -> None:
@@ -42,9 +43,10 @@ def run(source: str, action: str, place: str) -> None:
         if label:
             written.append(path)
 
-    save.write_atomic = write_and_die  # type: ignore[assignment]
+    saving.write_atomic = write_and_die
     if place == "list":
-        journals.write_atomic = lambda path, data: die()
+        listing: Any = journals
+        listing.write_atomic = lambda path, data: die()
     if place == "inside the journal":
         file = journal._file
 

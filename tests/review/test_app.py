@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -27,7 +28,7 @@ def test_each_refusal_says_what_is_wrong(tmp_path: Path, drawn: list[Record]) ->
     review = open_review(f"csv:{written(tmp_path, 'csv', drawn)}", guess(drawn))
     with serving(review) as url, httpx.Client(base_url=url.partition("#")[0], headers=MINE) as client:
 
-        def told(status: int, answer: httpx.Response) -> str:
+        def told(status: int, answer: Any) -> str:
             assert answer.status_code == status, answer.text
             error = answer.json()["error"]
             assert error["status"] == status

@@ -172,6 +172,7 @@ def pack(
     Exit status 1 means that an image could not be packed; the others are.
     """
     from ..data.shards.pack import pack as run
+    from ..data.shards.place import require_empty
     from ..data.source import find_dataset, load_records
     from ..errors import UsageError
 
@@ -180,7 +181,8 @@ def pack(
     spec, _ = find_dataset(source)
     chosen = split or ("train" if "train" in spec.splits else "all")
     progress = Progress("faces")
-    with interruptible(lambda: f"{out} is not complete; delete it and run the same command again"):
+    with interruptible(lambda: f"{out} is not complete; run the same command again, which starts anew"):
+        require_empty(out)
         records = load_records(source, chosen, scheme)
         for line in records.remarks:
             complain(line)

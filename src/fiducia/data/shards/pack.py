@@ -24,7 +24,8 @@ from ..holding import photo_of
 from ..sizes import photo_size
 from .crops import cut_face, encode
 from .labels import face_json, labels_bytes
-from .layout import INDEX, Index, ShardEntry, write_index
+from .layout import Index, ShardEntry, write_index
+from .place import packing, require_empty
 
 __all__ = ["Packed", "pack"]
 
@@ -77,7 +78,7 @@ def pack(
 
     Args:
         records: faces of one landmark set. Faces of one photograph that follow each other share its bytes.
-        out: a directory that is new or empty.
+        out: a directory that is new or empty, or that a packing left unfinished: this one starts anew there.
         source: the data set's name, kept in the index and as the tag ``collection`` of faces that have none.
         split: the split, kept in the index.
         shard_bytes: a shard is closed once its photographs have so many bytes.
@@ -88,11 +89,31 @@ def pack(
 
     Raises:
         UsageError: the directory is not empty, or an option is out of range.
-        FiduciaError: no face, several landmark sets, no face that can be packed, or the directory cannot be written.
+        FiduciaError: no face, several landmark sets, no face that can be packed, the directory cannot be written, or
+            another process packs into it.
     """
     out = Path(out)
-    _check(out, shard_bytes, crop, quality)
+    _check(shard_bytes, crop, quality)
+    require_empty(out)
     name = one_scheme(out, records, "directory of shards")
+    own = Path(name).name if name.endswith(".toml") else ""
+    with packing(out, own):
+        return _pack(records, out, name, source, split, shard_bytes, crop, box_source, quality, on_progress)
+
+
+def _pack(
+    records: Sequence[Record],
+    out: Path,
+    name: str,
+    source: str,
+    split: str,
+    shard_bytes: int,
+    crop: float | None,
+    box_source: str,
+    quality: int | None,
+    on_progress: Callable[[int, int], None] | None,
+) -> Packed:
+    """Write the shards of faces of the landmark set ``name`` into a directory that is theirs."""
     stored_name = _keep_scheme(name, out)
     failures: list[str] = []
     shards: list[ShardEntry] = []
@@ -137,7 +158,7 @@ def pack(
     return Packed(index, failures)
 
 
-def _check(out: Path, shard_bytes: int, crop: float | None, quality: int | None) -> None:
+def _check(shard_bytes: int, crop: float | None, quality: int | None) -> None:
     if shard_bytes < 1:
         raise UsageError(f"a shard has 1 byte or more; found {shard_bytes}")
     if crop is not None and not 1.0 <= crop <= 100.0:
@@ -145,9 +166,6 @@ def _check(out: Path, shard_bytes: int, crop: float | None, quality: int | None)
     if quality is not None and (crop is None or not 1 <= quality <= 100):
         what = "the quality is that of stored crops; give --crop too" if crop is None else "a quality is 1 to 100"
         raise UsageError(f"{what}; found {quality}")
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        why = "holds shards already" if (out / INDEX).is_file() else "is not an empty directory"
-        raise UsageError(f"{out}: {why}; delete it, or give another --out")
 
 
 def _keep_scheme(name: str, out: Path) -> str:
