@@ -1,10 +1,10 @@
 """Head pose against known angles: mean absolute error of yaw, pitch and roll, by how far the head is turned.
 
-    python benchmarks/pose.py --merl ROOT [--aflw2000 ROOT] [--weights fifa_tiny] [--every 1] [--json FILE]
+    python benchmarks/pose.py --merl ROOT [--aflw2000 ROOT] [--weights fifa_tiny] [--recipe fifa_tiny] [--every 1] [--json FILE]
 
 ``ROOT`` of ``--merl`` has MERL-RAV's labels and ``pose.csv`` (name, group, pitch, yaw, roll in degrees); ``--aflw2000`` takes
 AFLW2000-3D with its ``.mat`` files. Neither fitted the mean head or anything else of the pose, which saw training faces of
-300-W only (``benchmarks/head_shape.py``).
+300-W only (``benchmarks/head_shape.py``). With ``--recipe`` only the faces that this recipe holds out of training are taken.
 
 Three sources of points: the labels (of MERL-RAV; the hidden points of a profile are absent), and the points that the weights
 predict in a crop round the label's box, all of them (``predicted``), and without those whose confidence is below 0.2
@@ -28,8 +28,10 @@ from fiducia.errors import FiduciaError
 from fiducia.evaluation.locate import find_faces
 from fiducia.measures.pose import angle_between, head_pose, pose_rotation
 from fiducia.predict.predictor import load
+from fiducia.recipes.files import load_recipe
 from fiducia.schemes.sets import get_scheme
 from fiducia.structures import Record
+from fiducia.training.faces import split_records
 
 Array = npt.NDArray[np.float64]
 BANDS = ((0, 30), (0, 60), (0, 90), (60, 90))
@@ -100,10 +102,15 @@ def main() -> None:
     parser.add_argument("--merl", type=Path, required=True)
     parser.add_argument("--aflw2000", type=Path)
     parser.add_argument("--weights", default="fifa_tiny")
+    parser.add_argument("--recipe", help="take the validation faces of this recipe alone")
     parser.add_argument("--every", type=int, default=1, help="take every Nth face of MERL-RAV")
     parser.add_argument("--json", type=Path)
     args = parser.parse_args()
-    records = list(load_records(f"merl:{args.merl}", "train"))[:: args.every]
+    source = f"merl:{args.merl}"
+    if args.recipe:
+        records = split_records(load_recipe(args.recipe, [f"data.source={source}"]).data).validation[:: args.every]
+    else:
+        records = list(load_records(source, "train"))[:: args.every]
     table = measure("MERL-RAV", records, angles_of_merl(args.merl, records), args.weights, labels=True)
     if args.aflw2000:
         records = list(load_records(f"aflw2000:{args.aflw2000}", "test"))

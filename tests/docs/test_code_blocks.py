@@ -69,7 +69,7 @@ REPLACED: dict[str, list[tuple[str, str]]] = {
     "training.md": [
         (
             '["data.source=300w:/data/300w"]',
-            '["data.source=synthetic:20", "train.epochs=1", "data.size=64", "data.limit=8"]',
+            '["data.source=synthetic:20", "train.epochs=1", "data.limit=8"]',
         )
     ],
     "synthetic.md": [("synthetic:500", "synthetic:5")],

@@ -63,7 +63,7 @@ def test_a_command_of_the_pages_exists_with_its_options(page: str, line: str) ->
 def test_what_a_command_sets_is_a_key_with_a_fitting_value(page: str, line: str) -> None:
     words = words_of(line)
     values = [after for word, after in pairwise(words) if word == "--set" and not after.startswith("KEY=")]
-    recipe = words[2] if words[1] == "train" and words[2] in recipe_names() else "fifa_tiny"
+    recipe = words[2] if words[1] == "train" and words[2] in recipe_names() else "fine_tune"
     try:
         load_recipe(recipe, values)
     except UsageError as error:

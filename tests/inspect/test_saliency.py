@@ -72,7 +72,7 @@ def test_a_sheet_has_a_row_a_face_and_two_tiles_a_network() -> None:
     recipe = load_recipe("300w", ["data.source='synthetic:4'"])
     one = saliency(recipe, ["fifa_tiny"], faces=2)
     two = saliency(recipe, ["fifa_tiny", "fifa_tiny"], faces=2)
-    assert (one.faces, list(one.side.values())) == (2, [1])
+    assert (one.faces, list(one.side.values())) == (2, [2])
     assert two.image.shape[0] == one.image.shape[0]
     assert two.image.shape[1] == pytest.approx(one.image.shape[1] * 5 / 3, rel=0.02)
     (plain, squares), (again, _) = two.focus.values()

@@ -54,8 +54,8 @@ def joined(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An ensemble of two networks of unlike crops: the default weights' network, and another of twice its side."""
     folder = tmp_path_factory.mktemp("ensemble")
     model, card = load_weights("fifa_tiny")
-    other = lively(small("fifa_small", 68, 256), amount=0.02)
-    table = {"model": "fifa_small", "size": 256, "options": small_options("fifa_small"), "name": "other"}
+    other = lively(small("fifa_small", 68, 384), amount=0.02)
+    table = {"model": "fifa_small", "size": 384, "options": small_options("fifa_small"), "name": "other"}
     save_weights(folder / "b.safetensors", other.state_dict(), card.model_copy(update=table))
     save_weights(folder / "a.safetensors", model.state_dict(), card)
     join_weights([folder / "a.safetensors", folder / "b.safetensors"], folder / "c.safetensors")
@@ -64,7 +64,7 @@ def joined(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def face() -> Tensor:
-    image = crop(read_image(ASTRONAUT), box_to_crop(np.array([170, 60, 290, 190.0]), 256, 0.85), 256)
+    image = crop(read_image(ASTRONAUT), box_to_crop(np.array([170, 60, 290, 190.0]), 384, 0.85), 384)
     return torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1)[None]))
 
 
@@ -76,8 +76,8 @@ def read(model: LandmarkModel, images: Tensor, method: str | None = None) -> Pre
 @pytest.mark.parametrize("method", [None, "expectation", "argmax"])
 def test_its_points_are_the_mean_of_its_members(joined: Path, face: Tensor, method: str | None) -> None:
     model, card = load_weights(joined)
-    assert card.size == 256
-    assert [m["size"] for m in card.options["members"]] == [256, 128]
+    assert card.size == 384
+    assert [m["size"] for m in card.options["members"]] == [384, 192]
     large = read(load_weights(joined.with_stem("b"))[0], face, method)
     little = read(load_weights(joined.with_stem("a"))[0], F.avg_pool2d(face.float(), 2), method)
     found = read(model, face, method)
@@ -115,11 +115,11 @@ def test_sides_that_do_not_divide_are_refused_before_anything_is_computed(
 def test_a_single_network_starts_from_the_member_of_its_name(joined: Path) -> None:
     tiny = load_card(joined.with_stem("a")).options
     for name, size, part, points in (
-        ("fifa_tiny", 128, "a", 68),
-        ("fifa_small", 256, "b", 68),
-        ("fifa_small", 256, "b", 29),
+        ("fifa_lite", 192, "a", 68),
+        ("fifa_small", 384, "b", 68),
+        ("fifa_small", 384, "b", 29),
     ):
-        options = tiny if name == "fifa_tiny" else small_options(name)
+        options = tiny if name == "fifa_lite" else small_options(name)
 
         def twin(other: Scheme, name: str = name, size: int = size, options: dict[str, Any] = options) -> LandmarkModel:
             return build_model(name, other.num_points, size, options=options)

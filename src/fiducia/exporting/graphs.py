@@ -24,6 +24,7 @@ from ..models.base import LandmarkModel
 from ..registry import did_you_mean
 from ..weights.card import WeightCard
 from .rewrite import fold_batch_norms, simplify_filters
+from .rounding import round_depthwise
 from .sealed import Sealed, write_onnx, write_openvino
 
 __all__ = ["FORMATS", "PRECISIONS", "check_request", "export", "in_memory", "to_onnx", "to_openvino"]
@@ -48,7 +49,7 @@ def to_onnx(model: LandmarkModel, card: WeightCard, precision: str = "float32", 
     Args:
         model: the network; it is copied, not changed.
         card: its decoder.
-        precision: ``float32``, ``float16`` or ``int8``.
+        precision: ``float32``, ``float16``, ``int8``, or ``bfloat16`` for weights in float16 that bfloat16 holds well.
         method: another decoder than the card's.
 
     Raises:
@@ -65,6 +66,8 @@ def to_onnx(model: LandmarkModel, card: WeightCard, precision: str = "float32", 
     if precision != "float16":
         # Weights that were stored in float16 stay what they were; runtimes fold these norms by themselves when they load.
         fold_batch_norms(network)
+    if precision == "bfloat16":
+        round_depthwise(network)
     graph = network.graph(method or card.decode).eval()
     # Two faces: a batch of one would be taken for a constant.
     example = torch.zeros(2, 3, model.size, model.size, dtype=torch.uint8)
@@ -87,7 +90,7 @@ def to_onnx(model: LandmarkModel, card: WeightCard, precision: str = "float32", 
     proto = program.model_proto
     _strip(proto)
     _share(proto)
-    if precision == "float16":
+    if precision in ("float16", "bfloat16"):
         _store_half(proto)
     if precision == "int8":
         proto = _quantize(proto)
@@ -141,7 +144,7 @@ def export(model: LandmarkModel, card: WeightCard, out: Path, format_: str, prec
     """
     check_request(out, format_, precision)
     card = _with_decoder(model, card)
-    graph = to_onnx(model, card, "float16" if precision == "bfloat16" else precision)
+    graph = to_onnx(model, card, precision)
     sealed = Sealed(card=card, precision=precision, source=card.sha256, graph=graph, origin=str(out))
     if format_ == "onnx":
         write_onnx(out, sealed)
