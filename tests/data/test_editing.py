@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from fiducia.data.editing import save
 from fiducia.data.editing.base import Change, LabelledFace, label_editors
-from fiducia.data.editing.save import Changed, LabelFiles, require_changeable
+from fiducia.data.editing.save import Changed, LabelFiles, Plan, require_changeable
 from fiducia.data.source import label_writers, load_records
 from fiducia.errors import FiduciaError, PlaceLost
 from fiducia.structures import Record
@@ -60,6 +60,13 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("labels")
 
 
+def change(files: LabelFiles, face: LabelledFace, wanted: Mapping[int, Change]) -> Plan:
+    """Change points of a face in its file."""
+    plan = files.plan(face, wanted)
+    files.write(plan)
+    return plan
+
+
 def opened(path: Path, form: str, scheme: str | None = None) -> tuple[LabelFiles, list[LabelledFace]]:
     editor = label_editors[form]
     faces = editor.faces(str(path), "all", scheme)
@@ -85,7 +92,8 @@ def test_an_edit_changes_that_face_s_bytes_and_no_others(
     face = faces[index]
     wanted = {k: (x, y, code if code in face.codes else 2) for k, (x, y, code) in wanted.items()}
     before = {file: file.read_bytes() for file in root.rglob("*") if file.suffix in (".json", ".csv", ".xml", ".pts")}
-    record, patches = files.change(face, wanted)
+    plan = change(files, face, wanted)
+    record, patches = plan.record, plan.patches
 
     xy, visible = expected(face, wanted)
     exact = 1e-9 if form == "labelstudio" else 0
@@ -114,7 +122,7 @@ def test_an_edit_changes_that_face_s_bytes_and_no_others(
             assert now[:start] == data[:start]
             assert now[len(now) - (len(data) - end) :] == data[end:]
 
-    files.put_back(patches, files.states(patches))
+    files.put_back(plan.patches, plan.digests)
     assert all(file.read_bytes() == data for file, data in before.items())
 
 
@@ -123,8 +131,8 @@ def test_the_original_is_kept_once(tmp_path: Path) -> None:
     label_writers["csv"](path, records(tmp_path))
     first = path.read_bytes()
     files, faces = opened(path, "csv")
-    record, _ = files.change(faces[0], {0: (1.0, 2.0, 2)})
-    files.change(replace(faces[0], record=record), {1: (3.0, 4.0, 2)})
+    record = change(files, faces[0], {0: (1.0, 2.0, 2)}).record
+    change(files, replace(faces[0], record=record), {1: (3.0, 4.0, 2)})
     assert (tmp_path / "f.csv.orig").read_bytes() == first
     assert sorted(p.name for p in tmp_path.iterdir()) == ["f.csv", "f.csv.orig", "photos ö"]
 
@@ -138,7 +146,7 @@ def test_digits_of_what_stays_are_kept_in_a_coco_file_of_others(tmp_path: Path) 
     path = tmp_path / "f.json"
     path.write_bytes(text.encode())
     files, faces = opened(path, "coco")
-    files.change(faces[0], {1: (30.0, 4.25, 2), 2: (5.0, 6.0, 1), 4: (0, 0, 0)})
+    change(files, faces[0], {1: (30.0, 4.25, 2), 2: (5.0, 6.0, 1), 4: (0, 0, 0)})
     wanted = text.replace("3e1,4.0,2.0,0,0,0, 7", "3e1,4.25,2.0,5.0,6.0,1, 7").replace("9,9,2]", "0,0,0]")
     assert path.read_bytes().decode() == wanted
 
@@ -158,11 +166,11 @@ def test_a_table_of_others(tmp_path: Path) -> None:
     k = next(k for k in range(5) if faces[0].record.xy[k].tolist() == [1.5, 2])
     absent = int(np.flatnonzero(~np.isfinite(faces[0].record.xy[:, 0]))[0])
     assert faces[0].codes == (0, 2)
-    files.change(faces[0], {k: (1.25, 2.0, 2), absent: (7.5, 8.0, 2)})
+    change(files, faces[0], {k: (1.25, 2.0, 2), absent: (7.5, 8.0, 2)})
     assert path.read_bytes().decode() == text.replace('"1.50"', '"1.25"').replace("6;;;9", "6;7.5;8.0;9")
     files, faces = opened(path, "csv", "five")
     last = next(k for k in range(5) if faces[1].record.xy[k].tolist() == [9, 10])
-    files.change(faces[1], {last: (0, 0, 0)})
+    change(files, faces[1], {last: (0, 0, 0)})
     assert path.read_bytes().decode().endswith("7;8;;")
 
 
@@ -172,12 +180,12 @@ def test_points_files_of_others(tmp_path: Path) -> None:
     path = tmp_path / "a.pts"
     path.write_bytes(text.encode())
     files, faces = opened(tmp_path, "pts", "five")
-    files.change(faces[0], {0: (9.0, 19.5, 2), 3: (4.5, 0.125, 2), 4: (-1.0, 0.0, 2)})
+    change(files, faces[0], {0: (9.0, 19.5, 2), 3: (4.5, 0.125, 2), 4: (-1.0, 0.0, 2)})
     assert path.read_bytes().decode() == text.replace("10.0,20 ", "10.0,20.5 ").replace("5.50 6", "5.50 1.125").replace(
         "7 8 }", "0.0 1.0 }"
     )
     with pytest.raises(FiduciaError, match="cannot hold a point of visibility 0"):
-        files.change(faces[0], {0: (0, 0, 0)})
+        change(files, faces[0], {0: (0, 0, 0)})
 
 
 def test_cvat_s_single_points_and_lists(tmp_path: Path) -> None:
@@ -191,19 +199,19 @@ def test_cvat_s_single_points_and_lists(tmp_path: Path) -> None:
     path.write_text(text)
     files, faces = opened(path, "cvat", "five")
     assert faces[0].codes == (1, 2)
-    files.change(faces[0], {1: (1.5, 7.25, 2), 2: (2.5, 2.0, 1)})
+    change(files, faces[0], {1: (1.5, 7.25, 2), 2: (2.5, 2.0, 1)})
     wanted = text.replace('"1.50,1.00"', '"1.50,7.25"')
     at = wanted.index("nose_tip")
     assert path.read_text() == wanted[:at] + wanted[at:].replace('occluded="0"', 'occluded="1"', 1)
     missing = int(np.flatnonzero(~np.isfinite(faces[0].record.xy[:, 0]))[0])
     record = opened(path, "cvat", "five")[1][0]
     with pytest.raises(FiduciaError, match="is not in the file; add it in CVAT"):
-        files.change(record, {missing: (1.0, 1.0, 2)})
+        change(files, record, {missing: (1.0, 1.0, 2)})
 
     text = "<annotations><image name='a.png'><points label='face' points=\"1.00,2.5;3,4;5,6;7,8;9,10\"/></image></annotations>"
     path.write_text(text)
     files, faces = opened(path, "cvat", "five")
-    files.change(faces[0], {4: (9.0, 10.5, 2), 0: (1.0, 3.0, 2)})
+    change(files, faces[0], {4: (9.0, 10.5, 2), 0: (1.0, 3.0, 2)})
     assert path.read_text() == text.replace("1.00,2.5", "1.00,3.0").replace("9,10", "9,10.5")
 
 
@@ -217,13 +225,14 @@ def test_predictions_of_label_studio(tmp_path: Path) -> None:
     before = (tmp_path / "f.json").read_bytes()
     files, faces = opened(tmp_path / "f.json", "labelstudio")
     everything = dict.fromkeys((0, 2, 4), (0.0, 0.0, 0))
-    record, patches = files.change(faces[0], everything)
-    assert np.isnan(record.xy[[0, 2, 4]]).all()
-    back, more = files.change(replace(faces[0], record=record), {2: (12.5, 13.25, 1)})
+    plan = change(files, faces[0], everything)
+    assert np.isnan(plan.record.xy[[0, 2, 4]]).all()
+    later = change(files, replace(faces[0], record=plan.record), {2: (12.5, 13.25, 1)})
+    back = later.record
     assert back.xy[2].tolist() == [12.5, 13.25]
     assert back.visible.tolist()[2] == 1
-    files.put_back(more, files.states(more))
-    files.put_back(patches, files.states(patches))
+    files.put_back(later.patches, later.digests)
+    files.put_back(plan.patches, plan.digests)
     assert (tmp_path / "f.json").read_bytes() == before
 
 
@@ -231,12 +240,12 @@ def test_a_file_that_another_program_changed_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "f.json"
     label_writers["coco"](path, records(tmp_path))
     files, faces = opened(path, "coco")
-    _, patches = files.change(faces[0], {0: (1.0, 2.0, 2)})
-    states = files.states(patches)
+    plan = change(files, faces[0], {0: (1.0, 2.0, 2)})
+    patches, states = plan.patches, plan.digests
     other = path.read_bytes().replace(b'"iscrowd": 0', b'"iscrowd": 1', 1)
     path.write_bytes(other)
     with pytest.raises(Changed, match="another program has changed it"):
-        files.change(faces[1], {0: (1.0, 2.0, 2)})
+        change(files, faces[1], {0: (1.0, 2.0, 2)})
     with pytest.raises(Changed, match="another program has changed it"):
         files.put_back(patches, states)
     fresh, _ = opened(path, "coco")
@@ -262,11 +271,11 @@ def test_a_full_disk_leaves_the_labels_as_they_were(tmp_path: Path, form: str, m
 
     monkeypatch.setattr(save, "write_atomic", full)
     with pytest.raises(PlaceLost, match="No space left"):
-        files.change(faces[0], {2: (1.0, 2.0, 1)})
+        change(files, faces[0], {2: (1.0, 2.0, 1)})
     after = {p: p.read_bytes() for p in tmp_path.rglob("*") if p.is_file() and p.suffix != ".orig"}
     assert after == before
     monkeypatch.undo()
-    files.change(faces[0], {2: (1.0, 2.0, 1)})
+    change(files, faces[0], {2: (1.0, 2.0, 1)})
 
 
 def test_read_only_labels_are_refused(tmp_path: Path) -> None:
@@ -289,7 +298,7 @@ def test_labels_of_a_resized_image_stay(tmp_path: Path) -> None:
     path.write_text(f"image,width,height,{head}\na.png,{2 * size.shown[0]},{2 * size.shown[1]},1,2,3,4,5,6,7,8,9,9\n")
     files, faces = opened(path, "csv")
     with pytest.raises(FiduciaError, match="image of another size"):
-        files.change(faces[0], {0: (1.0, 1.0, 2)})
+        change(files, faces[0], {0: (1.0, 1.0, 2)})
 
 
 def test_links_are_followed(tmp_path: Path) -> None:
@@ -299,7 +308,7 @@ def test_links_are_followed(tmp_path: Path) -> None:
     (tmp_path / "photos ö").symlink_to(tmp_path / "store" / "photos ö")
     (tmp_path / "f.csv").symlink_to(path)
     files, faces = opened(tmp_path / "f.csv", "csv")
-    files.change(faces[0], {0: (1.0, 2.0, 2)})
+    change(files, faces[0], {0: (1.0, 2.0, 2)})
     assert (tmp_path / "f.csv").is_symlink()
     assert load_records(f"csv:{path}", "all")[0].xy[0].tolist() == [1, 2]
 
@@ -313,12 +322,13 @@ def test_cvat_s_numbers_written_with_character_references(tmp_path: Path) -> Non
     files, faces = opened(path, "cvat", "five")
     assert faces[0].record.xy.tolist() == [[1.5, 2], [3, 4], [5, 6], [7, 8], [9, 10]]
     wanted = {0: (1.5, 2.25, 2), 1: (3.0, 4.5, 2), 3: (7.5, 8.0, 2), 4: (9.5, 11.0, 2)}
-    record, patches = files.change(faces[0], wanted)
+    plan = change(files, faces[0], wanted)
+    record, patches = plan.record, plan.patches
     assert record.xy.tolist() == [[1.5, 2.25], [3, 4.5], [5, 6], [7.5, 8], [9.5, 11]]
     moved = "&#49;.50,2.25&#x3b;3 , 4.5&#59;;&#32;5,6;7.5&#x2C;8;9.5,11.0\u00a0"
     assert path.read_text(encoding="utf-8") == text.replace(points, moved)
     assert max(len(patch.old) for patch in patches) == len("1&#48;"), "only the numbers that change are replaced"
-    files.put_back(patches, files.states(patches))
+    files.put_back(plan.patches, plan.digests)
     assert path.read_text(encoding="utf-8") == text
 
     names = ["right_eye_centre", "left_eye_centre", "nose_tip", "right_mouth_corner", "left_mouth_corner"]
@@ -328,7 +338,7 @@ def test_cvat_s_numbers_written_with_character_references(tmp_path: Path) -> Non
     text = f"<annotations><image name='a.png'><skeleton label='face'>{parts}</skeleton></image></annotations>"
     path.write_text(text)
     files, faces = opened(path, "cvat", "five")
-    files.change(faces[0], {2: (2.0, 7.0, 2), 3: (0.0, 0.0, 0), 4: (4.0, 1.5, 1)})
+    change(files, faces[0], {2: (2.0, 7.0, 2), 3: (0.0, 0.0, 0), 4: (4.0, 1.5, 1)})
     wanted_text = text.replace("2&#44;&#x31;.5", "2&#44;7.0").replace(
         "outside='&#48;' points='3", "outside='1' points='3"
     )
@@ -374,7 +384,7 @@ def test_points_that_are_not_labelled_need_no_numbers_and_can_be_labelled(tmp_pa
     assert faces[0].record.visible.tolist() == [2, 0, 0, 1, 0]
     assert np.isnan(faces[0].record.xy[[1, 2, 4]]).all()
     assert faces[0].record.xy[[0, 3]].tolist() == [[1, 2], [7, 8]]
-    files.change(faces[0], {1: (5.5, 6.0, 2)})
+    change(files, faces[0], {1: (5.5, 6.0, 2)})
     assert path.read_text() == text.replace(old, new)
     (again,) = load_records(f"{form}:{path}", "all", "five")
     assert again.visible.tolist() == [2, 2, 0, 1, 0]

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import io
 import json
 import os
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -170,6 +172,15 @@ def test_a_page_that_shows_older_labels_is_refused(tmp_path: Path, drawn: list[R
     review.close()
 
 
+@contextlib.contextmanager
+def full_disk(review: Review, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The journal cannot be written, and what is done in the block says so."""
+    with Full(review.journal.path, "ab") as full, monkeypatch.context() as patched:
+        patched.setattr(review.journal, "_file", full)
+        with pytest.raises(FiduciaError, match="No space left on device"):
+            yield
+
+
 def test_a_journal_that_cannot_be_written_leaves_the_labels(
     tmp_path: Path, drawn: list[Record], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -178,10 +189,8 @@ def test_a_journal_that_cannot_be_written_leaves_the_labels(
     review.judge(0, "accept")
     before, told = path.read_bytes(), review.journal.path.read_bytes()
 
-    with Full(review.journal.path, "ab") as full, monkeypatch.context() as patched:
-        patched.setattr(review.journal, "_file", full)
-        with pytest.raises(FiduciaError, match="No space left on device"):
-            review.edit(0, {0: (1.0, 1.0, 2)})
+    with full_disk(review, monkeypatch):
+        review.edit(0, {0: (1.0, 1.0, 2)})
     assert path.read_bytes() == before
     assert review.journal.path.read_bytes() == told
     review.edit(0, {0: (1.0, 1.0, 2)})
@@ -196,10 +205,8 @@ def test_an_undo_that_the_journal_cannot_hold_leaves_the_edit(
     review, first = started(path, "csv", drawn), path.read_bytes()
     review.edit(0, {0: (1.0, 1.0, 2)})
     edited, told = path.read_bytes(), review.journal.path.read_bytes()
-    with Full(review.journal.path, "ab") as full, monkeypatch.context() as patched:
-        patched.setattr(review.journal, "_file", full)
-        with pytest.raises(FiduciaError, match="No space left on device"):
-            review.undo()
+    with full_disk(review, monkeypatch):
+        review.undo()
     assert (path.read_bytes(), review.journal.path.read_bytes()) == (edited, told)
     assert review.face(0)[1].record.xy[0].tolist() == [1.0, 1.0]
     assert review.undo() == 0

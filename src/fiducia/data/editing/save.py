@@ -92,20 +92,6 @@ class LabelFiles:
         for path in dict.fromkeys(face.path for face in faces):
             self._known[path] = digest(read_bytes(path, "a label file"))
 
-    def states(self, patches: Sequence[Patch]) -> dict[Path, str]:
-        """Return the SHA-256 of the files of some patches, as they were last read or written here."""
-        return {patch.path: self._known[patch.path] for patch in patches}
-
-    def change(self, face: LabelledFace, changes: Mapping[int, Change]) -> tuple[Record, Sequence[Patch]]:
-        """Change some points of a face in its file: :meth:`plan`, then :meth:`write`.
-
-        Returns:
-            the face as it reads now, and what was replaced.
-        """
-        plan = self.plan(face, changes)
-        self.write(plan)
-        return plan.record, plan.patches
-
     def plan(self, face: LabelledFace, changes: Mapping[int, Change]) -> Plan:
         """Work out a change, and check it on a copy that lies beside the file for a moment.
 
@@ -148,7 +134,7 @@ class LabelFiles:
         """Return how each file of a change stands: ``before`` it, ``after`` it, or ``other``.
 
         Args:
-            patches: from :meth:`change`.
+            patches: of a :class:`Plan`.
             states: SHA-256 of each file after that change.
         """
         found = {}
@@ -163,10 +149,10 @@ class LabelFiles:
         return found
 
     def put_back(self, patches: Sequence[Patch], states: Mapping[Path, str]) -> None:
-        """Replace what :meth:`change` wrote by what stood there before.
+        """Replace what :meth:`write` wrote by what stood there before.
 
         Args:
-            patches: from :meth:`change`.
+            patches: of a :class:`Plan`.
             states: SHA-256 of each file after that change.
 
         Raises:
@@ -185,7 +171,7 @@ class LabelFiles:
         self._write(contents, new)
 
     def apply(self, patches: Sequence[Patch]) -> None:
-        """Write a change of :meth:`change` once more, after :meth:`put_back`.
+        """Write a change of :meth:`write` once more, after :meth:`put_back`.
 
         Raises:
             Changed: a file is not in the state in which it was left.
