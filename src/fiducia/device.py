@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,7 +13,7 @@ from .errors import UsageError
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["leave_group", "on_cpu", "pick_device"]
+__all__ = ["leave_group", "on_cpu", "own_group", "pick_device"]
 
 
 def pick_device(name: str) -> torch.device:
@@ -58,8 +60,25 @@ def leave_group() -> None:
     """
     import torch
 
-    if torch.distributed.is_available() and torch.distributed.is_initialized():
+    if _in_group():
         torch.distributed.destroy_process_group()
+
+
+@contextlib.contextmanager
+def own_group() -> Iterator[None]:
+    """Leave the group that is joined in this block at its end; a group that the caller had before stays as it is."""
+    before = _in_group()
+    try:
+        yield
+    finally:
+        if not before:
+            leave_group()
+
+
+def _in_group() -> bool:
+    import torch
+
+    return torch.distributed.is_available() and torch.distributed.is_initialized()
 
 
 def _has_gpu_library() -> bool:

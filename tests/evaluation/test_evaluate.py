@@ -17,7 +17,7 @@ from torch import distributed
 
 from fiducia.data.source import load_records
 from fiducia.data.synthetic.source import synthetic_face
-from fiducia.device import leave_group
+from fiducia.device import leave_group, own_group
 from fiducia.errors import FiduciaError, UsageError
 from fiducia.evaluation.evaluate import Settings, evaluate, evaluate_faces, find_points, judge
 from fiducia.evaluation.locate import _to_file, find_faces
@@ -235,6 +235,17 @@ def test_a_process_leaves_its_group_when_its_work_is_done(tmp_path: Path, fails:
         _to_file(None, work, tmp_path / "found.npz")  # type: ignore[arg-type]
     assert not distributed.is_initialized()
     leave_group()
+
+
+def test_a_group_of_the_callers_own_stays(tmp_path: Path) -> None:
+    distributed.init_process_group("gloo", init_method=f"file://{tmp_path}/meet", rank=0, world_size=1)
+    with own_group():
+        pass
+    assert distributed.is_initialized()
+    leave_group()
+    with own_group():
+        distributed.init_process_group("gloo", init_method=f"file://{tmp_path}/again", rank=0, world_size=1)
+    assert not distributed.is_initialized()
 
 
 def test_two_processes_give_what_one_gives(weights: Path, tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ import torch
 from lightning_fabric import Fabric
 
 from ..cpu import wanted_threads
-from ..device import leave_group, pick_device
+from ..device import leave_group, own_group, pick_device
 from ..errors import FiduciaError, UsageError
 from ..exporting.sealed import is_export
 from ..geometry import box_iou, tight_box
@@ -224,11 +224,9 @@ def find_shared(
     if launched:
         local = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
         fabric = Fabric(accelerator=device, devices=local, num_nodes=world // local, strategy="ddp")
-        fabric.launch()
-        try:
+        with own_group():
+            fabric.launch()
             found, lead = work(fabric), fabric.global_rank == 0
-        finally:
-            leave_group()
     else:
         found, lead = _spawned(Fabric(accelerator=device, devices=world, strategy="ddp_spawn"), work), True
     if isinstance(found, FiduciaError):

@@ -16,7 +16,7 @@ from .._version import __version__
 from ..augment.views import EvalViews, TrainViews
 from ..data.dataset import FaceDataset
 from ..data.streamed import StreamedFaces
-from ..device import leave_group
+from ..device import own_group
 from ..errors import UsageError
 from ..files import require_writable, write_atomic
 from ..locks import held
@@ -82,14 +82,11 @@ def train(
     require_writable(out / "recipe.toml")
     saved = open_run(out, recipe, resume)
     stop = stop if stop is not None else Stop()
-    with process_globals(recipe.train):
+    with process_globals(recipe.train), own_group():
         fabric = launch(recipe.train)
         # Two runs in one directory would write into each other's checkpoints.
         with held(out, "fiducia train") if fabric.global_rank == 0 else contextlib.nullcontext():
-            try:
-                return _train(fabric, recipe, out, saved, init, stop)
-            finally:
-                leave_group()
+            return _train(fabric, recipe, out, saved, init, stop)
 
 
 def _train(
