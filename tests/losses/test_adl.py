@@ -85,3 +85,22 @@ def test_the_term_is_published_for_coordinates_in_minus_1_to_1_and_all_stages_sh
         ratio = 4 / 1.25
         expected = math.sqrt(2 * ratio / (ratio + 1)) * 2 * off / size - 0.005
         assert float(term(output, targets_of(xy, size))) == pytest.approx(expected, rel=0.02)
+
+
+def test_points_that_are_read_from_heatmaps_give_the_same_loss_as_points_of_a_network_and_pass_a_gradient() -> None:
+    size, side = 64, 32
+    xy = torch.tensor([[[16.0, 40.0], [32.0, 40.0], [48.0, 40.0], [40.0, 10.0]]])
+    off = xy + torch.tensor([1.0, 2.0])
+    y, x = torch.meshgrid(torch.arange(float(side)), torch.arange(float(side)), indexing="ij")
+    centre = (off + 0.5) / (size / side) - 0.5
+    square = ((x - centre[..., :1, None]) / 2) ** 2 + (y - centre[..., 1:, None]) ** 2
+    maps = torch.exp(-0.5 * square).requires_grad_()
+    read = ModelOutput(heatmaps=[maps], linear=True)
+    given = ModelOutput(points=[off], heatmaps=[maps.detach()], linear=True)
+    found = []
+    for output in (read, given):
+        term = losses["adl"].build(context_of(output, 4, size, [[0, 1, 2]]), {"stages": "final"}, "loss.adl")
+        found.append(term(output, targets_of(xy, size)))
+    assert found[0].item() == pytest.approx(found[1].item(), rel=1e-3)
+    found[0].backward()
+    assert maps.grad is not None and maps.grad.abs().sum() > 0

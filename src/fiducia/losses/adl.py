@@ -11,6 +11,7 @@ from ..schemes.curves import curves
 from ..schemes.sets import Scheme
 from ..structures import ModelOutput
 from .base import LossContext, Term
+from .coordinate import point_stages, read_points
 from .distances import euclidean_smooth_l1
 from .moments import Grid, grid_of, to_grid
 from .registry import register
@@ -108,12 +109,13 @@ def _example(context: LossContext, crops: int) -> dict[str, Tensor]:
     return {"attention": torch.rand(crops, context.num_points, 16, 16) ** 8}
 
 
-@register("adl", needs=("points", "maps.attention|heatmaps"), example=_example)
+@register("adl", needs=("points|heatmaps", "maps.attention|heatmaps"), example=_example)
 class AnisotropicDirection(Term):
     """Anisotropic direction loss: errors across a contour weigh more, the more the attention map is drawn out along it.
 
     Normals come from the true points and the scheme's curves. Attention map and centre are those of the last stage, without
     gradient, for all stages: ``maps.attention`` where the network names one, else its heatmaps. See :func:`direction_points`.
+    A network without points of its own has them read from its heatmaps, as the coordinate loss does.
 
     Args:
         context: gives the scheme.
@@ -130,26 +132,24 @@ class AnisotropicDirection(Term):
 
     def forward(self, output: ModelOutput, targets: Targets) -> Tensor:
         """Return the mean over the points in the crop."""
-        where = targets.inside
         truth = to_grid(targets.xy, targets.size)
         normal = normals(truth, self.curves)
-        truth = torch.where(where[..., None], truth, torch.zeros_like(truth))
+        stages = point_stages(output)
         attention = output.maps.get("attention")
         maps = attention[-1] if attention else output.heatmaps[-1]
         maps = at_least_single(maps.detach())
         if not attention and not output.linear:
             maps = torch.sigmoid(maps)
-        centre = to_grid(at_least_single(output.points[-1].detach()), targets.size)
+        centre = 2 * read_points(output, stages[-1], targets)[0].detach() - 1
         ratio = anisotropy(maps.clamp(min=0.0), centre, normal.to(maps.dtype), self.grid)
 
-        def one(points: Tensor) -> Tensor:
-            predicted = to_grid(at_least_single(points), targets.size)
-            each = direction_points(
-                predicted, truth.to(predicted.dtype), normal.to(predicted.dtype), ratio.to(predicted.dtype)
-            )
+        def one(stage: Tensor) -> Tensor:
+            points, where = read_points(output, stage, targets)
+            known = torch.where(where[..., None], truth, torch.zeros_like(truth)).to(points.dtype)
+            each = direction_points(2 * points - 1, known, normal.to(points.dtype), ratio.to(points.dtype))
             return targets.mean(each, where)
 
-        return stage_mean(output.points, self.stages, one)
+        return stage_mean(stages, self.stages, one)
 
 
 def _unit(vector: Tensor) -> Tensor:
