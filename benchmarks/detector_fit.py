@@ -58,7 +58,7 @@ def face_rows(network: YuNet, pyramid: Pyramid, truth: np.ndarray) -> Iterator[n
     """Yield the network's row of the labelled face at each size, in photograph pixels counted from the corner."""
     for side in (160, 320, 640):
         view = pyramid.whole(side)
-        rows = network.rows(view)
+        (rows,) = network.rows([view])
         if not len(rows):
             continue
         fx, fy = view.to_photo[0, 0], view.to_photo[1, 1]

@@ -93,9 +93,9 @@ def test_one_look_shows_no_more_than_it_promises(monkeypatch: pytest.MonkeyPatch
     shown = []
     original = YuNet.rows
 
-    def watched(self: YuNet, view: View) -> np.ndarray:
-        shown.append(view.bgr.shape[:2])
-        return original(self, view)
+    def watched(self: YuNet, views: list[View]) -> list[np.ndarray]:
+        shown.extend(view.bgr.shape[:2] for view in views)
+        return original(self, views)
 
     monkeypatch.setattr(YuNet, "rows", watched)
     detector = YuNetDetector(longest=400)
@@ -120,15 +120,16 @@ def test_rows_that_are_not_finite_or_too_small_are_dropped(monkeypatch: pytest.M
     rows = np.repeat(good, 6, axis=0)
     rows[1, 0], rows[2, 9], rows[3, 2], rows[4, 2], rows[5, 3] = np.inf, np.nan, 0.0, 1e-15, 3.9
 
-    def network_of(self: YuNet) -> Callable[[np.ndarray], np.ndarray]:
-        return lambda bgr: rows
+    def network_of(self: YuNet) -> Callable[[list[np.ndarray]], list[np.ndarray]]:
+        return lambda pictures: [rows for _ in pictures]
 
     monkeypatch.setattr(YuNet, "_make", network_of)
     network = YuNet(shipped_file("yunet_n"))
     picture = np.zeros((30, 40, 3), np.uint8)
     picture[:, 20:] = 200
-    assert network.rows(View(picture, np.eye(2, 3))).tolist() == good.tolist()
-    assert len(network.rows(View(np.full((30, 40, 3), 127, np.uint8), np.eye(2, 3)))) == 0
+    flat = np.full((30, 40, 3), 127, np.uint8)
+    kept = network.rows([View(flat, np.eye(2, 3)), View(picture, np.eye(2, 3)), View(flat, np.eye(2, 3))])
+    assert [rows.tolist() for rows in kept] == [[], good.tolist(), []]
 
 
 def test_a_pool_lends_each_object_once_and_forgets_one_that_failed() -> None:

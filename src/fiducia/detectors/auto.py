@@ -118,7 +118,7 @@ class AutoDetector:
         return max(pyramid.longest, min(factor * pyramid.longest, pyramid.side_for(TILE)))
 
     def _look(self, pyramid: Pyramid, side: float, turn: int) -> list[Candidates]:
-        return [self._network(view) for view in pyramid.tiles(side, TILE, turn)]
+        return [self._network(view) for view in pyramid.tiles(side, TILE, turn)]  # One by one: memory is bounded.
 
     def _turned_copies(self, pyramid: Pyramid, found: Candidates) -> Candidates:
         """Look for one huge face, and then for turned ones."""
@@ -127,7 +127,7 @@ class AutoDetector:
         if _any(found, LIKELY):
             return found
         side = min(pyramid.side_for(SIZES[0]), ENLARGE_FIRST * pyramid.longest)
-        turned = [self._network(pyramid.whole(side, turn)) for turn in (1, 2, 3)]
+        turned = self._network.several([pyramid.whole(side, turn) for turn in (1, 3, 2)])
         return Candidates.join([found, *turned])
 
 

@@ -8,11 +8,12 @@ training photographs the right turn had the highest score for 99 of 100 faces (`
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from .candidates import Candidates
-from .views import Pyramid
+from .views import Pyramid, View
 from .yunet import YuNet
 
 __all__ = ["Upright"]
@@ -69,23 +70,23 @@ class Upright:
         quarters = found.quarters
         kept = np.ones(len(found), dtype=bool)
         better: list[Candidates] = []
-        looks, upright = LOOKS, False
-        for i in range(len(found)):
-            score = float(found.score[i])
+        doubtful = _doubtful(found)
+        turns = dict(
+            zip(doubtful, self._best_turns(pyramid, [found.take(np.array([i])) for i in doubtful]), strict=True)
+        )
+        upright = False
+        for i, score in enumerate(found.score.tolist()):
             if score >= SURE:
                 upright = upright or quarters[i] == 0
-                continue
-            if looks == 0 or score < (LEAST_BESIDE if upright else LEAST):
+            elif score < (LEAST_BESIDE if upright else LEAST):
                 break
-            if upright and score >= LIKELY:
-                continue
-            looks -= 1
-            seen = self._best_turn(pyramid, found.take(np.array([i])))
-            if seen is None:
-                upright = upright or (score >= LIKELY and quarters[i] == 0)
-            else:
-                kept[i] = False
-                better.append(seen)
+            elif i in turns and not (upright and score >= LIKELY):
+                seen = turns[i]
+                if seen is None:
+                    upright = upright or (score >= LIKELY and quarters[i] == 0)
+                else:
+                    kept[i] = False
+                    better.append(seen)
         if better:
             found = Candidates.join([found.take(kept), *better])
         return found, sorted({int(turn) for turn in found.quarters[found.score >= TURNED]} - {0})
@@ -93,46 +94,74 @@ class Upright:
     def refine(self, pyramid: Pyramid, found: Candidates) -> Candidates:
         """Look once more at faces that lean, each turned upright by its own angle, for exact points."""
         leaning = np.flatnonzero(np.abs(found.tilt) > TILTED)[: 2 * LOOKS]
+        if not len(leaning):
+            return found
+        better = [found.take(np.array([i])) for i in leaning]
+        waiting = list(range(len(better)))
+        for _ in range(TRIES):
+            views = [pyramid.face(better[i].head[0], float(better[i].roll[0]), NEAR_SIDE, NEAR_SHARE) for i in waiting]
+            looks = self._middles(views, [better[i] for i in waiting])
+            seen = {
+                i: look
+                for i, look in zip(waiting, looks, strict=True)
+                if len(look) and look.score[0] >= found.score[leaning[i]] - AHEAD
+            }
+            for i, look in seen.items():
+                better[i] = look
+            waiting = [i for i, look in seen.items() if abs(look.tilt[0]) > TILTED]
         kept = np.ones(len(found), dtype=bool)
-        better: list[Candidates] = []
-        for i in leaning:
-            face = found.take(np.array([i]))
-            for _ in range(TRIES):
-                seen = self._look(pyramid, face, float(face.roll[0]), NEAR_SIDE, NEAR_SHARE)
-                if not len(seen) or seen.score[0] < found.score[i] - AHEAD:
-                    break
-                face = seen
-                if abs(face.tilt[0]) <= TILTED:
-                    break
-            kept[i] = False
-            better.append(face)
-        return Candidates.join([found.take(kept), *better]) if better else found
+        kept[leaning] = False
+        return Candidates.join([found.take(kept), *better])
 
-    def _best_turn(self, pyramid: Pyramid, face: Candidates) -> Candidates | None:
-        """Return a doubtful face as it looks in its right turn, or None where it was seen in that turn."""
-        angle = float(face.roll[0] - face.tilt[0])
-        base = self._look(pyramid, face, angle)
-        if _score(base) >= SURE:
-            return None
-        right = math.pi / 2
-        looks = [base] + [self._look(pyramid, face, angle + quarter * right) for quarter in (1, 2, 3)]
-        best, second = sorted((_score(look) for look in looks), reverse=True)[:2]
-        if best < SURE and best - second < CLEAR:
-            # A face that stands between two turns looks much the same in several.
-            looks += [self._look(pyramid, face, angle + (quarter + 0.5) * right) for quarter in range(4)]
-        best_look = max(looks[1:], key=_score)
-        return best_look if _score(best_look) >= max(TURNED, _score(base) + AHEAD) else None
+    def _best_turns(self, pyramid: Pyramid, faces: Sequence[Candidates]) -> list[Candidates | None]:
+        """Return each doubtful face as it looks in its right turn, or None where it was seen in that turn."""
+        boxes = [face.head[0] for face in faces]
+        angles = [float(face.roll[0] - face.tilt[0]) for face in faces]
+        views = [pyramid.face(box, angle, SIDE, SHARE) for box, angle in zip(boxes, angles, strict=True)]
+        looks = [[look] for look in self._middles(views, faces)]
+        unsure = [i for i, (base,) in enumerate(looks) if _score(base) < SURE]
+        self._look_again(looks, faces, {i: [views[i].turned(turn) for turn in (1, 2, 3)] for i in unsure})
+        between = {}
+        for i in unsure:
+            best, second = sorted((_score(look) for look in looks[i]), reverse=True)[:2]
+            if best < SURE and best - second < CLEAR:
+                # A face that stands between two turns looks much the same in several.
+                view = pyramid.face(boxes[i], angles[i] + math.pi / 4, SIDE, SHARE)
+                between[i] = [view.turned(turn) for turn in range(4)]
+        self._look_again(looks, faces, between)
+        found: list[Candidates | None] = [None] * len(faces)
+        for i in unsure:
+            best_look = max(looks[i][1:], key=_score)
+            if _score(best_look) >= max(TURNED, _score(looks[i][0]) + AHEAD):
+                found[i] = best_look
+        return found
 
-    def _look(
-        self, pyramid: Pyramid, face: Candidates, angle: float, size: int = SIDE, share: float = SHARE
-    ) -> Candidates:
-        """Return what stands in the middle of a view of one face alone: one face, or none."""
-        head = face.head[0]
-        side = float(head[2] - head[0])
-        seen = self._network(pyramid.face(head, angle, size, share))
-        away = np.linalg.norm(seen.head[:, :2] + seen.head[:, 2:] - head[:2] - head[2:], axis=1) / 2
-        alike = np.abs(np.log((seen.head[:, 2] - seen.head[:, 0]) / side)) < math.log(2.0)
-        return seen.take(np.flatnonzero((away < 0.4 * side) & alike)[:1])
+    def _look_again(
+        self, looks: list[list[Candidates]], faces: Sequence[Candidates], views: Mapping[int, Sequence[View]]
+    ) -> None:
+        """Add to the looks at some of the faces."""
+        owners = [i for i, several in views.items() for _ in several]
+        seen = self._middles([view for several in views.values() for view in several], [faces[i] for i in owners])
+        for i, look in zip(owners, seen, strict=True):
+            looks[i].append(look)
+
+    def _middles(self, views: Sequence[View], faces: Sequence[Candidates]) -> list[Candidates]:
+        """Return what stands in the middle of views that each show one face: one face, or none."""
+        found = []
+        for seen, face in zip(self._network.several(views), faces, strict=True):
+            head = face.head[0]
+            side = float(head[2] - head[0])
+            away = np.linalg.norm(seen.head[:, :2] + seen.head[:, 2:] - head[:2] - head[2:], axis=1) / 2
+            alike = np.abs(np.log((seen.head[:, 2] - seen.head[:, 0]) / side)) < math.log(2.0)
+            found.append(seen.take(np.flatnonzero((away < 0.4 * side) & alike)[:1]))
+        return found
+
+
+def _doubtful(found: Candidates) -> list[int]:
+    """Return the places of the first faces that are neither sure nor, beside a sure one, likely or hardly seen."""
+    sure = bool(((found.score >= SURE) & (found.quarters == 0)).any())
+    low, high = (LEAST_BESIDE, LIKELY) if sure else (LEAST, SURE)
+    return np.flatnonzero((found.score >= low) & (found.score < high))[:LOOKS].tolist()
 
 
 def _score(face: Candidates) -> float:

@@ -39,6 +39,12 @@ class View:
     to_photo: Array
     cut: tuple[bool, bool, bool, bool] = (False, False, False, False)
 
+    def turned(self, turn: int) -> View:
+        """Return an uncut view turned counter-clockwise by quarters."""
+        height, width = self.bgr.shape[:2]
+        affine = affine_compose(self.to_photo, _unturned(width, height, turn))
+        return View(np.ascontiguousarray(np.rot90(self.bgr, turn)), affine)
+
 
 @dataclass(eq=False)
 class Pyramid:
@@ -79,7 +85,7 @@ class Pyramid:
         # An odd last row or column is not in the halves, so what they cover is not always the whole.
         fx, fy = level.shape[1] * 2**halved / w, level.shape[0] * 2**halved / h
         scale = np.array([[fx, 0.0, 0.5 * fx - 0.5], [0.0, fy, 0.5 * fy - 0.5]])
-        return View(np.ascontiguousarray(np.rot90(bgr, turn)), affine_compose(scale, _unturned(w, h, turn)))
+        return View(bgr, scale).turned(turn)
 
     def tiles(self, longest: float, side: int, turn: int = 0) -> Iterator[View]:
         """Yield a view of the whole in tiles of at most ``side`` pixels that overlap."""

@@ -5,6 +5,8 @@ The two networks in ``files/`` are shipped; ``files/README.md`` is their model c
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import cv2
 import numpy as np
 import numpy.typing as npt
@@ -52,22 +54,33 @@ class YuNet:
         Raises:
             UsageError: OpenCV cannot run the file as YuNet's network.
         """
-        rows = self.rows(view)
-        return landmark_boxes(rows[~_cut(rows, view)], self.file.step).mapped(view.to_photo)
+        return self.several([view])[0]
 
-    def rows(self, view: View) -> Array:
-        """Return what the network says ``(N, 15)``: x, y, width, height, five points x y, score; in the view's pixels.
-
-        The order of the points is that of the scheme ``five``. Coordinates count from the first pixel's corner.
+    def several(self, views: Sequence[View]) -> list[Candidates]:
+        """Return the faces of each view, as a call does; views of one size take less time together.
 
         Raises:
             UsageError: as for a call.
         """
-        if cv2.meanStdDev(view.bgr)[1].max() < _FLAT:
-            return np.zeros((0, 15))
+        found = []
+        for view, rows in zip(views, self.rows(views), strict=True):
+            found.append(landmark_boxes(rows[~_cut(rows, view)], self.file.step).mapped(view.to_photo))
+        return found
+
+    def rows(self, views: Sequence[View]) -> list[Array]:
+        """Return what the network says of each view ``(N, 15)``: x, y, width, height, five points x y, score.
+
+        In the view's pixels, counted from the first pixel's corner. The order of the points is that of the scheme ``five``.
+
+        Raises:
+            UsageError: as for a call.
+        """
+        found = [np.zeros((0, 15))] * len(views)
+        shown = [i for i, view in enumerate(views) if cv2.meanStdDev(view.bgr)[1].max() >= _FLAT]
         with self._pool.lend() as network:
-            rows = network(view.bgr)
-        return rows[np.isfinite(rows).all(axis=1) & (rows[:, 2:4] >= _LEAST_SIDE).all(axis=1)]
+            for i, rows in zip(shown, network([views[i].bgr for i in shown]), strict=True):
+                found[i] = rows[np.isfinite(rows).all(axis=1) & (rows[:, 2:4] >= _LEAST_SIDE).all(axis=1)]
+        return found
 
     def _make(self) -> YuNetNetwork:
         return YuNetNetwork(self.file)

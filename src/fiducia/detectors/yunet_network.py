@@ -7,8 +7,10 @@ and the objectness of a face, its box and its five points (Wu, Peng and Yu 2023,
 from __future__ import annotations
 
 import importlib.util
+import itertools
 import os
 import threading
+from collections.abc import Sequence
 from typing import Any
 
 import cv2
@@ -24,6 +26,8 @@ LEAST = 0.1
 """Network scores below this are not told; it is far below any probability that matters."""
 OVERLAP, MOST = 0.3, 5000
 """Boxes of an IoU above this are one face; and boxes that are compared, at most."""
+BATCH = 8
+"""Pictures that are computed together, at most."""
 _STRIDES = (8, 16, 32)
 _OUTPUTS = tuple(f"{name}_{stride}" for name in ("cls", "obj", "bbox", "kps") for stride in _STRIDES)
 _lock = threading.Lock()
@@ -49,20 +53,38 @@ class YuNetNetwork:
         if self._request is None:
             self._opencv = self._make()
 
-    def __call__(self, bgr: Image) -> Array:
-        """Return rows ``(N, 15)``: x, y, width, height, five points x y, score; surest first.
+    def __call__(self, pictures: Sequence[Image]) -> list[Array]:
+        """Return rows ``(N, 15)`` for each picture: x, y, width, height, five points x y, score; surest first.
 
         Args:
-            bgr: uint8 ``(h, w, 3)``.
+            pictures: uint8 ``(h, w, 3)`` each, BGR. Neighbours of one size are computed together.
 
         Raises:
             UsageError: OpenCV cannot run the file as YuNet's network.
         """
+        if self._request is None or os.getpid() != _home:
+            return [self._by_opencv(bgr) for bgr in pictures]
+        found: list[Array] = []
+        for _, alike in itertools.groupby(pictures, lambda bgr: bgr.shape):
+            same = list(alike)
+            for start in range(0, len(same), BATCH):
+                found += self._by_openvino(same[start : start + BATCH])
+        return found
+
+    def _by_openvino(self, pictures: Sequence[Image]) -> list[Array]:
+        height, width = pictures[0].shape[:2]
+        # Each new shape takes OpenVINO some milliseconds once, so the batches have few lengths.
+        count = 1 << (len(pictures) - 1).bit_length()
+        batch = np.zeros((count, height + -height % 32, width + -width % 32, 3), np.uint8)
+        for place, bgr in zip(batch, pictures, strict=False):
+            place[:height, :width] = bgr
+        found = self._request.infer({0: batch})
+        # The network's outputs have the cells of one picture after those of the other.
+        outputs = {name: found[name].reshape(count, -1, found[name].shape[-1]) for name in _OUTPUTS}
+        return [read_outputs({name: o[i] for name, o in outputs.items()}, batch.shape[2]) for i in range(len(pictures))]
+
+    def _by_opencv(self, bgr: Image) -> Array:
         height, width = bgr.shape[:2]
-        if self._request is not None and os.getpid() == _home:
-            padded = cv2.copyMakeBorder(bgr, 0, -height % 32, 0, -width % 32, cv2.BORDER_CONSTANT, value=(0, 0, 0))
-            found = self._request.infer({0: padded[None]})
-            return read_outputs({name: found[name][0] for name in _OUTPUTS}, padded.shape[1])
         if self._opencv is None:
             self._opencv = self._make()
         try:
@@ -129,8 +151,8 @@ def _compile(data: bytes, threads: int) -> Any:
     openvino = load_openvino()
     core = openvino.Core()
     model = core.read_model(data)
-    # Any size of picture: the first one of a size costs a few milliseconds more.
-    model.reshape(openvino.PartialShape([1, 3, -1, -1]))
+    # Any number and size of pictures: the first batch of a shape costs a few milliseconds more.
+    model.reshape(openvino.PartialShape([-1, 3, -1, -1]))
     # Bytes in the order of a picture go in; OpenVINO turns them round and into numbers in less time than OpenCV.
     steps = openvino.preprocess.PrePostProcessor(model)
     steps.input().tensor().set_element_type(openvino.Type.u8).set_layout(openvino.Layout("NHWC"))
