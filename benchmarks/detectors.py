@@ -1,7 +1,7 @@
 """Face detectors on photographs with known landmarks: faces found, other boxes, the fit of the boxes, time, and points.
 
 Usage: python benchmarks/detectors.py --data NAME:ROOT[:SPLIT] | --data FOLDER ... [--detector NAME]... [--turn DEGREES]...
-       [--weights NAME] [--exclude PATTERN]... [--every N] [--threads N] [--pictures DIR]
+       [--weights NAME] [--exclude PATTERN]... [--every N] [--threads N] [--warm] [--pictures DIR]
 
 ``--data`` is a data set as in ``fiducia evaluate`` (split ``train`` where none is named), or a folder of photographs with
 ``STEM.pts``, or ``STEM_1.pts``, ``STEM_2.pts`` ... for several faces of one photograph. ``--turn`` turns every photograph
@@ -9,7 +9,8 @@ clockwise first. With ``--weights``, landmarks are computed from each found face
 NME_ic is their mean error in percent of the distance of the outer corners of the eyes.
 
 Times are of the detector alone. "CPU ms" is the processor time of all threads: it hardly depends on what else the machine
-does. "angle off" is the median error of the face's roll in degrees, against that of the labels' five points.
+does. The first photograph of a size costs OpenVINO some milliseconds for each view of it; ``--warm`` times what the next one
+of that size costs. "angle off" is the median error of the face's roll in degrees, against that of the labels' five points.
 
 A face is found where a box overlaps the tight box of its landmarks by an IoU of 0.4 or more. Every other box is counted as
 such, even where it holds a face that nobody labelled: ``--pictures`` writes them out, so that one can look.
@@ -134,11 +135,15 @@ class Landmarks:
         return affine_apply(affine_invert(affine), xy[0])
 
 
-def measure(detector: Any, photos: list[Photo], turn: float, landmarks: Landmarks | None, out: Path | None) -> Tally:
+def measure(
+    detector: Any, photos: list[Photo], turn: float, landmarks: Landmarks | None, out: Path | None, warm: bool
+) -> Tally:
     tally = Tally()
     for path, faces in photos:
         image, affine = turned(read_image(path), turn)
         truth = [affine_apply(affine, xy) for xy in faces]
+        if warm:
+            detector(image)
         start, cpu = time.perf_counter(), time.process_time()
         found = list(detector(image))
         tally.milliseconds.append(1000 * (time.perf_counter() - start))
@@ -181,6 +186,7 @@ def main() -> None:
     parser.add_argument("--exclude", action="append", default=[])
     parser.add_argument("--every", type=int, default=1, help="take every Nth photograph")
     parser.add_argument("--threads", type=int, default=2, help="of OpenCV, OpenVINO and torch")
+    parser.add_argument("--warm", action="store_true", help="time the second call for each photograph")
     parser.add_argument("--min-score", type=float)
     parser.add_argument("--pictures", type=Path, help="write the other boxes there")
     args = parser.parse_args()
@@ -201,7 +207,7 @@ def main() -> None:
                 continue
             detector(np.zeros((64, 64, 3), np.uint8))  # type: ignore[operator]
             for turn in args.turn or [0.0]:
-                rows.append(measure(detector, photos, turn, landmarks, args.pictures).row(name, turn))
+                rows.append(measure(detector, photos, turn, landmarks, args.pictures, args.warm).row(name, turn))
         print("\n".join(table(rows)), flush=True)
 
 

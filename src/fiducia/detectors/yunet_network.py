@@ -26,7 +26,7 @@ LEAST = 0.1
 """Network scores below this are not told; it is far below any probability that matters."""
 OVERLAP, MOST = 0.3, 5000
 """Boxes of an IoU above this are one face; and boxes that are compared, at most."""
-BATCH = 8
+BATCH = 4
 """Pictures that are computed together, at most."""
 _STRIDES = (8, 16, 32)
 _OUTPUTS = tuple(f"{name}_{stride}" for name in ("cls", "obj", "bbox", "kps") for stride in _STRIDES)
@@ -73,8 +73,8 @@ class YuNetNetwork:
 
     def _by_openvino(self, pictures: Sequence[Image]) -> list[Array]:
         height, width = pictures[0].shape[:2]
-        # Each new shape takes OpenVINO some milliseconds once, so the batches have few lengths.
-        count = 1 << (len(pictures) - 1).bit_length()
+        # Each new shape takes OpenVINO six milliseconds once, so a batch has one picture or all.
+        count = 1 if len(pictures) == 1 else BATCH
         batch = np.zeros((count, height + -height % 32, width + -width % 32, 3), np.uint8)
         for place, bgr in zip(batch, pictures, strict=False):
             place[:height, :width] = bgr
