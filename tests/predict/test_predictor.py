@@ -95,6 +95,31 @@ def test_boxes_that_are_fitted_to_landmarks_get_one_pass(dots: DotRuntime) -> No
             np.testing.assert_allclose(face.xy, truth, atol=0.5)
 
 
+def test_points_of_a_fitted_box_are_the_mean_of_the_passes_and_those_of_another_box_are_the_last() -> None:
+    class Counting(DotRuntime):
+        """Points one crop pixel further right with each call, and a confidence that falls with it."""
+
+        calls = 0
+
+        def __call__(self, crops: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+            self.calls += 1
+            n = len(crops)
+            corners = np.array([[10.0, 10.0], [54.0, 10.0], [10.0, 54.0], [54.0, 54.0]])
+            moved = corners + np.array([self.calls, 0.0])
+            return np.repeat([moved], n, axis=0), np.full((n, 4), 1 / self.calls, np.float32)
+
+    image = np.full((300, 300, 3), 90, np.uint8)
+    box = np.array([100.0, 100.0, 155.0, 155.0])
+    fitted, other = Detection(box=box, own_box=box, score=1.0), Detection(box=box, score=1.0)
+    one, both, last = (
+        Predictor(Counting(), passes=passes)(image, [face])[0]
+        for passes, face in ((1, fitted), (2, fitted), (2, other))
+    )
+    np.testing.assert_allclose(both.xy, (one.xy + last.xy) / 2, atol=1e-4)
+    assert (abs(one.xy - last.xy) > 0.5).any()
+    assert [float(face.confidence[0]) for face in (one, both, last)] == [1.0, 0.75, 0.5]
+
+
 def test_points_that_fall_together_do_not_shrink_the_second_crop() -> None:
     class Collapsed(DotRuntime):
         def __call__(self, crops: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
