@@ -126,6 +126,22 @@ def test_a_format_without_videos_is_one_line(detect: Callable[..., Ran], tmp_pat
     assert ran.files == ["astronaut.pts", "pts.json"]
 
 
+def test_boxes_of_a_file_are_for_photographs_and_a_video_between_them_ends_nothing(
+    detect: Callable[..., Ran], tmp_path: Path
+) -> None:
+    clip = film(tmp_path / "b.mp4", 2)
+    for name in ("a.jpg", "c.jpg"):
+        (tmp_path / name).write_bytes(ASTRONAUT.read_bytes())
+    boxes = tmp_path / "boxes.json"
+    boxes.write_text(json.dumps({name: [[180, 70, 270, 180]] for name in ("a.jpg", "c.jpg")}))
+    ran = detect(tmp_path / "a.jpg", clip, tmp_path / "c.jpg", detector=str(boxes), formats="json")
+    assert ran.err.splitlines() == [
+        f"fiducia: {clip}: a video needs a detector that looks at pictures, such as detector='auto'",
+        "fiducia: 1 of 3 inputs failed",
+    ]
+    assert (ran.status, ran.files) == (1, ["a.json", "c.json"])
+
+
 def test_bad_videos_are_one_line_each_and_the_others_are_done(detect: Callable[..., Ran], tmp_path: Path) -> None:
     good = film(tmp_path / "good.mp4", 3)
     (tmp_path / "empty.mp4").touch()
