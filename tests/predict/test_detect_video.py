@@ -85,6 +85,7 @@ def test_one_face_keeps_its_id_and_moves_with_the_picture(detect: Callable[..., 
     assert [line["frame"] for line in lines] == list(range(12))
     assert [line["time"] for line in lines] == pytest.approx([i / 30 for i in range(12)], abs=1e-6)
     assert (lines[0]["video"], lines[0]["width"], lines[0]["height"]) == (str(clip), 320, 256)
+    assert lines[0]["runtime"]
     assert [[face["id"] for face in line["faces"]] for line in lines] == [[0]] * 12
     nose = np.array([line["faces"][0]["points"][30] for line in lines])
     moved = nose - nose[0] - np.stack([3.0 * np.arange(12), np.zeros(12)], axis=1)

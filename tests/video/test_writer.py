@@ -11,7 +11,7 @@ import av
 import numpy as np
 import pytest
 
-from fiducia.errors import FiduciaError
+from fiducia.errors import FiduciaError, PlaceLost
 from fiducia.video.frames import Frame
 from fiducia.video.part import PartFile
 from fiducia.video.reader import VideoFile
@@ -154,6 +154,15 @@ def test_a_full_disk_is_one_line_and_leaves_nothing(tmp_path: Path, monkeypatch:
     with pytest.raises(FiduciaError, match=r"a\.mp4: cannot be written \(No space left on device\)"):
         write()
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(("number", "kind"), [("ENOSPC", PlaceLost), ("EDQUOT", PlaceLost), ("EFBIG", FiduciaError)])
+def test_a_disk_or_a_share_of_it_that_is_full_ends_the_run(
+    tmp_path: Path, number: str, kind: type[FiduciaError]
+) -> None:
+    file = PartFile(tmp_path / "a.jsonl")
+    file.drop()
+    assert type(file.error(OSError(getattr(errno, number), "no room"))) is kind
 
 
 def test_a_place_that_cannot_be_written(tmp_path: Path) -> None:
