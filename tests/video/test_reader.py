@@ -190,8 +190,9 @@ def test_what_is_a_video(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
 def test_pictures_in_hand_are_a_source() -> None:
     frames = list(open_video(iter(grey_frames(3)), rate=25))
     assert [f.time for f in frames] == pytest.approx([0, 0.04, 0.08])
-    with pytest.raises(UsageError, match="rate = 0"):
-        Pictures([], 0)
+    for rate in (0, float("nan"), float("inf")):
+        with pytest.raises(UsageError, match=f"rate = {rate}; expected frames per second"):
+            Pictures([], rate)
     with pytest.raises(UsageError, match="found float; expected a path, a camera's number"):
         open_video(1.5)
     with pytest.raises(FiduciaError, match="uint8 RGB"):
