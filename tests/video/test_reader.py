@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from fractions import Fraction
 from pathlib import Path
 
@@ -87,12 +88,14 @@ def test_a_video_cut_in_the_middle_is_read_up_to_there_and_says_so(tmp_path: Pat
     assert 10 < len(frames) < 30
     assert "cut.mp4: ends after" in video.trouble
     assert "of 40 frames" in video.trouble
-    write_clip(tmp_path / "b.mkv", list(noise))
-    whole = (tmp_path / "b.mkv").read_bytes()
-    (tmp_path / "cut.mkv").write_bytes(whole[: len(whole) * 4 // 10])
-    frames, video = read(tmp_path / "cut.mkv")
-    assert 10 < len(frames) < 20
-    assert "of 1.3 seconds" in video.trouble
+    for sound in (None, "aac"):
+        write_clip(tmp_path / "b.mkv", list(noise), sound=sound)
+        whole = (tmp_path / "b.mkv").read_bytes()
+        assert not read(tmp_path / "b.mkv")[1].trouble
+        (tmp_path / "cut.mkv").write_bytes(whole[: len(whole) * 4 // 10])
+        frames, video = read(tmp_path / "cut.mkv")
+        assert 10 < len(frames) < 20
+        assert re.search(r"ends after 0\.\d of 1\.\d seconds", video.trouble)
 
 
 def test_an_index_at_the_end_that_is_cut_off_is_one_line(tmp_path: Path) -> None:
