@@ -57,6 +57,23 @@ def image(shape: list[int], seed: int) -> np.ndarray:
     return (0.5 + waves + 0.05 * noise).astype(np.float32)
 
 
+def written_point(words: str) -> tuple[float, float]:
+    """Return the last point that a golden's words write out, such as "third replaced by (63.4, 0.7)"."""
+    x, y = re.findall(r"\((\d[\d.]*), (\d[\d.]*)\)", words)[-1]
+    return float(x), float(y)
+
+
+def written_face(words: str, points: int) -> np.ndarray:
+    """Return the face ``(K, 2)`` of "x_j = a+b*sin(c*j+d), y_j = a+b*cos(c*j+d)", float64."""
+    j, columns = np.arange(points), []
+    for axis, wave in (("x", np.sin), ("y", np.cos)):
+        found = re.search(rf"{axis}_j = ([\d.]+)\+([\d.]+)\*{wave.__name__}\(([\d.]+)\*j\+([\d.]+)\)", words)
+        assert found is not None, words
+        middle, height, rate, phase = (float(number) for number in found.groups())
+        columns.append(middle + height * wave(rate * j + phase))
+    return np.stack(columns, axis=1)
+
+
 @lru_cache(maxsize=4)
 def read(path: Path) -> dict[str, Any]:
     """Return a golden file's content; not to be changed."""

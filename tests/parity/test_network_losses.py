@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from golden import check, load, uniform
+from golden import check, load, uniform, written_point
 from torch import Tensor
 
 from fiducia.losses.distances import wing
@@ -40,9 +40,10 @@ def test_wing(recorded: dict[str, Any]) -> None:
 
 
 def test_fan_draws_its_published_gaussian(recorded: dict[str, Any]) -> None:
-    golden = recorded["losses"]["fan_gaussian"]["values"]
+    entry = recorded["losses"]["fan_gaussian"]
+    golden = entry["values"]
     # The recorded point counts cells from 1, and the centre of the first is at 1.5.
-    cells = torch.tensor([[[20.3, 41.8]]], dtype=torch.float64) - 1.5
+    cells = torch.tensor([[written_point(entry["inputs"])]], dtype=torch.float64) - 1.5
     maps = fan_gaussian(cells, 64)[0, 0]
     peak = int(maps.argmax())
     assert peak == golden["argmax"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from golden import cases, check, load, state_dict
+from golden import cases, check, load, state_dict, written_face
 from rebuild import count_parameters, crop, empty, gmac, shapes, variant, variants, watch
 from torch import Tensor
 
@@ -19,9 +19,7 @@ SYSTEM, KIND = "pipnet_r18", "pipnet"
 
 def face(points: int) -> Tensor:
     """The mean face of the goldens."""
-    j = np.arange(points)
-    xy = np.stack([0.5 + 0.35 * np.sin(1.7 * j + 0.3), 0.5 + 0.35 * np.cos(2.3 * j + 0.1)], axis=1)
-    return torch.from_numpy(xy)
+    return torch.from_numpy(written_face(load(SYSTEM)["mean_face"], points))
 
 
 def listed() -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from golden import cases, check, load, state_dict
+from golden import cases, check, load, state_dict, written_face
 from rebuild import count_parameters, crop, empty, gmac, shapes, variant, variants, watch
 from torch import Tensor
 
@@ -18,9 +18,7 @@ SYSTEM = KIND = "slpt"
 
 def start(points: int) -> Tensor:
     """The face that the goldens start from."""
-    j = np.arange(points)
-    face = np.stack([0.5 + 0.47 * np.sin(1.7 * j + 0.3), 0.5 + 0.47 * np.cos(2.3 * j + 0.1)], axis=1)
-    return torch.from_numpy(face.astype(np.float32))
+    return torch.from_numpy(written_face(load(SYSTEM)["initial_face"], points).astype(np.float32))
 
 
 @pytest.mark.parametrize("name", variants(SYSTEM))

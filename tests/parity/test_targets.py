@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from golden import check, load, uniform
+from golden import check, load, uniform, written_point
 from torch import Tensor
 
 from fiducia.heatmaps.lines import draw_edges_published
@@ -45,7 +45,7 @@ def test_hihs_divergence_and_its_gradient(golden: dict[str, Any]) -> None:
 def test_hihs_two_targets(golden: dict[str, Any]) -> None:
     entry, key = golden["losses"]["hih_target"], golden["key"]
     points = uniform((3, 2), key + 23, 0, 63.9).astype(np.float64)
-    points[2] = (63.4, 0.7)
+    points[2] = written_point(entry["inputs"])
     places = torch.from_numpy(points)
     near(places, entry["values"]["points"])
     maps, decimals = integer_targets(places, 64), decimal_targets(8 * (places - places.floor()), 8)
@@ -59,7 +59,7 @@ def test_hihs_two_targets(golden: dict[str, Any]) -> None:
 def test_hrnets_targets(golden: dict[str, Any]) -> None:
     entry, key = golden["losses"]["hrnet_target"], golden["key"]
     points = uniform((3, 2), key + 24, 1, 63).astype(np.float64)
-    points[2] = (0.3, 62.9)
+    points[2] = written_point(entry["inputs"])
     places = torch.from_numpy(points)
     near(places, entry["values"]["points"])
     maps = square_gaussian(places, (64, 64), 1.5)
@@ -78,7 +78,7 @@ def test_hrnets_targets(golden: dict[str, Any]) -> None:
 
 def points_256(golden: dict[str, Any]) -> Tensor:
     points = uniform((11, 2), golden["key"] + 40, 30, 220)
-    points[-1] = (254.6, 3.2)
+    points[-1] = written_point(golden["losses"]["adnet_targets"]["inputs"])
     return torch.from_numpy(points)
 
 

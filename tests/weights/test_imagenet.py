@@ -55,3 +55,18 @@ def test_another_network_is_refused_by_name_of_a_tensor() -> None:
     del state["layer3.0.conv1.weight"]
     with pytest.raises(FiduciaError, match=r"lacks layer3\.0\.conv1\.weight"):
         converters["resnet18"](state)
+
+
+def test_a_deeper_resnet_is_not_taken_for_a_shallow_one(tmp_path: Path) -> None:
+    deeper = dict(ResNetTrunk(34).state_dict())
+    with pytest.raises(FiduciaError, match=r"no ResNet-18: it has layer1\.2\.conv1\.weight"):
+        converters["resnet18"](deeper)
+    torch.save(deeper, tmp_path / "resnet34.pth")
+    model = build_model("pipnet_r18", 5, 64)
+    with pytest.raises(FiduciaError, match=r"has layer1\.2\.conv1\.weight, which the network's encoder does not have"):
+        load_backbone(model, tmp_path / "resnet34.pth")
+
+
+def test_a_file_older_than_the_norms_counters_converts() -> None:
+    old = {name: tensor for name, tensor in classifier().items() if not name.endswith("num_batches_tracked")}
+    assert set(converters["resnet18"](old).state) == {name for name in old if not name.startswith("fc.")}

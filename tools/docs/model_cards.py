@@ -39,7 +39,7 @@ def _entries(card: WeightCard, size: int) -> dict[str, str]:
         "input": f"{card.size} px; the box fills {card.scale:g} of the crop's side",
         "decoder": code(card.decode or ""),
         "flip test-time augmentation": "yes" if card.flip else "no",
-        "parameters": f"{card.params:,}",
+        "numbers, with the norms' statistics": f"{card.params:,}",
         "file": f"{size / 1e6:.1f} MB, SHA-256 of the tensors {code(card.sha256[:12])}…",
         "training data": f"{training.get('data', '–')}, {training.get('split', '–')}",
         "excluded from training": ", ".join(map(code, training.get("exclude", ()))),

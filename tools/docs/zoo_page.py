@@ -13,6 +13,7 @@ from fiducia.metrics.published import published_table
 from fiducia.models.count import describe_models
 from fiducia.models.registry import is_family, models
 from fiducia.recipes.files import recipe_names
+from fiducia.weights.info import load_card
 from fiducia.weights.places import shipped_names
 
 __all__ = ["zoo_page"]
@@ -21,10 +22,11 @@ PUBLISHED = {
     "hrnet_w18": (3.34, 4.60),
     "star": (2.87, 4.02),
     "dvit": (2.85, 3.75),
+    "dtld": (2.96, 4.08),
 }
 """NME on the full 300W and WFLW test sets in percent, as the authors give it, of networks that the paper's tables leave out."""
-PAPER_NAMES = {"dtld_plus": "dtld"}
-"""Name → row of the paper's Table 1, where they differ: the figures there are those of DTLD+ and FaRL's own head."""
+PAPER_NAMES = {"dtld_plus": "dtld", "fifa_base": "fifa"}
+"""Name → row of the paper's Tables 1 and 2, where they differ: "DTLD" is DTLD+ there, and FiFA the large network."""
 GOLDEN = (
     *("hrnet_w18", "adnet", "star", "fan", "fan2", "fan1", "slpt", "slpt12", "hih"),
     *("farl", "farl_256", "pfld", "pipnet_r18", "awing"),
@@ -57,12 +59,14 @@ benchmarks.
 STATUS = """
 ## What stands behind a row
 
-* **trained here**: the network was trained on real faces and measured, in the comparison or as shipped weights.
+* **trained here**: the network was trained on real faces and measured, in the comparison or as shipped weights. These are of
+  `fifa_lite`, whatever their names: the networks `fifa_tiny` and `fifa_small` are those of earlier versions.
 * **goldens + overfit**: names, shapes, parameter count, outputs and points are those of the published code on the same weights
   (`pytest tests/parity`), the published loss too, and the network learns eight faces by heart. It was not trained to its
-  published accuracy here.
+  published accuracy here. **goldens** alone: the eight faces are still to come.
 * **reconstruction, overfit only**: no code was published. The network is built from its paper, as
-  [Reconstructions](reconstructions.md) says; published figures are not claimed for it.
+  [Reconstructions](reconstructions.md) says; published figures are not claimed for it. SH-FAN's figure on WFLW is with extra
+  training data, as the public table of results marks it.
 
 **Patent.** US 12,430,793 B2 covers a pipeline such as that of `dtld` and `dtld_plus`. Whether and where you may use them is
 for you to decide: see [Reconstructions](reconstructions.md#a-patent-on-dtlds-pipeline).
@@ -141,16 +145,13 @@ def _published(name: str) -> tuple[str, str]:
         return f"{PUBLISHED[name][0]:.2f}", f"{PUBLISHED[name][1]:.2f}"
     figures = [published_table("table1").figures, published_table("table2").figures]
     columns = ["300w/full/nme_ic", "wflw/test/nme_ic"]
-    row = "fifa" if name == "fifa_base" else PAPER_NAMES.get(name, name)
-    # The paper's FiFA and FaRL are the large networks; DTLD's figures are those of DTLD+.
-    found = [
-        figure.get((row, column)) if name != "dtld" else None for figure, column in zip(figures, columns, strict=True)
-    ]
+    row = PAPER_NAMES.get(name, name)
+    found = [figure.get((row, column)) for figure, column in zip(figures, columns, strict=True)]
     return tuple(f"{value.value:.2f}" if value is not None else "–" for value in found)  # type: ignore[return-value]
 
 
 def _status(name: str, compared: bool, learnt: bool) -> str:
-    if compared or name in shipped_names():
+    if compared or shipped_as(name):
         return "trained here" + (", goldens" if name in GOLDEN else "")
     if name in GOLDEN:
         return "goldens + overfit" if learnt else "goldens"
@@ -159,9 +160,15 @@ def _status(name: str, compared: bool, learnt: bool) -> str:
     return "overfit" if learnt else "–"
 
 
+def shipped_as(network: str) -> list[str]:
+    """Return the shipped weights that are of this network; weights and recipes may have the names of other networks."""
+    return [name for name in shipped_names() if load_card(name).network == network]
+
+
 def _recipe(name: str) -> str:
-    if name in recipe_names():
-        return code(name)
+    shipped = shipped_as(name)
+    if shipped:
+        return ", ".join(map(code, shipped))
     base = RECIPES.get(name, name)
     if f"zoo/{base}" not in recipe_names():
         return "`300w`" if name == "fifa_base" else "–"

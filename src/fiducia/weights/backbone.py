@@ -6,7 +6,9 @@ import pickle
 import re
 import warnings
 import zipfile
+from collections.abc import Container, Iterable
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors.torch import save as to_bytes
@@ -21,7 +23,7 @@ from .header import read_header
 from .pretrained import find_backbone
 from .tensors import read_tensors
 
-__all__ = ["convert_backbone", "load_backbone", "read_state", "to_timm_names"]
+__all__ = ["convert_backbone", "left_over", "load_backbone", "read_state", "to_timm_names"]
 
 _RENAMES = (
     (r"^conv1\.weight$", "patch_embed.proj.weight"),
@@ -36,6 +38,9 @@ _RENAMES = (
     (r"^transformer\.resblocks\.(\d+)\.mlp\.c_fc\.", r"blocks.\1.mlp.fc1."),
     (r"^transformer\.resblocks\.(\d+)\.mlp\.c_proj\.", r"blocks.\1.mlp.fc2."),
 )
+_WRAPPERS = ("state_dict", "model", "module")
+_DEEPEST = 4
+"""How many dictionaries of a checkpoint lie in one another at most."""
 _WANTED = ("patch_embed.", "cls_token", "pos_embed", "norm_pre.", "blocks.")
 
 
@@ -61,9 +66,7 @@ def read_state(path: Path) -> dict[str, Tensor]:
         raise FiduciaError(
             f"{path}: not a readable state dict ({reason}); expected safetensors, or a .pth of nothing but tensors"
         ) from error
-    for key in ("state_dict", "model", "module"):
-        if isinstance(found, dict) and isinstance(found.get(key), dict):
-            found = found[key]
+    found = _unwrapped(found)
     tensors = {str(k): v for k, v in found.items() if isinstance(v, Tensor)} if isinstance(found, dict) else {}
     if not tensors and isinstance(found, dict):
         # A file of several networks, such as PFLD's: the key of each goes before the names of its tensors.
@@ -76,6 +79,23 @@ def read_state(path: Path) -> dict[str, Tensor]:
         if problem:
             raise FiduciaError(f"{path}: tensor {one_line(name, 80)} {problem}; expected plain numbers")
     return tensors
+
+
+def _unwrapped(found: Any) -> Any:
+    """Return the state dict within a training checkpoint: under a usual key, or the only dictionary that holds tensors."""
+    for _ in range(_DEEPEST):
+        if not isinstance(found, dict) or _holds_tensors(found):
+            break
+        usual = [found[key] for key in _WRAPPERS if isinstance(found.get(key), dict)]
+        inner = usual[:1] or [value for value in found.values() if _holds_tensors(value)]
+        if len(inner) != 1:
+            break
+        found = inner[0]
+    return found
+
+
+def _holds_tensors(value: Any) -> bool:
+    return isinstance(value, dict) and any(isinstance(inner, Tensor) for inner in value.values())
 
 
 def _stored(path: Path) -> Path:
@@ -131,8 +151,8 @@ def load_backbone(model: LandmarkModel, path: Path) -> int:
     """Load pre-trained weights into a network's encoder.
 
     A ViT takes CLIP's, FaRL's and timm's names, and its position embedding is resized to its grid. Any other encoder takes its
-    own names, which are torchvision's for ResNets, timm's for timm's and the published ones for EfficientNet-Lite; more
-    tensors, such as a classifier's, are ignored.
+    own names, which are torchvision's for ResNets, timm's for timm's and the published ones for EfficientNet-Lite. Parts that
+    the encoder does not have, such as a classifier, are ignored; more tensors in a part that it has mean another network.
 
     Args:
         model: the network.
@@ -143,7 +163,7 @@ def load_backbone(model: LandmarkModel, path: Path) -> int:
 
     Raises:
         UsageError: the network has no encoder to load into.
-        FiduciaError: unreadable, or of another width, depth or patch.
+        FiduciaError: unreadable, or of another width, depth or patch; nothing is loaded then.
     """
     encoder = model.encoder()
     if encoder is None:
@@ -172,8 +192,30 @@ def load_backbone(model: LandmarkModel, path: Path) -> int:
             raise FiduciaError(
                 f"{path}: {name} is {tuple(state[name].shape)}, the network's is {tuple(tensor.shape)}; set model.options to match"
             )
+    # All that is left of a ViT's file counts: what else it may hold was dropped by name.
+    parts = None if isinstance(encoder, ViT) else {name.partition(".")[0] for name in own}
+    more = left_over(state, encoder.state_dict(), parts)
+    if more:
+        raise FiduciaError(
+            f"{path}: has {one_line(more, 80)}, which the network's encoder does not have; the file is of a deeper or another "
+            "network: set model.options to match"
+        )
     encoder.load_state_dict({name: state[name] for name in own}, strict=False)
     return len(own)
+
+
+def left_over(state: Iterable[str], own: Iterable[str], parts: Container[str] | None = None) -> str:
+    """Return the first name of a file that its network does not have; empty where there is none.
+
+    A deeper network's file holds all that a shallower one asks for: to take it without a word would load a part of it.
+
+    Args:
+        state: the file's names.
+        own: the network's.
+        parts: look only at names whose first word is one of these; None = at all.
+    """
+    known = set(own)
+    return next((n for n in state if n not in known and (parts is None or n.partition(".")[0] in parts)), "")
 
 
 def convert_backbone(source: Path, out: Path) -> int:

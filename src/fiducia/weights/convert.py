@@ -19,7 +19,7 @@ from ..models.registry import find_preset
 from ..recipes.merge import merge_tables
 from ..schemes.sets import get_scheme, scheme_from_table
 from ..words import one_line
-from .backbone import convert_backbone, read_state
+from .backbone import convert_backbone, left_over, read_state
 from .card import WeightCard
 from .converters import Converted, converters
 from .store import read_card, save_weights
@@ -146,11 +146,22 @@ def _card(kind: str, source: Path, out: Path, found: Converted, face: Tensor | N
         model = build_model(found.model, found.num_points, found.size, options=options, scheme=scheme, preset=False)
     if face is not None and not model.prepare(face):
         raise UsageError(f"--mean-face: {found.model} uses no mean face; leave the option out")
-    expected = {name: tensor.shape for name, tensor in model.state_dict().items()}
-    for name, shape in expected.items():
-        if name not in found.state or found.state[name].shape != shape:
+    expected = dict(model.state_dict())
+    for name, own in expected.items():
+        if name.endswith("num_batches_tracked"):
+            found.state.setdefault(name, torch.zeros_like(own, device="cpu"))  # old files lack these counters
+        if name not in found.state or found.state[name].shape != own.shape:
             there = tuple(found.state[name].shape) if name in found.state else "absent"
-            raise FiduciaError(f"no checkpoint of kind {kind!r}: {name} is {there}, expected {tuple(shape)}")
+            raise FiduciaError(f"no checkpoint of kind {kind!r}: {name} is {there}, expected {tuple(own.shape)}")
+        if found.state[name].is_floating_point() != own.is_floating_point():
+            kinds_of = str(found.state[name].dtype).removeprefix("torch."), str(own.dtype).removeprefix("torch.")
+            raise FiduciaError(f"no checkpoint of kind {kind!r}: {name} is of {kinds_of[0]}, expected {kinds_of[1]}")
+    more = left_over(found.state, expected)
+    if more:
+        raise FiduciaError(
+            f"no checkpoint of kind {kind!r}: {found.model} has no place for {one_line(more, 80)}; the file is "
+            "of a larger or another network"
+        )
     card = WeightCard(
         name=one_line(out.stem, 200),
         model=found.model,

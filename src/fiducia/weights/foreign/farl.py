@@ -61,7 +61,8 @@ def _rename(name: str) -> str | None:
         return name.replace("backbone.fpns.", "necks.", 1)
     match = re.fullmatch(r"heatmap_head\.head\.(.+)", name)
     if match is None:
-        return None
+        # The rest of CLIP, and the image's mean and deviation. Anything else has no place in the network, and is named there.
+        return None if name.startswith("backbone.") else name
     part, _, rest = match[1].partition(".")
     if part == "conv_seg":
         return f"head.{rest}"
@@ -75,4 +76,4 @@ def _rename(name: str) -> str | None:
     if part in _HEAD:
         layer, _, leaf = rest.partition(".")
         return f"neck_head.{_HEAD[part]}.{_NORM[layer]}.{leaf}"
-    return None
+    return name

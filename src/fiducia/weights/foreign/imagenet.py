@@ -8,6 +8,7 @@ from torch import Tensor
 
 from ...errors import FiduciaError
 from ...models.parts.resnet import ResNetTrunk
+from ..backbone import left_over
 from ..converters import Converted, converters, rename
 
 __all__ = ["convert_resnet18"]
@@ -21,10 +22,18 @@ def convert_resnet18(state: Mapping[str, Tensor]) -> Converted:
     :class:`~fiducia.models.parts.resnet.ResNetTrunk`, the encoder of ``dtld``, ``dvit`` and ``pipnet_r18``.
 
     Raises:
-        FiduciaError: a tensor that ResNet-18 needs is absent or of another shape.
+        FiduciaError: a tensor that ResNet-18 needs is absent or of another shape, or there are more of them.
     """
     tensors = rename(state, lambda name: None if name.startswith("fc.") else name)
-    for name, expected in ResNetTrunk(18).state_dict().items():
+    own = ResNetTrunk(18).state_dict()
+    more = left_over(tensors, own)
+    if more:
+        raise FiduciaError(
+            f"this is no ResNet-18: it has {more}, as deeper networks do; expected torchvision's or timm's resnet18"
+        )
+    for name, expected in own.items():
+        if name.endswith("num_batches_tracked"):
+            continue  # the first published files are older than these counters
         if name not in tensors:
             raise FiduciaError(f"this is no ResNet-18: it lacks {name}; expected torchvision's or timm's resnet18")
         if tensors[name].shape != expected.shape:
