@@ -32,6 +32,19 @@ def share(row: list[float]) -> Thing:
     return Thing(relative_bounding_box=Thing(xmin=x1, ymin=y1, width=x2 - x1, height=y2 - y1))
 
 
+class Rectangles:
+    """As dlib's own lists: a length, places and an end, and no Sequence."""
+
+    def __init__(self, rows: list[list[float]]) -> None:
+        self.rows = rows
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, place: int) -> Thing:
+        return rectangle(self.rows[place])
+
+
 FOUND: dict[str, Any] = {
     "supervision": Thing(xyxy=np.array(ROWS, np.float32), confidence=np.array([0.9, 0.8])),
     "ultralytics": Thing(boxes=Thing(xyxy=torch.tensor(ROWS), conf=torch.tensor([0.9, 0.8]))),
@@ -40,6 +53,7 @@ FOUND: dict[str, Any] = {
     "mediapipe tasks": Thing(detections=[Thing(bounding_box=task_box(row)) for row in ROWS]),
     "mediapipe solutions": Thing(detections=[Thing(location_data=share(row)) for row in ROWS]),
     "dlib": [rectangle(row) for row in ROWS],
+    "dlib, its own list": Rectangles(ROWS),
     "dlib, network": [Thing(rect=rectangle(row), confidence=1.0) for row in ROWS],
     "own": [Detection(box=np.array(row)) for row in ROWS],
     "tensor": torch.tensor(ROWS),
@@ -73,6 +87,7 @@ def test_no_face_is_no_row() -> None:
         ("faces", r"found str; expected rows x1 y1 x2 y2"),
         ([1, 2, 3, 4], r"of shape \(4,\)"),
         (Thing(faces=3), "found SimpleNamespace"),
+        (Thing(boxes=None), "found SimpleNamespace"),
         (Thing(detections=[Thing(keypoints=1)]), "without bounding_box"),
     ],
 )

@@ -84,3 +84,11 @@ def test_unknown_points_and_unknown_regions() -> None:
         region_mask(xy, SCHEME, (10, 10), "ear")
     with pytest.raises(SchemeError, match="five has no region"):
         region_mask(np.zeros((5, 2)), get_scheme("five"), (10, 10), "brows")
+
+
+def test_what_the_border_cuts_is_as_it_would_be_in_a_larger_image() -> None:
+    rng = np.random.default_rng(0)
+    for _ in range(20):
+        polygon = rng.uniform(-15, 35, (5, 2))
+        whole = coverage([polygon + 40], (104, 104))
+        np.testing.assert_array_equal(coverage([polygon], (24, 24)), whole[40:64, 40:64])

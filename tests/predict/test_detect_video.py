@@ -85,6 +85,7 @@ def test_one_face_keeps_its_id_and_moves_with_the_picture(detect: Callable[..., 
     assert [line["frame"] for line in lines] == list(range(12))
     assert [line["time"] for line in lines] == pytest.approx([i / 30 for i in range(12)], abs=1e-6)
     assert (lines[0]["video"], lines[0]["width"], lines[0]["height"]) == (str(clip), 320, 256)
+    assert lines[0]["runtime"]
     assert [[face["id"] for face in line["faces"]] for line in lines] == [[0]] * 12
     nose = np.array([line["faces"][0]["points"][30] for line in lines])
     moved = nose - nose[0] - np.stack([3.0 * np.arange(12), np.zeros(12)], axis=1)
@@ -124,6 +125,22 @@ def test_a_format_without_videos_is_one_line(detect: Callable[..., Ran], tmp_pat
         f"fiducia: {clip}: a video, which none of the formats asked for holds; add mp4, jsonl or csv to --format"
     )
     assert ran.files == ["astronaut.pts", "pts.json"]
+
+
+def test_boxes_of_a_file_are_for_photographs_and_a_video_between_them_ends_nothing(
+    detect: Callable[..., Ran], tmp_path: Path
+) -> None:
+    clip = film(tmp_path / "b.mp4", 2)
+    for name in ("a.jpg", "c.jpg"):
+        (tmp_path / name).write_bytes(ASTRONAUT.read_bytes())
+    boxes = tmp_path / "boxes.json"
+    boxes.write_text(json.dumps({name: [[180, 70, 270, 180]] for name in ("a.jpg", "c.jpg")}))
+    ran = detect(tmp_path / "a.jpg", clip, tmp_path / "c.jpg", detector=str(boxes), formats="json")
+    assert ran.err.splitlines() == [
+        f"fiducia: {clip}: a video needs a detector that looks at pictures, such as detector='auto'",
+        "fiducia: 1 of 3 inputs failed",
+    ]
+    assert (ran.status, ran.files) == (1, ["a.json", "c.json"])
 
 
 def test_bad_videos_are_one_line_each_and_the_others_are_done(detect: Callable[..., Ran], tmp_path: Path) -> None:

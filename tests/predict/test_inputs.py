@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import os
+import pickle
 import socket
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from PIL import Image
 
 from fiducia.errors import FiduciaError
+from fiducia.faces.photo import PhotoRef
 from fiducia.images import write_image
 from fiducia.predict.inputs import expand, open_photo
 
@@ -152,3 +155,38 @@ def test_a_photograph_that_needs_a_package_does_not_end_the_others(monkeypatch: 
     with pytest.raises(FiduciaError, match="needs pillow-heif") as caught:
         open_photo("x.heic")
     assert not isinstance(caught.value, UsageError)
+
+
+@pytest.mark.parametrize("name", ["turned.png", "pages.tif"])
+def test_a_crop_is_cut_from_the_pil_image_and_not_from_its_file(tmp_path: Path, name: str) -> None:
+    """The file would be turned by its EXIF orientation, and another page of it would be read."""
+    pixels = np.random.default_rng(0).integers(0, 256, (48, 48, 3), np.uint8)
+    exif = Image.Exif()
+    if name == "turned.png":
+        exif[0x0112] = 3
+    other = [Image.fromarray(np.zeros_like(pixels))] if name == "pages.tif" else []
+    [*first, last] = [*other, Image.fromarray(pixels)]
+    start, *more = [*first, last]
+    start.save(tmp_path / name, exif=exif, **({"save_all": True, "append_images": more} if more else {}))
+    with Image.open(tmp_path / name) as picture:
+        picture.seek(len(more))
+        ref = PhotoRef.of(open_photo(picture))
+        np.testing.assert_array_equal(ref.read(), pixels)
+        if more:
+            picture.seek(0)
+            with pytest.raises(FiduciaError, match="not in memory any more"):
+                ref.read()
+
+
+def test_an_array_is_not_looked_for_on_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    cv2.imwrite(str(tmp_path / "a.png"), np.zeros((8, 8, 3), np.uint8))
+    (tmp_path / "a.png").rename("array")  # what an array is called in results
+    grey = np.full((8, 8), 200, np.uint8)
+    ref = PhotoRef.of(open_photo(grey))
+    assert (ref.read() == 200).all()  # made anew from the grey array, which is still in use
+    sent = pickle.loads(pickle.dumps(ref))
+    del grey
+    for one in (ref, sent):
+        with pytest.raises(FiduciaError, match="not in memory any more"):
+            one.read()

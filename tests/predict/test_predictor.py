@@ -5,6 +5,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -312,6 +313,8 @@ def test_wrong_use(dots: DotRuntime, make_weights: Callable[..., Path]) -> None:
         Predictor(dots)(image)
     with pytest.raises(UsageError, match="boxes for 1"):
         Predictor(dots)([image, image], [[[1, 1, 8, 8]]])
+    with pytest.raises(UsageError, match="boxes for none, in a SimpleNamespace; give one table of boxes each"):
+        Predictor(dots)([image], SimpleNamespace(xyxy=[[1, 1, 8, 8]]))  # of one image, for a list of images
     for wrong in ({"passes": 0}, {"batch_size": 0}, {"min_face": -1.0}, {"min_face": float("nan")}):
         with pytest.raises(UsageError):
             Predictor(dots, **wrong)  # type: ignore[arg-type]

@@ -179,6 +179,12 @@ def test_a_run_that_was_stopped_goes_on_without_loss_or_repetition(tmp_path: Pat
         journal.write(b'{"source": "cut o')
     with pytest.raises(UsageError, match=r"that run had weights \['fifa_tiny'.*repeat its options"):
         detect_paths(Counts(), paths, out, list(WAYS), origin=Origin("other"), resume=True)
+    for other, says in (
+        ({"measures": True}, "measures False, this"),
+        ({"settings": {"flip": True}}, "flip None, this"),
+    ):
+        with pytest.raises(UsageError, match=f"that run had {says} one has True; repeat its options"):
+            detect_paths(Counts(), paths, out, list(WAYS), origin=ORIGIN, resume=True, **other)  # type: ignore[arg-type]
     finder = Counts()
     report = detect_paths(finder, paths, out, list(WAYS), origin=ORIGIN, resume=True)
     assert report.skipped == [str(path) for path in paths[:2]]

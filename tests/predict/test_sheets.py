@@ -1,12 +1,19 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from test_outputs import photo, run
+from test_outputs import FindsTwo, photo, run
 
-from fiducia.images import read_image
-from fiducia.predict.outputs import sheet
+from fiducia.draw import sheet as drawing
+from fiducia.draw.faces import Style
+from fiducia.faces.face import Face
+from fiducia.images import Image, read_image
+from fiducia.predict.inputs import open_photo
+from fiducia.predict.outputs import Origin, Result, result_table, sheet
+from fiducia.predict.outputs.base import writers
 
 
 def test_all_photographs_stand_on_sheets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -23,11 +30,6 @@ def test_all_photographs_stand_on_sheets(tmp_path: Path, monkeypatch: pytest.Mon
 
 def test_a_photograph_that_went_away_leaves_a_gap(tmp_path: Path) -> None:
     source = photo(tmp_path / "a.png")
-    from test_outputs import FindsTwo
-
-    from fiducia.predict.outputs import Origin, Result, result_table
-    from fiducia.predict.outputs.base import writers
-
     image = read_image(source)
     (tmp_path / "out").mkdir()
     table = result_table(Result(str(source), "a", image, tmp_path / "out", ()))
@@ -40,3 +42,22 @@ def test_no_photograph_gives_an_empty_sheet(tmp_path: Path) -> None:
     report, _ = run(tmp_path, [tmp_path / "missing.png"], "sheet")
     assert len(report.failed) == 1
     assert (tmp_path / "out" / "sheet.jpg").is_file()
+
+
+def test_a_doubtful_face_is_dashed_on_the_sheet_as_in_its_picture(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn: list[float | None] = []
+
+    def keep(image: Image, faces: Sequence[Face], style: Style) -> Image:
+        drawn.extend(face.quality for face in faces)
+        return image
+
+    monkeypatch.setattr(drawing, "draw_faces", keep)
+    source = photo(tmp_path / "a.png")
+    found = FindsTwo().faces(open_photo(str(source)))[0]
+    faces = [replace(found, quality=0.2), replace(found, quality=None)]
+    (tmp_path / "out").mkdir()
+    table = result_table(Result(str(source), "a", read_image(source), tmp_path / "out", faces))
+    writers["sheet"].close(tmp_path / "out", found.scheme, Origin(), lambda: iter([table]))
+    assert drawn == [0.2, None]

@@ -34,6 +34,7 @@ def write_clip(
     base: Fraction = Fraction(1, 90000),
     codec: str = "libx264",
     rotation: int = 0,
+    aspect: Fraction | None = None,
     sound: str | None = None,
     options: dict[str, str] | None = None,
     container_options: dict[str, str] | None = None,
@@ -47,6 +48,7 @@ def write_clip(
         base: seconds.
         codec: of the pictures.
         rotation: degrees counter-clockwise by which players turn the frames.
+        aspect: width of a pixel over its height; None = square.
         sound: a codec: a second of sound a second of pictures; None = silent.
         options: of the codec.
         container_options: of the container.
@@ -57,6 +59,8 @@ def write_clip(
         stream.height, stream.width = frames[0].shape[:2]
         stream.pix_fmt = "yuvj420p" if codec == "mjpeg" else "yuv420p"
         stream.time_base = stream.codec_context.time_base = base
+        if aspect is not None:
+            stream.codec_context.sample_aspect_ratio = aspect
         if rotation:
             stream.set_display_rotation(rotation)
         voice: Any = out.add_stream(sound, rate=48000, layout="mono") if sound else None

@@ -34,6 +34,7 @@ class Actor:
         shape: its points about its centre.
         score: of the detector.
         sure: confidence of its points.
+        quality: time in seconds → quality of its points; None = the weights tell none.
     """
 
     where: Callable[[float], Sequence[float] | None]
@@ -42,6 +43,7 @@ class Actor:
     shape: Array = field(default_factory=lambda: SHAPE)
     score: float = 0.95
     sure: float = 0.8
+    quality: Callable[[float], float] | None = None
 
     def points(self, time: float) -> Array | None:
         """Return its points, or None."""
@@ -86,9 +88,11 @@ class Scene:
             best = max(ranked, key=lambda entry: entry[0], default=None)
             if best is not None and best[0] > 0.1:
                 xy, sure = best[2], best[1].sure
+                quality = None if best[1].quality is None else best[1].quality(self.time)
             else:
                 centre = (detection.box[:2] + detection.box[2:]) / 2
                 xy, sure = centre + np.array([[0.0, 0], [5, 0], [5, 5], [0, 5], [2, 2]]), 0.02
+                quality = None
             faces.append(
                 Face(
                     xy=xy.astype(np.float32),
@@ -96,6 +100,7 @@ class Scene:
                     box=detection.box.astype(np.float32),
                     scheme=scheme,
                     score=detection.score,
+                    quality=quality,
                 )
             )
         return faces

@@ -182,3 +182,13 @@ def test_wrong_use_is_said() -> None:
         TrackerOptions(every=0)
     with pytest.raises(UsageError, match="memory = nan"):
         TrackerOptions(memory=math.nan)
+
+
+def test_a_face_is_shown_where_its_quality_is_high_enough() -> None:
+    hand = Actor(still(100, 150), quality=lambda time: 0.1)
+    blurred = Actor(still(300, 150), quality=lambda time: 0.2 if 0.31 < time < 0.62 else 0.9)
+    scene = Scene([hand, blurred, Actor(still(500, 150))])
+    shown, _ = play(scene, 1.0, TrackerOptions(smoothing=None, min_quality=0.5))
+    assert ids(shown, 0) == set()
+    assert [own.get(1) for own in shown] == [0] * 10 + [None] * 9 + [0] * 11  # the hand took no number
+    assert ids(shown, 2) == {1}

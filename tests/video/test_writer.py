@@ -11,7 +11,7 @@ import av
 import numpy as np
 import pytest
 
-from fiducia.errors import FiduciaError
+from fiducia.errors import FiduciaError, PlaceLost
 from fiducia.video.frames import Frame
 from fiducia.video.part import PartFile
 from fiducia.video.reader import VideoFile
@@ -156,6 +156,35 @@ def test_a_full_disk_is_one_line_and_leaves_nothing(tmp_path: Path, monkeypatch:
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize(("number", "kind"), [("ENOSPC", PlaceLost), ("EDQUOT", PlaceLost), ("EFBIG", FiduciaError)])
+def test_a_disk_or_a_share_of_it_that_is_full_ends_the_run(
+    tmp_path: Path, number: str, kind: type[FiduciaError]
+) -> None:
+    file = PartFile(tmp_path / "a.jsonl")
+    file.drop()
+    assert type(file.error(OSError(getattr(errno, number), "no room"))) is kind
+
+
 def test_a_place_that_cannot_be_written(tmp_path: Path) -> None:
     with pytest.raises(FiduciaError, match="cannot be written"):
         VideoWriter(tmp_path / "none" / "a.mp4", 64, 48, Fraction(10), BASE)
+
+
+@pytest.mark.parametrize("rotation", [0, 90])
+def test_an_anamorphic_video_keeps_its_proportions(tmp_path: Path, rotation: int) -> None:
+    source, target = tmp_path / "a.mp4", tmp_path / "b.mp4"
+    write_clip(source, grey_frames(3), rotation=rotation, aspect=Fraction(16, 11))
+    frame = first_frame(source)
+    assert frame.aspect == (Fraction(11, 16) if rotation else Fraction(16, 11))
+    writer = VideoWriter(target, frame.image.shape[1], frame.image.shape[0], Fraction(30), BASE, aspect=frame.aspect)
+    writer.write(frame.image, 0)
+    writer.close()
+    assert first_frame(target).aspect == frame.aspect
+
+
+def first_frame(path: Path) -> Frame:
+    video = VideoFile(str(path))
+    try:
+        return next(iter(video))
+    finally:
+        video.close()

@@ -48,8 +48,7 @@ def face_features(xy: npt.ArrayLike, confidence: npt.ArrayLike, boxes: npt.Array
     box = np.asarray(boxes, dtype=np.float64)
     sides = np.maximum(box[:, 2:] - box[:, :2], 1e-6)
     ratio = np.abs(np.log(face_sizes(xy) / np.sqrt(sides.prod(axis=1))))
-    low, high = np.quantile(odds, [0.1, 0.9], axis=1)
-    return np.stack([odds.mean(axis=1), low, high, ratio], axis=1)
+    return np.stack([odds.mean(axis=1), _tenth(odds), -_tenth(-odds), ratio], axis=1)
 
 
 def point_features(xy: npt.ArrayLike, confidence: npt.ArrayLike) -> Array:
@@ -64,9 +63,18 @@ def point_features(xy: npt.ArrayLike, confidence: npt.ArrayLike) -> Array:
         face's size in pixels.
     """
     odds = _odds(confidence)
-    whole = np.stack([odds.mean(axis=1), np.quantile(odds, 0.1, axis=1), np.log(face_sizes(xy))], axis=1)
+    whole = np.stack([odds.mean(axis=1), _tenth(odds), np.log(face_sizes(xy))], axis=1)
     shared = np.broadcast_to(whole[:, None], (*odds.shape, 3))
     return np.concatenate([odds[..., None], shared], axis=2)
+
+
+def _tenth(odds: Array) -> Array:
+    """Return the lowest tenth of each row ``(N,)``, as ``numpy.quantile`` does in ten times the time."""
+    place = 0.1 * (odds.shape[1] - 1)
+    first = int(place)
+    last = min(first + 1, odds.shape[1] - 1)
+    lowest = np.partition(odds, (first, last), axis=1)
+    return np.asarray(lowest[:, first] + (place - first) * (lowest[:, last] - lowest[:, first]), dtype=np.float64)
 
 
 def _odds(confidence: npt.ArrayLike) -> Array:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Annotated
 
 import numpy as np
@@ -17,6 +18,12 @@ Number = Annotated[float, Field(allow_inf_nan=False, ge=-1e6, le=1e6)]
 Positive = Annotated[float, Field(allow_inf_nan=False, gt=1e-9, le=1e6)]
 _FAR = 4.0
 """A feature further than so many standard deviations from its mean counts as this far: nothing was fitted beyond."""
+
+
+@cache
+def _pairs(count: int) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
+    """Return the places i <= j of the products of features."""
+    return np.triu_indices(count)
 
 
 class _Part(BaseModel):
@@ -53,7 +60,7 @@ class Quadratic(_Part):
         """Return ``(..., n + n (n + 1) / 2)``: what the weights are multiplied with."""
         z = (np.asarray(features, dtype=np.float64) - np.asarray(self.mean)) / np.asarray(self.scale)
         z = np.clip(z, -_FAR, _FAR)
-        i, j = np.triu_indices(z.shape[-1])
+        i, j = _pairs(z.shape[-1])
         return np.concatenate([z, z[..., i] * z[..., j]], axis=-1)
 
 

@@ -91,6 +91,19 @@ def detect(
     check_formats(formats)
     if labels not in LABELS:
         raise UsageError(f"--labels {labels}: expected index or name")
+    settings = {
+        "detector": detector,
+        "second_pass": second_pass,
+        "flip": flip,
+        "min_face": min_face,
+        "min_score": min_score,
+        "min_quality": min_quality,
+        "legend": legend,
+        "labels": labels,
+        "every": every,
+        "smooth": smooth,
+        "seconds": seconds,
+    }
     told = _Told()
     with interruptible(told.so_far) as stop:
         predictor = load(
@@ -119,6 +132,7 @@ def detect(
                 resume=resume,
                 max_pixels=max_pixels,
                 measures=measures,
+                settings=settings,
                 style=Style(labels=labels, legend=legend),
                 follow=lambda: predictor.tracker(every=every, smooth=smooth),
                 seconds=seconds,

@@ -17,7 +17,7 @@ is half a pixel.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -60,22 +60,32 @@ def boxes_from(found: Any, size: tuple[int, int] | None = None) -> Array:
         return _rows(found.boxes.xyxy, found)
     if _has(found, "detections"):
         return _table([_mediapipe(one, size) for one in found.detections or []])
-    return _many(found, size) if is_foreign(found) and not _has(found, "detach") else _rows(found, found)
+    if is_foreign(found) and _has(found, "__len__") and not _has(found, "detach"):
+        return _many(found, size)
+    return _rows(found, found)
 
 
 def is_foreign(found: Any) -> bool:
     """Tell whether an object is one of another detector (or a tensor), and no plain table of numbers."""
     if any(_has(found, name) for name in ("xyxy", "boxes", "detections", "detach")):
         return True
-    if not isinstance(found, Sequence) or isinstance(found, (str, bytes)) or not len(found):
+    # dlib's own lists have a length and places, and are no Sequence.
+    if (
+        isinstance(found, (str, bytes, np.ndarray, Mapping))
+        or not _has(found, "__getitem__")
+        or not _has(found, "__len__")
+    ):
         return False
+    if not len(found):
+        return False
+    first = next(iter(found))
     names = ("boxes", "bbox", "box", "location_data", "bounding_box", "rect", "left")
-    return any(_has(found[0], name) for name in names)
+    return any(_has(first, name) for name in names)
 
 
 def _many(found: Sequence[Any], size: tuple[int, int] | None) -> Array:
     """Return the boxes of a list whose members are faces, or the one result of one image."""
-    first = found[0]
+    first = next(iter(found))
     if _has(first, "boxes") and _has(first.boxes, "xyxy"):
         if len(found) > 1:
             raise UsageError(f"results of {len(found)} images; give the boxes of one image: results[0]")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -34,14 +35,7 @@ def thumbnail(image: Image, faces: Sequence[Face]) -> Image:
     fx, fy = size[0] / width, size[1] / height
     scale = np.array([fx, fy], np.float32)
     moved = [
-        Face(
-            xy=(face.xy + 0.5) * scale - 0.5,
-            confidence=face.confidence,
-            box=(face.box + 0.5) * np.tile(scale, 2) - 0.5,
-            scheme=face.scheme,
-            score=face.score,
-            id=face.id,
-        )
+        replace(face, xy=(face.xy + 0.5) * scale - 0.5, box=(face.box + 0.5) * np.tile(scale, 2) - 0.5)
         for face in faces
     ]
     return draw_faces(small, moved, Style(numbers=False))

@@ -84,7 +84,7 @@ class Faces(list[Face]):
         """
         facts = self._facts()
         faces = [{**face.to_dict(), **({"measures": face.measures()} if measures else {})} for face in self]
-        return {**facts, "faces": faces, **self.origin.marks()}
+        return {**facts, "faces": faces, **self.origin.facts()}
 
     def to_records(self, per: str = "face", *, measures: bool = False) -> list[dict[str, Any]]:
         """Return rows for a table: ``pandas.DataFrame(faces.to_records())``.

@@ -39,6 +39,10 @@ class Origin:
         """Return the keys that mark machine-made labels in every format; readers keep them as tags."""
         return {"source": "auto", "weights": self.weights, "weights_sha256": self.sha256}
 
+    def facts(self) -> dict[str, str]:
+        """Return the marks, and ``runtime`` where it is known."""
+        return {**self.marks(), **({"runtime": self.runtime} if self.runtime else {})}
+
 
 def face_table(face: Face) -> dict[str, Any]:
     """Return a face as plain values: box, score, points and confidence, in pixels of the image to 1/1000."""

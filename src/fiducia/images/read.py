@@ -7,7 +7,8 @@ descriptor of the process is touched and no temporary file is made, so any numbe
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import cv2
@@ -39,11 +40,15 @@ class Photo:
         name: what to call it in errors and results.
         image: uint8 ``(H, W, 3)`` RGB.
         remarks: what a user should know of it, a line each, such as that it is the first frame of an animation.
+        is_file: ``name`` is the path of a file that holds these pixels.
+        again: makes the pixels anew from the object that they came from, or gives None if that is gone; None = there is no way.
     """
 
     name: str
     image: Image
     remarks: tuple[str, ...] = ()
+    is_file: bool = False
+    again: Callable[[], Image | None] | None = None
 
 
 def read_image(source: str | Path | bytes, *, max_pixels: int = MAX_PIXELS) -> Image:
@@ -75,7 +80,7 @@ def read_photo(source: str | Path | bytes, *, max_pixels: int = MAX_PIXELS, conv
     name = "image bytes" if isinstance(source, bytes) else str(source)
     data = source if isinstance(source, bytes) else read_bytes(source, 4 * max_pixels + _HEADROOM, "an image")
     try:
-        return _decode(name, data, max_pixels, convert_colours)
+        return replace(_decode(name, data, max_pixels, convert_colours), is_file=not isinstance(source, bytes))
     except ImageError as error:
         raise FiduciaError(f"{name}: {error}") from None
     except FiduciaError as error:

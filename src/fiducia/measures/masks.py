@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import cv2
@@ -81,6 +82,10 @@ def coverage(polygons: list[Array], shape: tuple[int, int]) -> npt.NDArray[np.fl
         x1, y1 = min(int(high[0]), width), min(int(high[1]), height)
         if x1 <= x0 or y1 <= y0:
             continue
+        seen = x0, y0, x1, y1
+        if math.prod((high - low).tolist()) <= _LARGEST:
+            # Drawn as a whole and cut afterwards: OpenCV moves the edges that it cuts itself, by a part of a pixel.
+            (x0, y0), (x1, y1) = low.tolist(), high.tolist()
         over = _OVER if (x1 - x0) * (y1 - y0) <= _LARGEST else 1
         # A point far outside would overflow OpenCV's fixed point; what it cuts off lies outside too.
         near = np.clip(polygon - (x0, y0), -30_000, 30_000)
@@ -90,8 +95,10 @@ def coverage(polygons: list[Array], shape: tuple[int, int]) -> npt.NDArray[np.fl
         # OpenCV fills the pixels on the edge as well; they are covered by half.
         cv2.polylines(fine, [fixed[:, None]], True, 128, 1, cv2.LINE_8, _SHIFT)
         part = cv2.resize(fine, (x1 - x0, y1 - y0), interpolation=cv2.INTER_AREA) if over > 1 else fine
-        window = mask[y0:y1, x0:x1]
-        np.maximum(window, part.astype(np.float32) / 255, out=window)
+        left, top, right, bottom = seen
+        window = mask[top:bottom, left:right]
+        inside = part[top - y0 : bottom - y0, left - x0 : right - x0]
+        np.maximum(window, inside.astype(np.float32) / 255, out=window)
     return mask
 
 

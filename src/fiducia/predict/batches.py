@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
+from ..errors import UsageError
 from ..structures import Detection
 from .inputs import Photo
 
-__all__ = ["Found", "enough"]
+__all__ = ["Found", "enough", "one_each"]
 
 Found = tuple[Photo, Sequence[Detection]]
 """A photograph and the boxes of its faces."""
@@ -26,3 +28,17 @@ def enough(waiting: Sequence[Found], batch_size: int) -> bool:
         or len(waiting) >= 4 * batch_size
         or sum(photo.image.shape[0] * photo.image.shape[1] for photo, _ in waiting) > _MAX_PIXELS
     )
+
+
+def one_each(boxes: Any, photographs: int) -> Any:
+    """Return tables of boxes for several photographs, or None where there are none.
+
+    Raises:
+        UsageError: no list of tables, or one of another length.
+    """
+    if boxes is None:
+        return None
+    count = len(boxes) if hasattr(boxes, "__len__") else f"none, in a {type(boxes).__name__}"
+    if count != photographs:
+        raise UsageError(f"{photographs} photographs, but boxes for {count}; give one table of boxes each")
+    return boxes

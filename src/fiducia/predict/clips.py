@@ -185,9 +185,10 @@ class ClipRunner:
                 if identity(str(target)) in self.originals:
                     raise FiduciaError(f"{source}: its result {target} would replace an input; choose another --out")
         try:
+            follow = self.follow()
             video = open_video(source, max_pixels=self.max_pixels)
+            clip = Clip(source, stem, self.folder, self.scheme, self.origin, video, self.measures, self.style)
+            return write_clip(clip, formats, follow, self.stop, self.seconds)
         except UsageError as error:
-            # A package is missing for this one video; the photographs are still read.
+            # A package or a detector is missing for videos; the photographs are still read.
             raise FiduciaError(f"{source}: {error}") from None
-        clip = Clip(source, stem, self.folder, self.scheme, self.origin, video, self.measures, self.style)
-        return write_clip(clip, formats, self.follow(), self.stop, self.seconds)

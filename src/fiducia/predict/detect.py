@@ -85,6 +85,7 @@ def detect_paths(
     origin: Origin | None = None,
     resume: bool = False,
     measures: bool = False,
+    settings: Mapping[str, object] | None = None,
     max_pixels: int = MAX_PIXELS,
     style: Style | None = None,
     follow: Callable[[], FaceTracker] | None = None,
@@ -111,6 +112,7 @@ def detect_paths(
         style: how faces are drawn; None = as :class:`fiducia.draw.faces.Style` says.
         resume: skip what an earlier run into ``out`` with the same options has done before it was killed.
         measures: add pose, distances and ratios of each face to ``json`` and ``csv``.
+        settings: whatever else changes the results, such as the detector; a run that goes on must have the same.
         max_pixels: larger images are refused before memory is taken.
         follow: gives what follows the faces of a video; None = the predictor's own tracker.
         seconds: of each video, the first so many are read; None = all.
@@ -131,8 +133,7 @@ def detect_paths(
     made = origin or Origin()
     scheme = predictor.runtime.scheme
     facts: dict[str, object] = {"weights": [made.weights, made.sha256], "scheme": scheme.name, "formats": list(formats)}
-    facts |= {"measures": True} if measures else {}
-    journal = Journal(folder, facts, resume)
+    journal = Journal(folder, {**facts, "measures": measures, **(settings or {})}, resume)
     finished, streams = False, Streams(folder)
     videos = frozenset(filter(is_video, sources))
     # Tables of photographs are written where there is one, or nothing at all.

@@ -35,6 +35,7 @@ class Following:
     detector: Detector | BoxesFile | None
     max_pixels: int
     passes: int | None
+    min_quality: float
 
     if TYPE_CHECKING:
 
@@ -103,7 +104,12 @@ class Following:
             doubting.min_score = min(sure, _DOUBTFUL_SCORE)
             looker.detector = cast(Detector, doubting)
         options = TrackerOptions(
-            every=every, memory=memory, min_score=sure, min_confidence=min_confidence, smoothing=smoothing
+            every=every,
+            memory=memory,
+            min_score=sure,
+            min_quality=self.min_quality,
+            min_confidence=min_confidence,
+            smoothing=smoothing,
         )
         return FaceTracker(looker, options)
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterable, Iterator
+import weakref
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -57,7 +58,7 @@ def open_photo(source: Any, *, max_pixels: int = MAX_PIXELS) -> Photo:
         # A package is missing for this one photograph; in a folder the others are still read.
         raise FiduciaError(str(error)) from None
     if isinstance(source, np.ndarray):
-        return _over_white("array", _from_array(source, "array"))
+        return _over_white("array", _from_array(source, "array"), _again(source))
     if hasattr(source, "convert") and hasattr(source, "mode"):
         return _from_pil(source)
     raise FiduciaError(
@@ -134,8 +135,26 @@ def _from_array(array: npt.NDArray[Any], name: str) -> npt.NDArray[np.uint8]:
     return np.ascontiguousarray(array)
 
 
-def _over_white(name: str, pixels: npt.NDArray[np.uint8]) -> Photo:
-    return Photo(name, to_rgb(pixels), (LAID_OVER_WHITE,) if see_through(pixels) else ())
+def _over_white(
+    name: str, pixels: npt.NDArray[np.uint8], again: Callable[[], npt.NDArray[np.uint8] | None] | None
+) -> Photo:
+    return Photo(name, to_rgb(pixels), (LAID_OVER_WHITE,) if see_through(pixels) else (), again=again)
+
+
+def _again(source: Any) -> Callable[[], npt.NDArray[np.uint8] | None]:
+    """Return what makes the pixels of an array or a PIL image anew while the caller keeps it; it does not keep it alive."""
+    kept, page = weakref.ref(source), _page(source)
+
+    def make() -> npt.NDArray[np.uint8] | None:
+        held = kept()
+        # A PIL image of several pages may stand at another one by now.
+        return None if held is None or _page(held) != page else open_photo(held).image
+
+    return make
+
+
+def _page(source: Any) -> int:
+    return int(source.tell()) if hasattr(source, "tell") else 0
 
 
 def _from_pil(picture: Any) -> Photo:
@@ -154,7 +173,7 @@ def _from_pil(picture: Any) -> Photo:
         raise FiduciaError(f"{name}: Pillow cannot decode it ({error}); export it again as PNG or JPEG") from error
     if pixels.size == 0:
         raise FiduciaError(f"{name}: a PIL image of size {picture.size}; expected at least one pixel")
-    return _over_white(name, pixels)
+    return _over_white(name, pixels, _again(picture))
 
 
 def expand(

@@ -30,7 +30,7 @@ from ..runtimes.registry import get_runtime
 from ..structures import Detection, Detector, Runtime
 from ..weights.card import WeightCard
 from ..weights.places import load_saved_plugins
-from .batches import Found, enough
+from .batches import Found, enough, one_each
 from .following import Following
 from .inputs import Photo, open_still
 
@@ -127,9 +127,7 @@ class Predictor(Following):
         """
         if not isinstance(image, (list, tuple)):
             return self.predict([self.find(image, boxes)])[0]
-        if boxes is not None and len(boxes) != len(image):
-            raise UsageError(f"{len(image)} photographs, but boxes for {len(boxes)}; give one table of boxes each")
-        return list(self.stream(image, boxes))
+        return list(self.stream(image, one_each(boxes, len(image))))
 
     def stream(self, images: Iterable[Any], boxes: Iterable[Any] | None = None) -> Iterator[Faces]:
         """Yield the faces of one image after another. They are computed in full batches, with few images in memory."""
@@ -155,16 +153,14 @@ class Predictor(Following):
         origin = f"{photo.name}: detector {self.detector.name}"
         checked = given_boxes([d.box for d in given], origin, [d.score for d in given])
         found = [replace(own, box=one.box, score=one.score) for own, one in zip(given, checked, strict=True)]
-        found = [d for d in found if max(d.box[2:] - d.box[:2]) >= self.min_face]
-        return photo, suppress(found)
+        return photo, suppress([d for d in found if max(d.box[2:] - d.box[:2]) >= self.min_face])
 
     def _given(self, boxes: Any, photo: Photo) -> list[Detection]:
         """Return the boxes of a call as detections; those of this package keep their score and their roll."""
         if isinstance(boxes, Sequence) and len(boxes) and all(isinstance(box, Detection) for box in boxes):
             return [replace(one, given=True) for one in check_detections(boxes, photo.name)]
         if is_foreign(boxes):
-            height, width = photo.image.shape[:2]
-            boxes = boxes_from(boxes, (width, height))
+            boxes = boxes_from(boxes, (photo.image.shape[1], photo.image.shape[0]))
         return given_boxes(boxes, photo.name)
 
     def predict(self, photos: Sequence[Found]) -> list[Faces]:

@@ -77,8 +77,9 @@ class _Steps:
         for photo, row in zip(photographs, table["photographs"], strict=True):
             if row.get("error"):
                 raise FiduciaError(row["error"]["message"])
-            name = str(photo) if isinstance(photo, (str, Path)) else row["image"]
-            ref = PhotoRef(name, row["width"], row["height"], remarks=tuple(row.get("remarks", ())))
+            stored = isinstance(photo, (str, Path))
+            name = str(photo) if stored else row["image"]
+            ref = PhotoRef(name, row["width"], row["height"], None, tuple(row.get("remarks", ())), stored)
             faces = Faces([_face(face, scheme, ref) for face in row["faces"]], scheme=scheme, photo=ref, origin=origin)
             if path.endswith("align"):
                 results.append([(face, *_aligned(one)) for face, one in zip(faces, row["faces"], strict=True)])

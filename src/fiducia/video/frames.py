@@ -50,6 +50,7 @@ class Frame:
         pts: the same time as a whole number of ``time_base`` seconds, exact.
         time_base: see ``pts``.
         faces: the tracked faces; their ``id`` is the track's number.
+        aspect: width of a pixel over its height as players show it; 1 but for anamorphic videos.
     """
 
     index: int
@@ -58,6 +59,7 @@ class Frame:
     pts: int
     time_base: Fraction
     faces: Sequence[Face] = ()
+    aspect: Fraction = Fraction(1)
 
 
 class Source(Protocol):

@@ -56,6 +56,7 @@ class TrackerOptions:
         every: the detector looks for new faces in every so-many-th frame.
         memory: seconds for which a lost face keeps its number.
         min_score: score from which on a detection is sure; others only confirm a track.
+        min_quality: a face is not shown in frames in which its quality is lower; it is followed all the same.
         min_confidence: least mean confidence of a face's points; what a network is sure of differs, so this is a floor only.
         smoothing: of the points; None = they are left as the network gives them.
     """
@@ -63,6 +64,7 @@ class TrackerOptions:
     every: int = 15
     memory: float = 1.5
     min_score: float = 0.0
+    min_quality: float = 0.0
     min_confidence: float = 0.05
     smoothing: Smoothing | None = field(default_factory=Smoothing)
 
@@ -120,7 +122,16 @@ class FaceTracker:
             self._detect(image, time, doubtful)
         self._remember()
         self._tracks = [t for t in self._tracks if t.seen or time - t.last <= self.options.memory]
-        return [track.shown() for track in sorted(self._tracks, key=lambda t: t.number) if track.seen]
+        shown = [track for track in self._tracks if track.seen and self._good(track.face)]
+        for track in shown:
+            if track.number < 0:
+                # A face gets its number when it is first shown: numbers of faces that nobody saw would be gaps.
+                track.number = next(self._numbers)
+        return [track.shown() for track in sorted(shown, key=lambda t: t.number)]
+
+    def _good(self, face: Face) -> bool:
+        """Whether a face is good enough to be shown; a face without a quality is."""
+        return face.quality is None or face.quality >= self.options.min_quality
 
     def run(self, frames: Iterable[Frame]) -> Iterator[Frame]:
         """Yield the frames of a source with their faces."""
@@ -221,7 +232,6 @@ class FaceTracker:
             if column in old_of:
                 old_of[column].restart(track.face, track.roll, time)
             else:
-                track.number = next(self._numbers)
                 self._tracks.append(track)
 
     def _remember(self) -> None:

@@ -12,6 +12,9 @@ from ..errors import FiduciaError, PlaceLost
 
 __all__ = ["PartFile"]
 
+_FULL = frozenset(getattr(errno, name) for name in ("ENOSPC", "EDQUOT") if hasattr(errno, name))
+"""Errors of a disk, or of a user's share of it, that has no room; the next file will meet them too."""
+
 
 class PartFile:
     """Writes ``STEM.part.mp4`` and renames it to ``STEM.mp4`` when it is kept.
@@ -72,6 +75,6 @@ class PartFile:
     def error(self, error: OSError) -> FiduciaError:
         """Return one line for what went wrong while writing; on a full disk nothing else can be written either."""
         reason = error.strerror or str(error)
-        if error.errno == errno.ENOSPC:
+        if error.errno in _FULL:
             return PlaceLost(f"{self.path}: cannot be written ({reason}); make room")
         return FiduciaError(f"{self.path}: cannot be written ({reason}); choose another place")

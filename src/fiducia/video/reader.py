@@ -138,8 +138,10 @@ class VideoFile:
                     # A file without times, or with one that goes back, still gives times that grow.
                     after = 0 if pts is None else pts + step
                     pts = after if picture.pts is None else picture.pts if pts is None else max(picture.pts, pts + 1)
-                    time = float(pts * stream.time_base)
-                    yield Frame(index, time, _upright(picture), pts, stream.time_base)
+                    time, turns = float(pts * stream.time_base), round(picture.rotation / 90) % 4
+                    aspect = Fraction(stream.sample_aspect_ratio or 1)
+                    aspect = 1 / aspect if turns % 2 else aspect
+                    yield Frame(index, time, _upright(picture, turns), pts, stream.time_base, aspect=aspect)
                     index += 1
         except self._av.error.FFmpegError as error:
             failure = str(error.strerror or error)
@@ -202,11 +204,10 @@ def _open_plain(path: str) -> BinaryIO:
     raise FiduciaError(f"{path}: {reason}; expected a video; check the path and its permissions")
 
 
-def _upright(picture: Any) -> npt.NDArray[np.uint8]:
-    """Return a decoded frame as RGB, turned as the file says."""
+def _upright(picture: Any, turns: int) -> npt.NDArray[np.uint8]:
+    """Return a decoded frame as RGB, turned counter-clockwise by quarters as the file says."""
     # High definition without a tag is BT.709, as players take it; FFmpeg would take BT.601.
     untagged_hd = picture.colorspace == _UNTAGGED and picture.height >= 720 and not picture.format.is_rgb
     colours = "ITU709" if untagged_hd else None
     image = picture.reformat(format="rgb24", src_colorspace=colours).to_ndarray()
-    turns = round(picture.rotation / 90) % 4
     return np.ascontiguousarray(np.rot90(image, turns)) if turns else image

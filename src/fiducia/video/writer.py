@@ -37,6 +37,7 @@ class VideoWriter:
         height: likewise, with the last row.
         rate: frames per second, about.
         time_base: the unit of the frames' times, in seconds.
+        aspect: width of a pixel over its height as players show it.
         sound: streams of the source to copy; those that MP4 cannot hold are named in :attr:`left_out`.
 
     Raises:
@@ -45,7 +46,14 @@ class VideoWriter:
     """
 
     def __init__(
-        self, path: Path, width: int, height: int, rate: Fraction, time_base: Fraction, sound: Sequence[Any] = ()
+        self,
+        path: Path,
+        width: int,
+        height: int,
+        rate: Fraction,
+        time_base: Fraction,
+        sound: Sequence[Any] = (),
+        aspect: Fraction = Fraction(1),
     ) -> None:
         av = require_av()
         self._av = av
@@ -66,6 +74,8 @@ class VideoWriter:
             # Tagged, so that every player shows the same colours.
             for name in ("colorspace", "color_primaries", "color_trc"):
                 setattr(stream.codec_context, name, _BT709)
+            if aspect != 1:
+                stream.codec_context.sample_aspect_ratio = aspect
             stream.codec_context.gop_size = max(1, round(rate))
             stream.time_base = stream.codec_context.time_base = time_base
             self._stream = stream

@@ -54,7 +54,7 @@ class _Annotated:
         if self._writer is None:
             height, width = frame.image.shape[:2]
             path, rate = clip.path(".mp4"), clip.video.rate
-            self._writer = VideoWriter(path, width, height, rate, frame.time_base, self._sound)
+            self._writer = VideoWriter(path, width, height, rate, frame.time_base, self._sound, frame.aspect)
             self.notes += [f"without its sound, {name}, which MP4 does not hold" for name in self._writer.left_out]
         self._writer.write(draw_faces(frame.image, list(frame.faces), self._style), frame.pts, self._packets())
 

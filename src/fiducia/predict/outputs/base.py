@@ -136,8 +136,7 @@ def result_table(result: Result) -> dict[str, Any]:
         {**face_table(face), **({"measures": face.measures()} if result.measures else {})} for face in result.faces
     ]
     name = in_folder(result.source, result.folder)
-    computed = {"runtime": result.origin.runtime} if result.origin.runtime else {}
-    return {"image": name, "width": width, "height": height, "faces": faces, **result.origin.marks(), **computed}
+    return {"image": name, "width": width, "height": height, "faces": faces, **result.origin.facts()}
 
 
 def table_records(table: Table, scheme: Scheme, origin: Origin) -> list[Record]:

@@ -116,7 +116,7 @@ class TextSink:
 
 
 def frame_table(frame: Frame, clip: Clip) -> dict[str, Any]:
-    """Return a frame as plain values: video, frame, time, width, height, faces, and the marks of its origin."""
+    """Return a frame as plain values: video, frame, time, width, height, faces, and what made the points."""
     height, width = frame.image.shape[:2]
     return {
         "video": clip.label,
@@ -127,5 +127,5 @@ def frame_table(frame: Frame, clip: Clip) -> dict[str, Any]:
         "faces": [
             {**face_table(face), **({"measures": face.measures()} if clip.measures else {})} for face in frame.faces
         ],
-        **clip.origin.marks(),
+        **clip.origin.facts(),
     }

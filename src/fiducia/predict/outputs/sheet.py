@@ -71,6 +71,7 @@ def _tile(table: Table, folder: Path, scheme: Scheme) -> np.ndarray:
             scheme=scheme,
             score=float(row["score"]),
             id=int(row["id"]),
+            quality=row.get("quality"),
         )
         for row in table["faces"]
     ]
