@@ -91,6 +91,7 @@ def start_of(name: str) -> dict[str, str]:
         FiduciaError: a damaged file.
     """
     card = load_card(name)
-    told = f"{card.name}, sha256 {card.sha256[:12]}, trained on {card.training.get('data', 'faces that its card does not name')}"
+    faces = card.training.get("data", "not named by its card")
+    told = f"{card.name}, sha256 {card.sha256[:12]}, faces: {faces}"
     encoder = card.training.get("encoder")
     return {"init": f"{told}; {card.licence}", **({"encoder": str(encoder)} if encoder else {})}
