@@ -125,6 +125,11 @@ def test_a_format_without_videos_is_one_line(detect: Callable[..., Ran], tmp_pat
         f"fiducia: {clip}: a video, which none of the formats asked for holds; add mp4, jsonl or csv to --format"
     )
     assert ran.files == ["astronaut.pts", "pts.json"]
+    ran = detect(clip, ASTRONAUT, formats="mp4")
+    assert (ran.status, "clip.mp4" in ran.files) == (1, True)
+    assert ran.err.splitlines()[0] == (
+        f"fiducia: {ASTRONAUT}: a photograph, which none of the formats asked for holds; add png, json or csv to --format"
+    )
 
 
 def test_boxes_of_a_file_are_for_photographs_and_a_video_between_them_ends_nothing(

@@ -151,6 +151,31 @@ def test_a_batch_gives_what_single_photographs_give(dots: DotRuntime) -> None:
                 np.testing.assert_array_equal(a.confidence, b.confidence)
 
 
+@pytest.mark.parametrize(
+    ("count", "says"),
+    [
+        (1, "1 tables of boxes, but more photographs; give one"),
+        (3, "2 photographs, but more tables of boxes; give one"),
+    ],
+)
+def test_a_stream_needs_as_many_tables_as_photographs(dots: DotRuntime, count: int, says: str) -> None:
+    image = np.zeros((40, 40, 3), np.uint8)
+    with pytest.raises(UsageError, match=says):
+        list(Predictor(dots).stream(iter([image] * 2), iter([[[5, 5, 30, 30]]] * count)))
+
+
+@pytest.mark.parametrize(
+    "wrong", [np.zeros((99, 99, 4), np.uint8), np.zeros((99, 99, 3)), np.zeros((99, 99), np.uint8)]
+)
+def test_every_frame_of_an_own_loop_is_checked(dots: DotRuntime, wrong: np.ndarray) -> None:
+    """Also those in which the detector does not run."""
+    face = a_face(20, 20, 50)
+    follow = Predictor(dots, Fixed([box_of(face)])).tracker()
+    assert len(follow(draw_dots((99, 99), [face]), 0.0)) == 1
+    with pytest.raises(FiduciaError, match=r"uint8 RGB image \(H, W, 3\); found"):
+        follow(wrong, 0.1)
+
+
 def test_a_real_network_gives_the_same_in_a_batch(make_weights: Callable[..., Path]) -> None:
     predictor = load(make_weights(), detector="whole", device="cpu")
     rng = np.random.default_rng(1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from fractions import Fraction
 from pathlib import Path
 
@@ -87,12 +88,14 @@ def test_a_video_cut_in_the_middle_is_read_up_to_there_and_says_so(tmp_path: Pat
     assert 10 < len(frames) < 30
     assert "cut.mp4: ends after" in video.trouble
     assert "of 40 frames" in video.trouble
-    write_clip(tmp_path / "b.mkv", list(noise))
-    whole = (tmp_path / "b.mkv").read_bytes()
-    (tmp_path / "cut.mkv").write_bytes(whole[: len(whole) * 4 // 10])
-    frames, video = read(tmp_path / "cut.mkv")
-    assert 10 < len(frames) < 20
-    assert "of 1.3 seconds" in video.trouble
+    for sound in (None, "aac"):
+        write_clip(tmp_path / "b.mkv", list(noise), sound=sound)
+        whole = (tmp_path / "b.mkv").read_bytes()
+        assert not read(tmp_path / "b.mkv")[1].trouble
+        (tmp_path / "cut.mkv").write_bytes(whole[: len(whole) * 4 // 10])
+        frames, video = read(tmp_path / "cut.mkv")
+        assert 10 < len(frames) < 20
+        assert re.search(r"ends after 0\.\d of 1\.\d seconds", video.trouble)
 
 
 def test_an_index_at_the_end_that_is_cut_off_is_one_line(tmp_path: Path) -> None:
@@ -190,8 +193,9 @@ def test_what_is_a_video(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
 def test_pictures_in_hand_are_a_source() -> None:
     frames = list(open_video(iter(grey_frames(3)), rate=25))
     assert [f.time for f in frames] == pytest.approx([0, 0.04, 0.08])
-    with pytest.raises(UsageError, match="rate = 0"):
-        Pictures([], 0)
+    for rate in (0, float("nan"), float("inf")):
+        with pytest.raises(UsageError, match=f"rate = {rate}; expected frames per second"):
+            Pictures([], rate)
     with pytest.raises(UsageError, match="found float; expected a path, a camera's number"):
         open_video(1.5)
     with pytest.raises(FiduciaError, match="uint8 RGB"):

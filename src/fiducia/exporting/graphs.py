@@ -23,6 +23,7 @@ from ..errors import FiduciaError, UsageError
 from ..models.base import LandmarkModel
 from ..registry import did_you_mean
 from ..weights.card import WeightCard
+from .decoder import with_decoder
 from .rewrite import fold_batch_norms, simplify_filters
 from .rounding import round_depthwise
 from .sealed import Sealed, write_onnx, write_openvino
@@ -120,7 +121,7 @@ def to_openvino(graph: bytes, facts: str) -> tuple[bytes, bytes]:
 
 def in_memory(model: LandmarkModel, card: WeightCard, method: str | None = None) -> Sealed:
     """Return trained weights as an ONNX graph with its card, as a runtime takes it."""
-    card = _with_decoder(model, card, method)
+    card = with_decoder(model, card, method)
     graph = to_onnx(model, card)
     return Sealed(card=card, precision="float32", source=card.sha256, graph=graph, origin=card.name)
 
@@ -143,7 +144,7 @@ def export(model: LandmarkModel, card: WeightCard, out: Path, format_: str, prec
         FiduciaError: the network cannot be written as a graph.
     """
     check_request(out, format_, precision)
-    card = _with_decoder(model, card)
+    card = with_decoder(model, card)
     graph = to_onnx(model, card, precision)
     sealed = Sealed(card=card, precision=precision, source=card.sha256, graph=graph, origin=str(out))
     if format_ == "onnx":
@@ -153,11 +154,6 @@ def export(model: LandmarkModel, card: WeightCard, out: Path, format_: str, prec
     sealed = Sealed(card=card, precision=precision, source=card.sha256, graph=xml, weights=weights, origin=str(out))
     write_openvino(out, sealed)
     return sealed
-
-
-def _with_decoder(model: LandmarkModel, card: WeightCard, method: str | None = None) -> WeightCard:
-    """Return the card with the decoder that the graph has built in, by name; None where the network gives points."""
-    return card.model_copy(update={"decode": model.check_method(method or card.decode) or None})
 
 
 def check_request(out: Path, format_: str, precision: str) -> None:

@@ -19,6 +19,7 @@ from ..cpu import load_openvino
 from ..errors import FiduciaError
 from ..models.base import LandmarkModel
 from ..weights.card import WeightCard
+from .decoder import with_decoder
 from .rewrite import fold_batch_norms, simplify_filters
 from .rounding import round_depthwise
 from .sealed import Sealed
@@ -55,7 +56,7 @@ def trace_openvino(
     """
     if model.export_notes():
         raise FiduciaError(f"the network {card.model} cannot be exported: {model.export_notes()}")
-    card = card.model_copy(update={"decode": model.check_method(method or card.decode) or None})
+    card = with_decoder(model, card, method)
     graph = fast_form(model, card.decode)
     if precision == "bfloat16":
         round_depthwise(graph)

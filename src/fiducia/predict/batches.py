@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import zip_longest
 from typing import Any
 
 from ..errors import UsageError
 from ..structures import Detection
 from .inputs import Photo
 
-__all__ = ["Found", "enough", "one_each"]
+__all__ = ["Found", "enough", "one_each", "paired"]
 
 Found = tuple[Photo, Sequence[Detection]]
 """A photograph and the boxes of its faces."""
@@ -42,3 +43,20 @@ def one_each(boxes: Any, photographs: int) -> Any:
     if count != photographs:
         raise UsageError(f"{photographs} photographs, but boxes for {count}; give one table of boxes each")
     return boxes
+
+
+def paired(photographs: Iterable[Any], boxes: Iterable[Any] | None) -> Iterator[tuple[Any, Any]]:
+    """Yield each photograph with its table of boxes, or with None where there are no tables.
+
+    Raises:
+        UsageError: there are more of the one than of the other.
+    """
+    if boxes is None:
+        yield from ((photograph, None) for photograph in photographs)
+        return
+    nothing = object()
+    for number, (photograph, table) in enumerate(zip_longest(photographs, boxes, fillvalue=nothing)):
+        if photograph is nothing or table is nothing:
+            more, fewer = ("photographs", "tables of boxes") if table is nothing else ("tables of boxes", "photographs")
+            raise UsageError(f"{number} {fewer}, but more {more}; give one table of boxes each")
+        yield photograph, table

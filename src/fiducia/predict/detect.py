@@ -21,7 +21,7 @@ from .batches import Found, enough
 from .clips import ClipRunner, NoStop, Stop
 from .following import Following
 from .inputs import Photo, expand, identity, open_photo
-from .outputs import LineWriter, Origin, Result, Writer, check_formats, result_table, writers
+from .outputs import LineWriter, Origin, Result, Writer, check_formats, check_holds_photographs, result_table, writers
 from .streamed import Journal, Streams
 from .watcher import Watcher
 
@@ -171,6 +171,7 @@ def detect_paths(
                 _video(clips, source, book, report, watcher)
                 continue
             try:
+                check_holds_photographs(chosen, source)
                 photo = open_photo(source, max_pixels=max_pixels)
                 for line in photo.remarks:
                     watcher.remark(source, line)

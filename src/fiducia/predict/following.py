@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 import numpy.typing as npt
 
+from ..detectors.base import check_image
 from ..detectors.boxes import BoxesFile
 from ..detectors.registry import Scored
 from ..errors import FiduciaError, UsageError
@@ -65,7 +66,11 @@ class Following:
             image: uint8 ``(H, W, 3)``.
             where: boxes, and angles where they have points.
             passes: 1 = crop by the box alone; 2 and more = again by the points; None = as for photographs.
+
+        Raises:
+            FiduciaError: another kind of array.
         """
+        image = check_image(image)
         if not where:
             return []
         count = len(where)

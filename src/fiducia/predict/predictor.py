@@ -30,7 +30,7 @@ from ..runtimes.registry import get_runtime
 from ..structures import Detection, Detector, Runtime
 from ..weights.card import WeightCard
 from ..weights.places import load_saved_plugins
-from .batches import Found, enough, one_each
+from .batches import Found, enough, one_each, paired
 from .following import Following
 from .inputs import Photo, open_still
 
@@ -132,9 +132,8 @@ class Predictor(Following):
     def stream(self, images: Iterable[Any], boxes: Iterable[Any] | None = None) -> Iterator[Faces]:
         """Yield the faces of one image after another. They are computed in full batches, with few images in memory."""
         waiting: list[Found] = []
-        tables = iter(boxes) if boxes is not None else None
-        for image in images:
-            waiting.append(self.find(image, next(tables) if tables is not None else None))
+        for image, table in paired(images, boxes):
+            waiting.append(self.find(image, table))
             if enough(waiting, self.batch_size):
                 yield from self.predict(waiting)
                 waiting = []

@@ -139,6 +139,9 @@ def open_auto(weights: str | Path, device: str = "auto", decode: str | None = No
                 break
         if entry.sealed is not None:
             card = entry.sealed.card.model_copy(update={"sha256": sha256})
+            if decode not in (None, card_in(header).decode):
+                # It was fitted to the confidence of the card's own decoder; a graph of an older version may still have it.
+                card = card.model_copy(update={"calibration": None})
             try:
                 return AutoRuntime(
                     _opened(kind, entry, card_scheme(card)), _told(kind.name, entry.sealed), "", again

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from fractions import Fraction
@@ -30,7 +31,7 @@ class Pictures:
     """
 
     def __init__(self, images: Iterable[npt.NDArray[np.uint8]], rate: float = 30.0) -> None:
-        if not rate > 0:
+        if not 0 < rate < math.inf:
             raise UsageError(f"rate = {rate}; expected frames per second, more than 0")
         self.name = "pictures"
         self.rate = Fraction(rate).limit_denominator(1001)

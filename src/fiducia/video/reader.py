@@ -70,6 +70,7 @@ class VideoFile:
         self.trouble = ""
         self.packets: list[Any] = []
         self._keep_sound = False
+        self._reached = 0.0
         self._file = _open_plain(path)
         try:
             self._container = self._open()
@@ -123,13 +124,15 @@ class VideoFile:
     def __iter__(self) -> Iterator[Frame]:
         """Yield the frames; afterwards :attr:`trouble` says whether the file ended too early."""
         stream = self._stream
-        wanted = [stream, *(self._container.streams.audio if self._keep_sound else ())]
+        wanted = [stream, *self._container.streams.audio]
         index, pts, read, failure = 0, None, 0, ""
         step = max(1, round(1 / (self.rate * stream.time_base)))
         try:
             for packet in self._container.demux(wanted):
+                if packet.pts is not None:
+                    self._reached = max(self._reached, float((packet.pts + (packet.duration or 0)) * packet.time_base))
                 if packet.stream is not stream:
-                    if packet.dts is not None:
+                    if packet.dts is not None and self._keep_sound:
                         self.packets.append(packet)
                     continue
                 read += bool(packet.size)
@@ -169,14 +172,19 @@ class VideoFile:
         length = (
             float((stream.start_time or 0) + stream.duration) * float(stream.time_base) if stream.duration else None
         )
-        if length is None and not self._container.streams.audio and self._container.duration:
-            length = ((self._container.start_time or 0) + self._container.duration) / 1e6
+        if length is None and self._container.duration and self._only_shown():
+            # The length of the file, which pictures or sound reach.
+            length, end = ((self._container.start_time or 0) + self._container.duration) / 1e6, max(end, self._reached)
         cut = length is not None and end < 0.98 * length - _TOLERANCE
         if stream.frames and read < stream.frames:
             self.trouble = f"{self.name}: ends after {read} of {stream.frames} frames; it is cut short"
         elif cut or failure:
             of = f" of {length:.1f}" if length else ""
             self.trouble = f"{self.name}: ends after {end:.1f}{of} seconds; it is cut short or damaged"
+
+    def _only_shown(self) -> bool:
+        """Whether the file holds pictures and sound alone; subtitles may last longer than both."""
+        return {stream.type for stream in self._container.streams} <= {"video", "audio"}
 
     def close(self) -> None:
         """Close the file."""

@@ -2,6 +2,26 @@
 
 from __future__ import annotations
 
-from .base import LineWriter, Origin, Result, Writer, check_formats, face_table, result_table, writers
+from .base import (
+    LineWriter,
+    Origin,
+    Result,
+    Writer,
+    check_formats,
+    check_holds_photographs,
+    face_table,
+    result_table,
+    writers,
+)
 
-__all__ = ["LineWriter", "Origin", "Result", "Writer", "check_formats", "face_table", "result_table", "writers"]
+__all__ = [
+    "LineWriter",
+    "Origin",
+    "Result",
+    "Writer",
+    "check_formats",
+    "check_holds_photographs",
+    "face_table",
+    "result_table",
+    "writers",
+]

@@ -20,6 +20,7 @@ class AnnotatedVideos:
     """Writes annotated videos, and nothing for photographs."""
 
     video_suffix = ".mp4"
+    videos_only = True
 
     def reserved(self) -> tuple[str, ...]:
         """Return no name: every file belongs to one video."""

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ...draw.faces import Style
-from ...errors import UsageError
+from ...errors import FiduciaError, UsageError
 from ...faces.face import Face
 from ...faces.plain import Origin, face_table
 from ...registry import Registry
@@ -27,6 +27,7 @@ __all__ = [
     "Table",
     "Writer",
     "check_formats",
+    "check_holds_photographs",
     "face_table",
     "in_folder",
     "json_bytes",
@@ -108,6 +109,13 @@ class LineWriter(Protocol):
         ...
 
 
+@runtime_checkable
+class VideosOnly(Protocol):
+    """A writer that writes nothing for photographs."""
+
+    videos_only: bool
+
+
 writers: Registry[Writer] = Registry("output format", "fiducia.predict.outputs")
 """Output formats by name; ``fiducia detect --format``."""
 
@@ -124,6 +132,18 @@ def check_formats(formats: Sequence[str]) -> tuple[str, ...]:
     if not wanted:
         raise UsageError(f"--format is empty; expected any of {','.join(writers)}")
     return wanted
+
+
+def check_holds_photographs(chosen: Sequence[Writer], source: str) -> None:
+    """Refuse a photograph for which nothing would be written.
+
+    Raises:
+        FiduciaError: all of the formats are for videos.
+    """
+    if all(isinstance(writer, VideosOnly) for writer in chosen):
+        raise FiduciaError(
+            f"{source}: a photograph, which none of the formats asked for holds; add png, json or csv to --format"
+        )
 
 
 def result_table(result: Result) -> dict[str, Any]:
