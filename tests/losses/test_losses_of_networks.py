@@ -191,3 +191,8 @@ def test_an_option_out_of_range_is_one_line() -> None:
         losses["stages"].build(four, {"weights": [0.2, 0.3, 0.5]}, "loss.a")
     with pytest.raises(UsageError, match=r"loss\.a: least is 0 or more; found -1"):
         losses["pfld"].build(context(), {"least": -1}, "loss.a")
+
+
+@pytest.mark.parametrize("name", ["focal_wing", "heatmap_consistency", "structured"])
+def test_a_reconstructed_loss_says_so_where_losses_are_listed(name: str) -> None:
+    assert "reconstruction" in losses[name].about

@@ -77,6 +77,7 @@ def test_the_published_file_of_two_networks_converts_to_weights_that_load(tmp_pa
     card, count = convert_checkpoint(KIND, tmp_path / "checkpoint.pth.tar", tmp_path / "out.safetensors")
     assert card is not None
     assert card.scheme == "wflw98"
+    assert card.training["data"] == "the file does not say; its landmarks are those of WFLW"
     assert count == len(tensors) - 5  # bn8
     model, _ = load_weights(tmp_path / "out.safetensors")
     with torch.no_grad():

@@ -11,8 +11,9 @@ from torch import Tensor
 
 from fiducia.errors import FiduciaError
 from fiducia.models import build_model
-from fiducia.weights.backbone import load_backbone, read_state
+from fiducia.weights.backbone import load_backbone, read_state, to_timm_names
 from fiducia.weights.convert import convert_checkpoint
+from fiducia.weights.info import load_card
 from fiducia.weights.store import load_weights
 from networks import small
 
@@ -63,6 +64,14 @@ def test_a_training_checkpoint_is_unwrapped_whatever_its_key(tmp_path: Path) -> 
     file = convert({"net": state, "optimizer": optimizer, "epoch": 3}, tmp_path)
     found = load_weights(file)[0].state_dict()
     assert torch.equal(found["trunk.conv1.weight"], state["module.conv1.weight"])
+
+
+def test_the_card_says_what_is_known_of_the_data(tmp_path: Path) -> None:
+    assert load_card(convert(pipnet(), tmp_path)).training["data"] == "the file does not say"
+
+
+def test_a_vit_of_several_devices_has_the_names_of_one() -> None:
+    assert to_timm_names({"module.visual.conv1.weight": torch.zeros(3, 3, 2, 2)}).keys() == {"patch_embed.proj.weight"}
 
 
 def test_a_dictionary_that_holds_itself_ends(tmp_path: Path) -> None:

@@ -63,7 +63,8 @@ STATUS = """
   `fifa_lite`, whatever their names: the networks `fifa_tiny` and `fifa_small` are those of earlier versions.
 * **goldens + overfit**: names, shapes, parameter count, outputs and points are those of the published code on the same weights
   (`pytest tests/parity`), the published loss too, and the network learns eight faces by heart. It was not trained to its
-  published accuracy here. **goldens** alone: the eight faces are still to come.
+  published accuracy here.
+* **overfit**: a network of this package, such as the paper's, which learns eight faces by heart.
 * **reconstruction, overfit only**: no code was published. The network is built from its paper, as
   [Reconstructions](reconstructions.md) says; published figures are not claimed for it. SH-FAN's figure on WFLW is with extra
   training data, as the public table of results marks it.

@@ -17,6 +17,9 @@ from .progress import Progress
 
 __all__ = ["evaluate"]
 
+_WIDEST = 1000
+"""Columns that a table may ask for."""
+
 
 def evaluate(
     weights: Annotated[str, typer.Option(help="A shipped name, a safetensors file or a run directory.")],
@@ -137,8 +140,7 @@ def _show(result: dict[str, Any], protocol: list[str]) -> None:
     from rich.table import Table
 
     table = Table(box=None, header_style="bold", pad_edge=False)
-    # A subset's name stays whole where the terminal is narrow; the heads beside it take two lines.
-    table.add_column("%", no_wrap=True, min_width=max(map(len, ("all", *result["subsets"]))))
+    table.add_column("%", no_wrap=True)
     for head in (
         "faces",
         "NME ic",
@@ -152,7 +154,8 @@ def _show(result: dict[str, Any], protocol: list[str]) -> None:
         "AUC 5",
         "AUC box 7",
     ):
-        table.add_column(head, justify="right")
+        # Heads take two lines, so that the figures fit a usual terminal.
+        table.add_column(head.replace(" ", "\n", 1), justify="right", no_wrap=True)
     rows = {"all": result, **result["subsets"]}
     for name, row in rows.items():
         table.add_row(
@@ -162,14 +165,26 @@ def _show(result: dict[str, Any], protocol: list[str]) -> None:
             *(_figure(row[key], 2) for key in ("fr10_ic", "fr8_ic", "fr5_ic", "auc10_ic", "auc5_ic", "auc7_box")),
         )
     console = Console(highlight=False)
+    # A figure is never cut off: a table wider than the terminal, or than the 80 columns of a pipe, has longer lines.
+    needed = console.measure(table, options=console.options.update(max_width=_WIDEST)).maximum
+    console.width = max(console.width, needed)
     console.print(table)
     missed = result["faces"] - result["detected"]
     if missed:
         console.print(
             f"{missed} of {result['faces']} faces not found: failures, and no part of the NME", style="yellow"
         )
-    for line in protocol:
+    for line in (*_measured(result), *protocol):
         console.print(line, style="dim", soft_wrap=True, markup=False)
+
+
+def _measured(result: dict[str, Any]) -> list[str]:
+    """Return a line on the figures that some faces have no part in, because a point that the unit needs is not labelled."""
+    counts = {k: n for k, n in result["measured"].items() if k in ("ic", "ip") and 0 < n < result["detected"]}
+    if not counts:
+        return []
+    told = ", ".join(f"{kind} of {count}" for kind, count in counts.items())
+    return [f"NME, FR and AUC by {told} of {result['detected']} faces; the others lack labels at an eye"]
 
 
 def _figure(value: float | None, digits: int) -> str:

@@ -37,7 +37,7 @@ def face_weights(flags: Tensor) -> Tensor:
 
 @register("focal_wing", needs=("points|heatmaps",))
 class FocalWing(Term):
-    """Wing loss of the points, weighed by how rare a face's attributes are in its batch.
+    """Wing loss of the points, weighed by how rare a face's attributes are in its batch (PropNet; reconstruction).
 
     See :func:`face_weights` for the weights. **A reconstruction**: PropNet's formula and constants are not public. Its abstract
     says that difficult faces are found and weigh more; the weights here are those that trainers of PFLD use. Faces without

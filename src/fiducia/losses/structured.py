@@ -35,7 +35,7 @@ def structured_map(scores: Tensor, task: Tensor, label: Tensor, epsilon: float =
 
 @register("structured", needs=("heatmaps",))
 class Structured(Term):
-    """Structured objective of heatmaps without soft-argmax: the true cell must score above all others, by its distance.
+    """Structured objective without soft-argmax: the true cell must score above all others (ICCV 2025; reconstruction).
 
     **A reconstruction.** Established from the abstract, the project page and the figure captions of arXiv 2508.14929, which
     are what could be read: heatmaps are scores of cells; a point is read by argmax; the training objective is that of classic

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from ..models.registry import find_preset
@@ -11,9 +12,10 @@ from ..recipes.merge import merge_tables
 from ..recipes.sections import Recipe
 from ..schemes.sets import Scheme
 from ..weights.card import WeightCard
+from ..weights.info import load_card
 from ..weights.pretrained import origin_of
 
-__all__ = ["run_card"]
+__all__ = ["run_card", "start_of"]
 
 
 def run_card(
@@ -25,6 +27,7 @@ def run_card(
     command: str,
     date: str,
     legs: Sequence[Recipe] = (),
+    start: Mapping[str, str] = MappingProxyType({}),
 ) -> WeightCard:
     """Return the card of a run's weights.
 
@@ -36,9 +39,10 @@ def run_card(
         command: what started the run.
         date: ISO date.
         legs: the recipes of the stages up to this one, where the run has several.
+        start: the weights that the run started from, in words (:func:`start_of`).
     """
     data = recipe.data
-    preset, start = find_preset(recipe.model.name), recipe.model.backbone_weights
+    preset, encoder = find_preset(recipe.model.name), recipe.model.backbone_weights
     return WeightCard(
         name=recipe.name,
         model=recipe.model.name,
@@ -64,10 +68,30 @@ def run_card(
             "losses": {name: [table.kind, table.weight] for name, table in recipe.loss.items()},
             "seed": recipe.train.seed,
             **({"stages": [{"size": leg.data.size, "epochs": leg.train.epochs} for leg in legs]} if legs else {}),
-            **({"encoder": origin_of(start)} if start is not None else {}),
+            **({"encoder": origin_of(encoder)} if encoder is not None else {}),
+            **start,
         },
         numbers=numbers,
         plugins=[Path(path).name for path in recipe.plugins],
         command=command,
         date=date,
     )
+
+
+def start_of(name: str) -> dict[str, str]:
+    """Return what the card of a run says of the trained weights that it started from.
+
+    They bring their encoder's origin and their faces with them, whose terms hold for what is trained from them too.
+
+    Args:
+        name: of the weights, as in :func:`fiducia.weights.places.find_weights`.
+
+    Raises:
+        UsageError: no such weights.
+        FiduciaError: a damaged file.
+    """
+    card = load_card(name)
+    faces = card.training.get("data", "not named by its card")
+    told = f"{card.name}, sha256 {card.sha256[:12]}, faces: {faces}"
+    encoder = card.training.get("encoder")
+    return {"init": f"{told}; {card.licence}", **({"encoder": str(encoder)} if encoder else {})}

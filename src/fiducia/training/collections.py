@@ -11,7 +11,7 @@ import numpy as np
 from ..schemes.sets import Scheme
 from ..structures import Record
 
-__all__ = ["Collection", "collections_of"]
+__all__ = ["Collection", "collections_of", "measure_of"]
 
 Normaliser = Literal["ic", "box"]
 
@@ -50,3 +50,14 @@ def collections_of(records: Sequence[Record], scheme: Scheme) -> list[Collection
         boxed = scheme.inter_ocular is None or source in lacking or kinds.get(name) == "box"
         kinds[name] = "box" if boxed else "ic"
     return [Collection(name, kinds[name], tuple(places)) for name, places in sorted(named.items())]
+
+
+def measure_of(collections: Sequence[Collection], several: bool) -> str:
+    """Return what the validation NME of these collections is, as a card says it.
+
+    Args:
+        collections: of :func:`collections_of`.
+        several: the run has several sources, and its figure is the mean over the collections.
+    """
+    units = " and ".join(f"nme_{kind}" for kind in ("ic", "box") if any(c.kind == kind for c in collections))
+    return f"{units}, mean over the collections" if several and len(collections) > 1 else units or "nme"

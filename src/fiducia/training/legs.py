@@ -15,6 +15,7 @@ from ..recipes.sections import Recipe
 from ..schemes.sets import Scheme
 from ..weights.backbone import load_backbone
 from ..weights.transfer import init_from
+from .cards import start_of
 from .ema import EMA
 from .faces import RunFaces, mean_face
 from .loop import Leg
@@ -73,18 +74,22 @@ def start_leg(
     if face is not None:
         model.prepare(face)
     fresh: list[str] = []
+    start = dict(before.start) if before is not None else {}
     if saved is None and before is None:
         if recipe.model.backbone_weights is not None:
             load_backbone(model, recipe.model.backbone_weights)
         if init is not None:
             fresh = init_from(model, init, kind=recipe.model.name, twin=lambda other: build_network(recipe, other))
+            start = start_of(init)
     elif before is not None:
         ended = before.ema.state_dict() if before.ema.decay > 0 else before.model.state_dict()
         model.load_state_dict(_fitted(model, {name: tensor.cpu() for name, tensor in ended.items()}, number + 1))
     objective = build_objective(recipe, scheme, model)
     optimizer = build_optimizer(model, objective.parameters(), recipe.optim)
     ema = EMA(model, recipe.optim.ema)
-    state = RunState(model=model, objective=objective, optimizer=optimizer, ema=ema, leg=number, fresh=fresh)
+    state = RunState(
+        model=model, objective=objective, optimizer=optimizer, ema=ema, leg=number, fresh=fresh, start=start
+    )
     if before is not None:
         state.step = state.leg_step = before.step
         state.epoch, state.history = before.epoch, before.history

@@ -26,6 +26,7 @@ from ..recipes.sections import Recipe
 from ..recipes.stages import stage_recipes
 from ..structures import Batch
 from .checkpoint import clean_leftovers
+from .collections import collections_of, measure_of
 from .fabric import launch, process_globals, require_same
 from .faces import RunFaces, split_records, training_supply
 from .legs import check_sizes, place_of, start_leg
@@ -174,11 +175,14 @@ def _run_leg(
         return validate(fabric, model, state.ema, held_out, own, scheme, out / "faces.png" if rank0 else None)
 
     told = legs[: number + 1] if recipe.stage else ()
+    metric = measure_of(collections_of(faces.validation, scheme), len(own.data.sources) > 1)
 
     def write(which: str, name: str = "") -> None:
         if rank0:
             path = out / "weights" / f"{name or which}.safetensors"
-            save_run_weights(path, model, state.ema, own, scheme, state.history, which, told)
+            save_run_weights(
+                path, model, state.ema, own, scheme, state.history, which, told, metric=metric, start=state.start
+            )
 
     def shares(batch: Batch) -> dict[str, float]:
         return objective.gradient_shares(model, batch)

@@ -51,6 +51,7 @@ class RunState:
         leg: the present stage of the run, from 0.
         leg_step: optimiser steps that were done when it began.
         fresh: names of tensors that weights to start from did not have.
+        start: what the card says of the weights that the run started from.
     """
 
     model: LandmarkModel
@@ -66,6 +67,7 @@ class RunState:
     leg: int = 0
     leg_step: int = 0
     fresh: list[str] = field(default_factory=list)
+    start: dict[str, str] = field(default_factory=dict)
 
     def save(self, path: Path, recipe: str) -> None:
         """Write a checkpoint from which the run goes on bit by bit."""
@@ -88,6 +90,7 @@ class RunState:
                 "leg": self.leg,
                 "leg_step": self.leg_step,
                 "rng": torch.get_rng_state(),
+                **({"start": self.start} if self.start else {}),
             },
         )
 
@@ -101,6 +104,7 @@ class RunState:
         self.history, self.best, self.sums = saved["history"], saved["best"], saved["sums"]
         # Checkpoints from before runs had stages are of their only one.
         self.leg, self.leg_step = saved.get("leg", 0), saved.get("leg_step", 0)
+        self.start = saved.get("start", {})
         torch.set_rng_state(saved["rng"])
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -107,8 +107,15 @@ def save_run_weights(
     history: list[dict[str, float]],
     which: str,
     legs: Sequence[Recipe] = (),
+    *,
+    metric: str,
+    start: Mapping[str, str],
 ) -> None:
-    """Write ``last`` (the weights as they stand), or ``ema`` or ``best`` (the averaged ones) with their card."""
+    """Write ``last`` (the weights as they stand), or ``ema`` or ``best`` (the averaged ones) with their card.
+
+    ``metric`` says what the validation figure is (:func:`~fiducia.training.collections.measure_of`), ``start`` which weights
+    the run started from.
+    """
     averaged = which != "last" and ema.decay > 0
     tensors: dict[str, Tensor] = ema.state_dict() if averaged else model.state_dict()
     rows: list[dict[str, Any]] = []
@@ -119,7 +126,7 @@ def save_run_weights(
                 {
                     "data": " + ".join(source.partition(":")[0] for source in recipe.data.sources),
                     "split": f"{recipe.data.val_fraction:g} of {recipe.data.split}, by photograph, seed {recipe.data.val_seed}",
-                    "metric": "nme_ic" if scheme.inter_ocular is not None else "nme_box",
+                    "metric": metric,
                     "value": history[-1][key],
                     "epoch": int(history[-1]["epoch"]),
                 }
@@ -132,5 +139,6 @@ def save_run_weights(
         command=" ".join([Path(sys.argv[0]).name, *sys.argv[1:]]),
         date=datetime.now(UTC).date().isoformat(),
         legs=legs,
+        start=start,
     )
     save_weights(path, {k: v.detach().cpu() for k, v in tensors.items()}, card)

@@ -131,6 +131,7 @@ def to_timm_names(state: dict[str, Tensor]) -> dict[str, Tensor]:
     Raises:
         FiduciaError: an embedding without numbers.
     """
+    state = {k.removeprefix("module."): v for k, v in state.items()}
     if any(k.startswith("visual.") for k in state):
         state = {k.removeprefix("visual."): v for k, v in state.items() if k.startswith("visual.")}
     renamed: dict[str, Tensor] = {}

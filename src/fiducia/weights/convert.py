@@ -26,6 +26,10 @@ from .store import read_card, save_weights
 
 __all__ = ["VIT", "convert_checkpoint", "kinds", "read_mean_face"]
 
+_DATA = "the file does not say; its landmarks are those of {}"
+_NAMES = {"ibug68": "300W", "wflw98": "WFLW", "cofw29": "COFW", "aflw19": "AFLW"}
+"""Landmark set → the data that it was made for."""
+
 VIT = "vit"
 """A ViT encoder with CLIP's, FaRL's or timm's names."""
 
@@ -173,7 +177,12 @@ def _card(kind: str, source: Path, out: Path, found: Converted, face: Tensor | N
         scale=found.scale,
         which="converted",
         licence=found.licence,
-        training={"origin": "converted, not trained here", "kind": kind, "file": one_line(source.name, 200)},
+        training={
+            "origin": "converted, not trained here",
+            "data": _DATA.format(_NAMES[scheme.name]) if scheme.name in _NAMES else _DATA.partition(";")[0],
+            "kind": kind,
+            "file": one_line(source.name, 200),
+        },
         date=datetime.now(UTC).date().isoformat(),
         notes=f"Converted, not trained here. {found.notes}".strip(),
     )
