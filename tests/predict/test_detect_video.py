@@ -220,7 +220,10 @@ def test_after_ctrl_c_the_files_are_whole_up_to_there(
     clip = film(tmp_path / "clip.mp4")
     ran = detect(clip, ASTRONAUT)
     assert ran.status == 130
-    assert ran.err == f"fiducia: {clip}: stopped after 7 frames; results up to there are in {tmp_path / 'out'}\n"
+    assert ran.err == (
+        f"fiducia: {clip}: stopped after 7 frames; results up to there are in {tmp_path / 'out'}; "
+        "go on with --resume, which begins this video anew\n"
+    )
     assert len(frames_of(ran.folder / "clip.mp4")) == 7
     assert len(lines_of(ran.folder / "clip.jsonl")) == 7
     assert [name for name in ran.files if "part" in name or "astronaut" in name] == []

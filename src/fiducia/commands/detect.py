@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from ..errors import FiduciaError, PlaceLost
+from ..errors import FiduciaError, Interrupted, PlaceLost
 from ..predict.watcher import Watcher
 from ..words import duration
 from .interrupts import interruptible
@@ -140,6 +140,8 @@ def detect(
             )
         except PlaceLost as error:
             raise PlaceLost(f"{error}; {told.so_far()}") from None
+        except Interrupted as stopped:  # In a video. The others are not begun.
+            raise Interrupted(f"{stopped}; go on with --resume, which begins this video anew", stopped.status) from None
         finally:
             told.progress.clear()
     told.sum_up()
