@@ -25,14 +25,6 @@ from fiducia.training.collections import collections_of
 from fiducia.training.faces import split_records
 
 
-def turned_box(points: np.ndarray, angle: float) -> np.ndarray:
-    """Return the tight box of points in a frame that is turned by an angle about the box's centre."""
-    turn = rotation(-angle)
-    own = tight_box(points @ turn.T)
-    centre, half = turn.T @ ((own[:2] + own[2:]) / 2), (own[2:] - own[:2]) / 2
-    return np.concatenate([centre - half, centre + half])
-
-
 def crops(found: Detection, points: np.ndarray) -> Iterator[tuple[str, Detection]]:
     """Yield boxes with more and more of the detector in them; the side is that of a square about the centre."""
 
@@ -45,7 +37,7 @@ def crops(found: Detection, points: np.ndarray) -> Iterator[tuple[str, Detection
         centre, half = (centre_of[:2] + centre_of[2:]) / 2, max(side_of[2:] - side_of[:2]) / 2
         return np.concatenate([centre - half, centre + half])
 
-    true, own = turned_box(points, found.roll), found.crop_box
+    true, own = tight_box(points, found.roll), found.crop_box
     yield "box of the true landmarks, not turned", as_found(tight_box(points), None)
     yield "box of the true landmarks, turned by the detector's angle", as_found(true, found)
     yield "centre of the true box, the detector's side and angle", as_found(square(true, own), found)
@@ -79,7 +71,7 @@ def main() -> None:
             points.setdefault(f"the detector's box, mean of {count} passes", []).append(
                 predictors[count](image, [found])[0].xy
             )
-        true, own = turned_box(record.xy, found.roll), found.crop_box
+        true, own = tight_box(record.xy, found.roll), found.crop_box
         side = max(true[2:] - true[:2])
         shift = rotation(-found.roll) @ ((own[:2] + own[2:] - true[:2] - true[2:]) / 2) / side
         away.append([*shift, max(own[2:] - own[:2]) / side])

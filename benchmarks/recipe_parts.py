@@ -53,6 +53,11 @@ ROWS: dict[str, tuple[str, ...]] = {
 ALONE = "300-W alone"
 
 
+def folder(out: Path, row: str, seed: int) -> Path:
+    """Return where a run is kept."""
+    return out / f"{seed}-{row.replace(' ', '_').replace(':', '').replace(',', '')}"
+
+
 def recipe_of(row: str, seed: int, options: argparse.Namespace) -> Any:
     """Return the recipe of a run."""
     sources = [source for source in options.data if row != ALONE or source.startswith("300w:")]
@@ -135,7 +140,7 @@ def main() -> None:
     held_out = {record.image for record in faces.validation}
     for seed in options.seeds:
         for row in options.rows:
-            run = options.out / f"{seed}-{row.replace(' ', '_').replace(':', '').replace(',', '')}"
+            run = folder(options.out, row, seed)
             done = run / "validation.json"
             if done.is_file() or options.table:
                 continue
@@ -152,7 +157,7 @@ def main() -> None:
     results: dict[str, dict[str, dict[str, float]]] = {row: {} for row in options.rows}
     for row in options.rows:
         for seed in options.seeds:
-            run = options.out / f"{seed}-{row.replace(' ', '_').replace(':', '').replace(',', '')}"
+            run = folder(options.out, row, seed)
             if (run / "validation.json").is_file():
                 found = json.loads((run / "validation.json").read_text())
                 results[row][str(seed)] = {k: v for k, v in found.items() if k not in ("row", "seed")}

@@ -21,7 +21,7 @@ from ..faces.face import Face
 from ..faces.many import Faces
 from ..faces.photo import PhotoRef
 from ..faces.plain import Origin
-from ..geometry import affine_apply, affine_invert, box_to_crop, rotation, tight_box
+from ..geometry import affine_apply, affine_invert, box_to_crop, tight_box
 from ..images import MAX_PIXELS, crop
 from ..runtimes.auto import describe
 from ..runtimes.flip import FlipTest
@@ -272,13 +272,7 @@ def _refined(points: npt.NDArray[np.float64], region: npt.NDArray[np.float64], a
 
     The points lie in one spot where there is no face: 5 % of the old side would enlarge noise twenty times.
     """
-    box = tight_box(points)
-    if angle:
-        # The box is tight along the face's own axes; its centre is a place in the photograph.
-        turn = rotation(-angle)
-        own = tight_box(points @ turn.T)
-        centre, half = turn.T @ [(own[0] + own[2]) / 2, (own[1] + own[3]) / 2], (own[2:] - own[:2]) / 2
-        box = np.concatenate([centre - half, centre + half])
+    box = tight_box(points, angle)
     return box if min(box[2:] - box[:2]) >= 0.05 * max(region[2:] - region[:2]) else region
 
 
