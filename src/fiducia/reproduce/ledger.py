@@ -263,10 +263,9 @@ def _figure(result: dict[str, Any], column: Column | None) -> float | None:
 
 
 def _at(row: Row, table: Table, runs: Sequence[Measured], budget: str) -> list[Measured]:
-    """Return a row's runs of one budget; a row of two views has both in one run, and an extra row has only epochs."""
-    if budget == "views" and row.views == table.views and row.kind != "extra":
-        budget = "epochs"
-    return [run for run in runs if run.entry["row"] == row.name and run.entry["budget"] == budget]
+    """Return a row's runs of one budget."""
+    kept = table.run_of(row, budget)
+    return [run for run in runs if run.entry["row"] == row.name and run.entry["budget"] == kept]
 
 
 def _cells(table: Table, row: Row, runs: Sequence[Measured], column: Column | None) -> dict[str, Cell]:

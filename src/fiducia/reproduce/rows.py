@@ -52,6 +52,8 @@ class Row(_Part):
     published: str | None = None
     """Its row in ``metrics/published.toml``; None = its own name."""
     note: str = ""
+    budgets: tuple[str, ...] = BUDGETS
+    """The budgets that it is compared at."""
 
     @property
     def views(self) -> int:
@@ -103,18 +105,20 @@ class Table(_Part):
     def mixed(self) -> bool:
         """Whether it has rows of one view and rows of two, so that equal epochs are not equal image views."""
         systems = self.name in ("table1", "table2")  # whole systems, each trained as it is
-        return not systems and len({row.views for row in self.rows if row.kind != "extra"}) > 1
+        return not systems and len({row.views for row in self.rows if "views" in row.budgets}) > 1
 
     def at(self, scale: str) -> list[Row]:
         """Return the rows that a scale has."""
         return [row for row in self.rows if scale in row.scales]
 
-    def has_second_budget(self, row: Row) -> bool:
-        """Whether a row needs a longer run of its own to see as many image views as the table's rows of two views.
+    def run_of(self, row: Row, budget: str) -> str | None:
+        """Return the budget under which a row's run for a budget is kept; None where the row is not compared at it.
 
-        Rows of two views have seen them already, and fiducia's extra rows are compared at equal epochs alone.
+        A row of as many views as any other has seen them in its epochs. One of fewer views needs a longer run.
         """
-        return self.mixed and row.kind != "extra" and row.views < self.views
+        if budget not in row.budgets:
+            return None
+        return "views" if budget == "views" and self.mixed and row.views < self.views else "epochs"
 
 
 @cache

@@ -148,10 +148,8 @@ def plan(order: Order, table: Table, split: str) -> list[Run]:
     whole: dict[str, Recipe] = {}  # a row's losses and size are the same for all its seeds
     for seed in order.seeds:
         for row in rows:
-            for budget in order.budgets:
-                # A row of two views has its epochs and its image views in one run.
-                if budget == "views" and not table.has_second_budget(row):
-                    continue
+            kept = (table.run_of(row, budget) for budget in order.budgets)
+            for budget in dict.fromkeys(budget for budget in kept if budget is not None):
                 recipe = row_recipe(
                     table, row, scale=order.scale, source=order.source, seed=seed, budget=budget, sets=order.sets
                 )
