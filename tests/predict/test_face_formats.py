@@ -43,7 +43,10 @@ class Knows:
         xy = synthetic_face(3)[1].astype(np.float32)
         box = np.r_[xy.min(axis=0), xy.max(axis=0)].astype(np.float32)
         sure = np.ones(68, np.float32)
-        faces = [Face(xy=xy, confidence=sure, box=box, scheme=SCHEME, score=0.5 - i / 10, id=i) for i in range(2)]
+        faces = [
+            Face(xy=xy, confidence=sure, box=box, scheme=SCHEME, score=0.5 - i / 10, id=i, quality=quality)
+            for i, quality in enumerate((0.75, None))
+        ]
         return Faces(faces if image.image.any() else [], scheme=SCHEME)
 
 
@@ -112,3 +115,13 @@ def test_measures_stand_in_json_and_csv(tmp_path: Path) -> None:
     # Both are read back as labels.
     assert len(load_records(f"csv:{tmp_path / 'out/faces.csv'}", "all")) == 2
     assert len(load_records(f"json:{tmp_path / 'out'}", "all")) == 2
+
+
+def test_every_table_tells_the_quality_where_it_is_known(tmp_path: Path) -> None:
+    out = run(tmp_path, "csv", "coco", "json", "jsonl")
+    with (out / "faces.csv").open(newline="") as file:
+        assert [row["quality"] for row in csv.DictReader(file)] == ["0.75", ""]
+    lines = [json.loads(line) for line in (out / "faces.jsonl").read_text().splitlines()]
+    tables = [json.loads((out / "a.json").read_text())["faces"], lines[0]["faces"]]
+    for faces in [*tables, json.loads((out / "coco.json").read_text())["annotations"]]:
+        assert [face.get("quality") for face in faces] == [0.75, None]

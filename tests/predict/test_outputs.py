@@ -114,7 +114,7 @@ def test_every_format_says_the_same(tmp_path: Path) -> None:
     np.testing.assert_allclose(first, np.array(points[0][0]) + 1, atol=1e-3)  # .pts counts from 1
     text = (out / "faces.csv").read_text()
     header = text.splitlines()[0].split(",")
-    assert len(set(header)) == len(header) == 13 + 3 * 4
+    assert len(set(header)) == len(header) == 14 + 3 * 4
     rows = list(csv.DictReader(text.splitlines()))
     assert [(r["image"], r["id"]) for r in rows] == [(str(s), i) for s in (sources[0], sources[2]) for i in "01"]
     assert [[float(rows[3][f"{a}{i}"]) for a in "xy"] for i in range(4)] == points[1]

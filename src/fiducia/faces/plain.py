@@ -132,6 +132,7 @@ def coco_annotation(face: Table, number: int, image: int) -> dict[str, Any]:
         "keypoints": [v for x, y in face["points"] for v in (x, y, 2)],
         "confidence": face["confidence"],
         "score": face["score"],
+        **({"quality": face["quality"]} if "quality" in face else {}),
         "source": "auto",
     }
 

@@ -16,7 +16,7 @@ NAME = "coco.json"
 
 
 class CocoFile:
-    """Writes one file: 0-based pixels, v = 2, ``confidence``, ``score`` and ``source`` beside the keypoints."""
+    """Writes one file: 0-based pixels, v = 2, ``confidence``, ``score``, ``quality`` and ``source`` beside the keypoints."""
 
     def reserved(self) -> tuple[str, ...]:
         """Return the file's name."""

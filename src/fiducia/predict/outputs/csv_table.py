@@ -19,9 +19,9 @@ NAME = "faces.csv"
 
 
 class CsvTable:
-    """Writes one table: image, size, id, score, scheme, origin, box, measures, then ``x0,y0,confidence0`` and so on.
+    """Writes one table: image, size, id, score, quality, scheme, origin, box, measures, then ``x0,y0,confidence0`` and so on.
 
-    A video has a table of its own, which begins with video, frame and time.
+    The quality is empty for weights without a calibration. A video has a table of its own, which begins with video, frame and time.
     """
 
     video_suffix = ".csv"
@@ -63,12 +63,12 @@ def csv_lines(tables: Iterator[Table], scheme: Scheme, origin: Origin, measures:
 def _columns(scheme: Scheme, origin: Origin, measures: Sequence[str]) -> list[str]:
     points = [f"{axis}{i}" for i in range(scheme.num_points) for axis in ("x", "y", "confidence")]
     boxes = ["box_x1", "box_y1", "box_x2", "box_y2"]
-    return ["width", "height", "id", "score", "scheme", *origin.marks(), *boxes, *measures, *points]
+    return ["width", "height", "id", "score", "quality", "scheme", *origin.marks(), *boxes, *measures, *points]
 
 
 def _cells(table: Table, row: Table, origin: Origin, measures: Sequence[str]) -> list[object]:
     values = [v for (x, y), c in zip(row["points"], row["confidence"], strict=True) for v in (x, y, c)]
-    facts = [table["width"], table["height"], row["id"], row["score"], row["scheme"]]
+    facts = [table["width"], table["height"], row["id"], row["score"], row.get("quality", ""), row["scheme"]]
     found = flat_measures(row.get("measures", {}))
     return [*facts, *origin.marks().values(), *row["box"], *(found.get(name, "") for name in measures), *values]
 
