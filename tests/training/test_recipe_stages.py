@@ -16,12 +16,12 @@ from safetensors.torch import load_file
 
 from fiducia.augment.views import EvalViews
 from fiducia.data.dataset import FaceDataset
-from fiducia.errors import UsageError
+from fiducia.errors import FiduciaError, UsageError
 from fiducia.recipes.files import dump_recipe, load_recipe, parse_recipe
 from fiducia.recipes.sections import DataConfig, Recipe
 from fiducia.recipes.stages import stage_recipes
 from fiducia.training.checkpoint import load_checkpoint
-from fiducia.training.faces import split_records
+from fiducia.training.faces import RunFaces, split_records
 from fiducia.training.legs import place_of
 from fiducia.training.run import train
 from fiducia.weights.store import load_card
@@ -221,3 +221,26 @@ def test_stages_of_sizes_that_a_network_cannot_change_are_refused_before_trainin
     }
     with pytest.raises(UsageError, match=r"stage 2: data\.size = 224 needs another .* give all stages one size"):
         train(parse_recipe(table), tmp_path / "run")
+
+
+def test_each_stage_trains_on_the_faces_that_it_chooses(
+    recipe_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """``data.only`` and ``data.repeat`` of a stage; the second has the run's own faces."""
+    table = tomllib.loads(recipe_file.read_text())
+    whole = split_records(parse_recipe(table).data)
+    wanted = whole.training[0].id
+    stages = [{"data": {"only": [wanted]}}, {}, {"data": {"repeat": {"synthetic": 2}}}]
+    seen: list[list[str]] = []
+
+    def record(*given: object) -> None:
+        faces = given[4]
+        assert isinstance(faces, RunFaces)
+        seen.append([face.id for face in faces.training])
+
+    monkeypatch.setattr("fiducia.training.run._run_leg", record)
+    train(parse_recipe({**table, "stage": stages}), tmp_path / "run")
+    own = [face.id for face in whole.training]
+    assert seen == [[face for face in own if face == wanted], own, [face for face in own for _ in range(2)]]
+    with pytest.raises(FiduciaError, match=r"^stage 2: .*data\.only matches no"):
+        train(parse_recipe({**table, "stage": [{}, {"data": {"only": ["nobody"]}}]}), tmp_path / "other")

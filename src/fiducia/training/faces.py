@@ -22,7 +22,7 @@ from ..schemes.sets import Scheme, get_scheme
 from ..structures import Record
 from .choosing import choose, dressed
 
-__all__ = ["RunFaces", "mean_face", "split_records", "training_supply"]
+__all__ = ["RunFaces", "faces_of_stages", "mean_face", "split_records", "training_supply"]
 
 _MOST_FOR_MEAN = 100_000
 
@@ -67,6 +67,38 @@ def split_records(data: DataConfig) -> RunFaces:
     remarks += _absent(data, {str(record.tags["collection"]) for record in training})
     repeated = [r for r in training for _ in range(data.repeat.get(str(r.tags["collection"]), 1))]
     return RunFaces(training=repeated, validation=validation, scheme=parts[0].scheme, remarks=remarks)
+
+
+def faces_of_stages(faces: RunFaces, run: DataConfig, stages: Sequence[DataConfig]) -> list[RunFaces]:
+    """Return the faces of every stage: those of the run where a stage chooses no others by ``data.only`` and ``data.repeat``.
+
+    The validation split is drawn before either, so no stage trains on another's validation faces.
+
+    Args:
+        faces: of the run, from :func:`split_records`.
+        run: the run's section.
+        stages: the section of each stage, in order.
+
+    Raises:
+        FiduciaError: a stage is left without a face.
+    """
+    found = [(_choice(run), faces)]
+    chosen: list[RunFaces] = []
+    for number, data in enumerate(stages, start=1):
+        same = next((kept for choice, kept in found if choice == _choice(data)), None)
+        if same is None:
+            try:
+                same = split_records(data)
+            except FiduciaError as error:
+                raise FiduciaError(f"stage {number}: {error}") from error
+            found.append((_choice(data), same))
+        chosen.append(same)
+    return chosen
+
+
+def _choice(data: DataConfig) -> tuple[tuple[str, ...], dict[str, int]]:
+    """Return what a stage may choose of the run's faces."""
+    return data.only, data.repeat
 
 
 def _streamed(data: DataConfig) -> RunFaces:

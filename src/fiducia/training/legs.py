@@ -58,7 +58,7 @@ def start_leg(
     Args:
         legs: the recipes of all stages.
         number: the stage, from 0.
-        faces: of the run.
+        faces: of the stage.
         before: the end of the stage before; None in the first one, and for a checkpoint.
         init: weights for the first stage to start from.
         saved: a checkpoint of this stage.

@@ -28,7 +28,7 @@ from ..structures import Batch
 from .checkpoint import clean_leftovers
 from .collections import collections_of, measure_of
 from .fabric import launch, process_globals, require_same
-from .faces import RunFaces, split_records, training_supply
+from .faces import RunFaces, faces_of_stages, split_records, training_supply
 from .legs import check_sizes, place_of, start_leg
 from .logs import RunLog, versions
 from .loop import Hooks, Learner, run_epochs
@@ -94,15 +94,18 @@ def _train(
     fabric: Fabric, recipe: Recipe, out: Path, saved: dict[str, Any] | None, init: str | None, stop: Stop
 ) -> RunResult:
     faces = split_records(recipe.data)
+    legs = stage_recipes(recipe)
+    chosen = faces_of_stages(faces, recipe.data, [leg.data for leg in legs])
     require_same(
         fabric,
         {
             "versions": f"fiducia {__version__}, torch {torch.__version__}",
             "recipe": digest(recipe.model_dump(mode="json")),
-            "faces": f"{len(faces.training)} for training, {len(faces.validation)} for validation",
+            "faces": "; ".join(
+                dict.fromkeys(f"{len(one.training)} for training, {len(one.validation)} for validation" for one in chosen)
+            ),
         },
     )
-    legs = stage_recipes(recipe)
     check_sizes(legs, faces.scheme)
     first = saved.get("leg", 0) if saved is not None else 0
     state: RunState | None = None
@@ -110,6 +113,7 @@ def _train(
     stop.armed = True
     try:
         for number in range(first, len(legs)):
+            faces = chosen[number]
             state = start_leg(legs, number, faces, before=state, init=init, saved=saved)
             saved = None
             if log is None:
@@ -118,6 +122,8 @@ def _train(
                     clean_leftovers(out / "checkpoints")
                     recipe = _keep(recipe, out)
                 _say(log, recipe.train.seed, faces, state, init, fabric.device)
+            elif faces is not chosen[number - 1]:
+                log.console.print(f"stage {number + 1}: {_counts(faces)}")
             log.stage = f"stage {number + 1}/{len(legs)}" if len(legs) > 1 else ""
             _run_leg(fabric, recipe, legs, number, faces, state, log, out, stop)
     finally:
@@ -148,7 +154,7 @@ def _run_leg(
         recipe: the whole run's, for checkpoints.
         legs: the recipes of all stages.
         number: the stage, from 0.
-        faces: of the run.
+        faces: of the stage.
         state: of :func:`~fiducia.training.legs.start_leg`.
         log: of the run.
         out: the run's directory.
@@ -210,7 +216,11 @@ def _say(log: RunLog, seed: int, faces: RunFaces, state: RunState, init: str | N
     if state.fresh:
         new = ", ".join(dict.fromkeys(k.partition(".")[0] for k in state.fresh))
         log.console.print(f"started from {init}; new: {new}")
-    log.console.print(f"{len(faces.training)} training faces, {len(faces.validation)} validation faces; {device}")
+    log.console.print(f"{_counts(faces)}; {device}")
+
+
+def _counts(faces: RunFaces) -> str:
+    return f"{len(faces.training)} training faces, {len(faces.validation)} validation faces"
 
 
 def _keep(recipe: Recipe, out: Path) -> Recipe:
