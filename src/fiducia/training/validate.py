@@ -44,7 +44,8 @@ def validate(
     Crops are upright and scaled alike in x and y, so an NME in crop pixels is the NME in the photograph's pixels. The
     normaliser is :func:`~fiducia.training.collections.collections_of`'s. A run with several sources has the averaged
     weights' ``val_nme_ema_NAME`` of each collection beside them, and its ``val_nme`` is the mean over the collections, else
-    over the faces. Every process holds all the answers.
+    over the faces. Every process holds all the answers. Where no face can be measured, such as with points that are not
+    finite, the figure is nan, which is never the best.
     """
     averaged = copy.deepcopy(model)
     averaged.load_state_dict(ema.state_dict())
@@ -85,17 +86,18 @@ def validate(
         means = {key: _mean(fabric, part) for key, part in by_name.items()} if several else {}
         if name == list(networks)[-1]:
             result |= {f"{name}_{key}": value for key, value in means.items()}
-        result[name] = float(np.mean(list(means.values()))) if several else _mean(fabric, values)
+        told = [value for value in means.values() if np.isfinite(value)]
+        result[name] = float(np.mean(told or [np.nan])) if several else _mean(fabric, values)
     return result
 
 
 def _mean(fabric: Fabric, errors: np.ndarray) -> float:
-    """Return the mean in percent of the faces of all processes that have an error."""
+    """Return the mean in percent of the faces of all processes that have an error; nan where none has."""
     finite = errors[np.isfinite(errors)]
     totals = torch.tensor([finite.sum(), float(len(finite))], dtype=torch.float64)
     if fabric.world_size > 1:
         totals = torch.as_tensor(fabric.all_reduce(totals, reduce_op="sum"))
-    return 100.0 * float(totals[0] / totals[1].clamp(min=1.0))
+    return 100.0 * float(totals[0] / totals[1])
 
 
 def save_run_weights(
@@ -121,7 +123,7 @@ def save_run_weights(
     rows: list[dict[str, Any]] = []
     if history:
         key = "val_nme_ema" if averaged else "val_nme"
-        if key in history[-1]:
+        if np.isfinite(history[-1].get(key, np.nan)):
             rows.append(
                 {
                     "data": " + ".join(source.partition(":")[0] for source in recipe.data.sources),
