@@ -207,6 +207,10 @@ def test_the_shares_of_the_gradient_sum_to_one_and_leave_the_network_as_it_was()
     assert min(shares.values()) > 0
     assert network.training
     assert network.maps.grad is None
+    # The weights are those of the epoch that is asked about.
+    rising = objective(heatmap=BCE, coord=Table("coord", 10.0, schedule=((0, 0.0), (2, 1.0))))
+    assert rising.gradient_shares(network, batch)["coord"] == 0.0
+    assert rising.gradient_shares(network, batch, 2.0, 4.0) == shares
 
 
 def test_faults_of_a_table_are_told_in_one_line_before_training() -> None:

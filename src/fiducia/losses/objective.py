@@ -124,13 +124,22 @@ class Objective(nn.Module):
         weights = {name: weight_at(t.weight, t.schedule, epoch) for name, t in self.tables.items()}
         return values, weights, targets
 
-    def gradient_shares(self, model: nn.Module, batch: Batch) -> dict[str, float]:
-        """Return each weighted loss's share of the gradient's norm over the network's parameters, summing to 1."""
+    def gradient_shares(
+        self, model: nn.Module, batch: Batch, epoch: float = 0.0, total: float = 1.0
+    ) -> dict[str, float]:
+        """Return each weighted loss's share of the gradient's norm over the network's parameters, summing to 1.
+
+        Args:
+            model: the network.
+            batch: faces.
+            epoch: epochs done, which the losses' schedules count by, as in :meth:`forward`.
+            total: epochs of the run.
+        """
         training = model.training
         model.eval()  # so that looking changes no running statistics
         try:
             with torch.enable_grad():
-                values, weights, _ = self.values(model(batch.images.flatten(0, 1)), batch)
+                values, weights, _ = self.values(model(batch.images.flatten(0, 1)), batch, epoch, total)
                 parameters = [p for p in model.parameters() if p.requires_grad]
                 norms: dict[str, float] = {}
                 for name, value in values.items():

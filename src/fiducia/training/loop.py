@@ -75,13 +75,13 @@ class Hooks:
         save: write a checkpoint of the state.
         validate: epoch → figures for its row of metrics; empty where it is no epoch for validation.
         best: called when a validation is the best so far.
-        shares: last batch → each loss's share of the gradient; None = not wanted.
+        shares: last batch and the epochs done before it → each loss's share of the gradient; None = not wanted.
     """
 
     save: Callable[[], None]
     validate: Callable[[int], dict[str, float]]
     best: Callable[[], None]
-    shares: Callable[[Batch], dict[str, float]] | None = None
+    shares: Callable[[Batch, float], dict[str, float]] | None = None
 
 
 def run_epochs(
@@ -126,11 +126,13 @@ def run_epochs(
         steps = state.done + len(loader)
         total = train.epochs * steps
         learner.train()
+        last: tuple[Batch, float] | None = None
         with log.progress(state.epoch, leg.total, state.done, steps) as tick:
             for batch in _on_device(loader, fabric.device):
                 here = state.step - state.leg_step
                 set_learning_rate(state.optimizer, learning_rate_factor(here, total, optim, train.epochs))
-                values = _step(fabric, learner, state, batch, optim, leg.before + here / steps, leg.total)
+                last = batch, leg.before + here / steps
+                values = _step(fabric, learner, state, *last, optim, leg.total)
                 _add(state.sums, values, state.step)
                 tick()
                 if any_process(fabric, bool(stop.signal)):
@@ -145,8 +147,9 @@ def run_epochs(
         row = {"epoch": float(state.epoch)}
         row |= {f"train_{name}": value / steps for name, value in state.sums.items()}
         row["lr"] = state.optimizer.param_groups[-1]["lr"]
-        if hooks.shares is not None:
-            row |= {f"train_share_{name}": value for name, value in hooks.shares(batch).items()}
+        # A run that goes on behind an epoch's last step has no batch of it.
+        if hooks.shares is not None and last is not None:
+            row |= {f"train_share_{name}": value for name, value in hooks.shares(*last).items()}
         row |= hooks.validate(state.epoch)
         row["seconds"] = time.monotonic() - started
         log.epoch(row, leg.last, leg.total)
@@ -160,7 +163,7 @@ def run_epochs(
 
 
 def _step(
-    fabric: Fabric, learner: Any, state: RunState, batch: Batch, optim: OptimConfig, epoch: float, total: float
+    fabric: Fabric, learner: Any, state: RunState, batch: Batch, epoch: float, optim: OptimConfig, total: float
 ) -> dict[str, Tensor]:
     """Take one optimiser step and return the logged values, the mean over processes."""
     loss, values = learner(batch, epoch, total)

@@ -102,7 +102,9 @@ def _train(
             "versions": f"fiducia {__version__}, torch {torch.__version__}",
             "recipe": digest(recipe.model_dump(mode="json")),
             "faces": "; ".join(
-                dict.fromkeys(f"{len(one.training)} for training, {len(one.validation)} for validation" for one in chosen)
+                dict.fromkeys(
+                    f"{len(one.training)} for training, {len(one.validation)} for validation" for one in chosen
+                )
             ),
         },
     )
@@ -190,8 +192,8 @@ def _run_leg(
                 path, model, state.ema, own, scheme, state.history, which, told, metric=metric, start=state.start
             )
 
-    def shares(batch: Batch) -> dict[str, float]:
-        return objective.gradient_shares(model, batch)
+    def shares(batch: Batch, epoch: float) -> dict[str, float]:
+        return objective.gradient_shares(model, batch, epoch, place.total)
 
     hooks = Hooks(
         save=lambda: state.save(checkpoint, text) if rank0 else None,

@@ -1,0 +1,93 @@
+"""What the loop does between steps, on made-up parts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from fiducia.augment.views import EvalViews
+from fiducia.data.dataset import FaceDataset
+from fiducia.models import LandmarkModel
+from fiducia.recipes.sections import OptimConfig, Recipe, TrainConfig
+from fiducia.schemes.sets import get_scheme
+from fiducia.structures import ModelOutput, Prediction
+from fiducia.training.ema import EMA
+from fiducia.training.faces import split_records
+from fiducia.training.loop import Hooks, Leg, run_epochs
+from fiducia.training.stop import Stop
+from fiducia.training.validate import validate
+
+ALONE: Any = SimpleNamespace(global_rank=0, world_size=1, device=torch.device("cpu"))
+
+
+class Log:
+    """Keeps the rows."""
+
+    def __init__(self) -> None:
+        self.rows: list[dict[str, float]] = []
+
+    def epoch(self, row: dict[str, float], last: int, total: int) -> None:
+        self.rows.append(row)
+
+    @contextmanager
+    def progress(self, *place: int) -> Iterator[Callable[[], None]]:
+        yield lambda: None
+
+
+def test_a_run_that_was_stopped_behind_the_last_step_of_an_epoch_goes_on() -> None:
+    """There is no batch left of it, for the gradient's shares either."""
+    state: Any = SimpleNamespace(
+        epoch=1,
+        done=3,
+        step=3,
+        leg_step=0,
+        sums={"total": 6.0},
+        best=9.0,
+        optimizer=torch.optim.SGD([torch.zeros(1)], 0.5),
+    )
+    supply: Any = SimpleNamespace(batches=lambda **given: [])
+    log: Any = Log()
+    asked: list[object] = []
+
+    def shares(*given: object) -> dict[str, float]:
+        asked.append(given)
+        return {}
+
+    hooks = Hooks(save=lambda: None, validate=lambda epoch: {}, best=lambda: None, shares=shares)
+    leg = Leg(train=TrainConfig(epochs=1), optim=OptimConfig(), total=1)
+    run_epochs(ALONE, nn.Module(), state, supply, log, hooks, leg=leg, stop=Stop())
+    assert (state.epoch, state.done, asked) == (2, 0, [])
+    assert (log.rows[0]["train_total"], log.rows[0]["lr"]) == (2.0, 0.5)
+
+
+class Lost(LandmarkModel):
+    """Answers with the middle of the crop, or with nothing that is a number."""
+
+    def __init__(self, where: float) -> None:
+        super().__init__(68, 32)
+        self.where = nn.Parameter(torch.tensor(where))
+
+    def forward(self, images: Tensor) -> ModelOutput:
+        return ModelOutput(points=[self.where * torch.ones(len(images), 68, 2)])
+
+    def decode(self, output: ModelOutput, method: str | None = None) -> Prediction:
+        return self.decode_points(output)
+
+
+def test_an_answer_that_is_no_number_is_not_the_best(tmp_path: Path) -> None:
+    recipe = Recipe.model_validate({"data": {"source": f"synthetic:4@{tmp_path}", "size": 32, "val_fraction": 0.5}})
+    held_out = FaceDataset(split_records(recipe.data).validation, EvalViews(recipe.data), seed=0)
+    found = []
+    for where in (16.0, float("nan")):
+        model = Lost(where)
+        ema = EMA(model, 0.9)
+        found.append(validate(ALONE, model, ema, held_out, recipe, get_scheme("ibug68"), None)["val_nme_ema"])
+    assert 0 < found[0] < 1000
+    assert np.isnan(found[1])
