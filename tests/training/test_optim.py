@@ -7,6 +7,9 @@ from torch import Tensor, nn
 from fiducia.errors import UsageError
 from fiducia.models import LandmarkModel
 from fiducia.models.base import split_parameters
+from fiducia.models.bounded import without_memory
+from fiducia.models.build import build_model
+from fiducia.models.registry import models
 from fiducia.recipes.sections import OptimConfig
 from fiducia.structures import ModelOutput, Prediction
 from fiducia.training.ema import EMA
@@ -74,6 +77,22 @@ def test_earlier_blocks_of_a_backbone_learn_slower() -> None:
     seen = rates(Deep(), lr=1.0, layer_decay=0.5)
     assert [seen[f"backbone@{i}"][0] for i in (1, 2, 3)] == [0.25, 0.5, 1.0]
     assert (seen["backbone"][0], seen["rest"][0]) == (0.125, 1.0)
+
+
+def test_layer_decay_is_refused_where_no_block_has_a_number() -> None:
+    with pytest.raises(UsageError, match=r"optim\.layer_decay = 0\.5: this network does not number the blocks"):
+        rates(Toy(), layer_decay=0.5)
+
+
+def test_farl_numbers_its_blocks_and_keeps_its_groups() -> None:
+    with without_memory():
+        model = build_model("farl", 5, 64, options=models["farl"].test_options)
+    flat = rates(model, lr=1.0)
+    assert set(flat) == {"backbone", "backbone_no_decay", "rest", "rest_no_decay", "objective"}
+    seen = rates(model, lr=1.0, layer_decay=0.5)
+    assert [seen[f"backbone@{i}"][0] for i in (0, 11, 12)] == [0.5**12, 0.5, 1.0]
+    order = [id(p) for p in build_optimizer(model, [], OptimConfig()).param_groups[0]["params"]]
+    assert order == [id(p) for p in split_parameters(model, backbone=("vit.",))["backbone"]]
 
 
 def test_the_last_rule_that_matches_a_name_counts() -> None:

@@ -13,7 +13,7 @@ from ..structures import ModelOutput, Prediction
 from .base import LandmarkModel, split_parameters
 from .parts.blocks import ConvNormAct, Normalize, heatmap_head, make_norm
 from .parts.hourglass import resize
-from .parts.vit import ViT
+from .parts.vit import ViT, block_number
 from .registry import register
 
 __all__ = ["FaRL", "bin_matrix"]
@@ -133,8 +133,8 @@ class FaRL(LandmarkModel):
         return self.vit
 
     def parameter_groups(self) -> dict[str, list[nn.Parameter]]:
-        """Return parameters by learning rate and decay; ``backbone`` is the ViT. FaRL gives pyramid and head 100 times its rate."""
-        return split_parameters(self, backbone=("vit.",))
+        """Return parameters by rate and decay; ``backbone`` is the ViT, by its blocks. FaRL gives the rest 100 times its rate."""
+        return split_parameters(self, backbone=("vit.",), depth=block_number)
 
 
 class UPerNet(nn.Module):

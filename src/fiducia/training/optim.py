@@ -47,12 +47,18 @@ def build_optimizer(model: LandmarkModel, extra: Iterable[nn.Parameter], cfg: Op
         cfg: FaRL: AdamW, betas (0.9, 0.999), weight decay 1e-5.
 
     Raises:
-        UsageError: no such optimiser, an argument that it does not take, or a rule that matches no parameter.
+        UsageError: no such optimiser, an argument that it does not take, a rule that matches no parameter, or a layer decay
+            for a network that does not number its backbone's blocks.
     """
     named: dict[str, list[nn.Parameter]] = {}
     for name, parameters in model.parameter_groups().items():
         whole = name.partition("@")[0] if cfg.layer_decay == 1 else name
         named.setdefault(whole, []).extend(parameters)
+    if cfg.layer_decay < 1 and not any("@" in name for name in named):
+        raise UsageError(
+            f"optim.layer_decay = {cfg.layer_decay:g}: this network does not number the blocks of a backbone, so it would have no "
+            "effect; leave it out, or set optim.backbone_lr or optim.rules"
+        )
     deepest = max((_depth(name) for name in named), default=0)
     names = {id(parameter): name for name, parameter in model.named_parameters()}
     groups: list[dict[str, Any]] = []
