@@ -27,6 +27,7 @@ ROOMS = (
         "pages",
         "plugins",
         "registry",
+        "option_types",
         "device",
     ),
     *("geometry", "schemes", "structures", "recipes", "images", "measures", "faces", "heatmaps", "draw"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 import torch.nn.functional as F
+from pydantic import PositiveFloat
 from torch import Tensor
 
 from ..structures import ModelOutput
@@ -97,8 +98,8 @@ class AdaptiveWing(Term):
         alpha: float = 2.1,
         emphasis: float = 10.0,
         threshold: float = 0.2,
-        sigma: float | None = None,
-        radius: float | None = None,
+        sigma: PositiveFloat | None = None,
+        radius: PositiveFloat | None = None,
         stages: Stages = "all",
     ) -> None:
         super().__init__(context)

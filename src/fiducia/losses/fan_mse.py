@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import torch
+from pydantic import NonNegativeInt, PositiveFloat
 from torch import Tensor
 
 from ..structures import ModelOutput
@@ -39,7 +40,12 @@ def fan_gaussian(cells: Tensor, side: int, sigma: float = 3.25, reach: int = 6) 
 
 @register("fan_mse", needs=("heatmaps",))
 def fan_mse(
-    output: ModelOutput, targets: Targets, *, sigma: float = 3.25, reach: int = 6, stages: Stages = "all"
+    output: ModelOutput,
+    targets: Targets,
+    *,
+    sigma: PositiveFloat = 3.25,
+    reach: NonNegativeInt = 6,
+    stages: Stages = "all",
 ) -> Tensor:
     """Mean squared error of heatmaps against FAN's published targets, Gaussians in a square round the nearest cell.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 import torch.nn.functional as F
+from pydantic import PositiveFloat
 from torch import Tensor
 
 from ..structures import ModelOutput
@@ -45,8 +46,8 @@ class FocalBCE(Term):
         context: LossContext,
         *,
         gamma: float = 2.0,
-        sigma: float | None = None,
-        radius: float | None = None,
+        sigma: PositiveFloat | None = None,
+        radius: PositiveFloat | None = None,
         stages: Stages = "final",
     ) -> None:
         super().__init__(context)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 import torch.nn.functional as F
+from pydantic import PositiveFloat, PositiveInt
 from torch import Tensor
 
 from ..structures import ModelOutput
@@ -20,10 +21,10 @@ def heatmap_bce(
     output: ModelOutput,
     targets: Targets,
     *,
-    sigma: float | None = None,
-    radius: float | None = None,
+    sigma: PositiveFloat | None = None,
+    radius: PositiveFloat | None = None,
     stages: Stages = "final",
-    side: int | None = None,
+    side: PositiveInt | None = None,
 ) -> Tensor:
     """Binary cross-entropy of heatmap logits, the mean over a map's cells (Sect. 3.1).
 
@@ -53,8 +54,8 @@ def heatmap_mse(
     output: ModelOutput,
     targets: Targets,
     *,
-    sigma: float | None = None,
-    radius: float | None = None,
+    sigma: PositiveFloat | None = None,
+    radius: PositiveFloat | None = None,
     stages: Stages = "all",
 ) -> Tensor:
     """Mean squared error of heatmaps, as HRNet and FAN are trained; logits pass a sigmoid first.
@@ -81,7 +82,7 @@ def map_values(maps: Tensor, linear: bool) -> Tensor:
 
 
 def read_once(
-    logits: Tensor, targets: Targets, sigma: float | None = None, radius: float | None = None
+    logits: Tensor, targets: Targets, sigma: PositiveFloat | None = None, radius: PositiveFloat | None = None
 ) -> tuple[Tensor, Tensor]:
     """Return cross-entropy ``(N, K)`` and expected cells ``(N, K, 2)`` of logits, computed once a batch for all losses."""
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..errors import UsageError
+from ..option_types import mistyped
 from ..registry import Registry, did_you_mean
 
 if TYPE_CHECKING:
@@ -59,7 +60,8 @@ class LossKind:
         """Build the term.
 
         Raises:
-            UsageError: an unknown option, a value out of range, or a network that does not give what the loss needs.
+            UsageError: an unknown option, a value of a wrong type or out of range, intermediate stages of a network that has
+                one stage, or a network that does not give what the loss needs.
         """
         from .base import FunctionTerm
 
@@ -73,14 +75,26 @@ class LossKind:
                 f"{where}: the loss {self.name!r} needs {' and '.join(n.replace('|', ' or ') for n in lacking)}, which the "
                 f"network does not give (it gives {', '.join(sorted(context.gives))}); choose another kind"
             )
+        if options.get("stages") == "intermediate" and context.stages < 2:
+            raise UsageError(
+                f"{where}.stages: the network has one stage, so none is intermediate and the loss would be 0; build it with more "
+                "(FiFANet: model.options.head.aux = true), or leave this loss out"
+            )
         make: Callable[..., Term] = self.target
+        # The loss's own words first, where it has any for the value.
+        wrong = mistyped(self.target, options)
         try:
-            return make(context, **options) if isinstance(self.target, type) else FunctionTerm(self.target, options)
+            built = make(context, **options) if isinstance(self.target, type) else FunctionTerm(self.target, options)
         except UsageError as error:
             # Of a name within an option, such as "distance: no distance is called ...".
             raise UsageError(f"{where}.{error}") from error
-        except (ValueError, TypeError) as error:
+        except ValueError as error:
             raise UsageError(f"{where}: {error}") from error
+        except TypeError as error:
+            raise UsageError(f"{where}.{wrong}" if wrong else f"{where}: {error}") from error
+        if wrong:
+            raise UsageError(f"{where}.{wrong}")
+        return built
 
 
 losses: Registry[LossKind] = Registry("loss", "fiducia.losses")

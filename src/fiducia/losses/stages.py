@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TypeVar
+from typing import Annotated, Any, TypeVar
 
 import torch
+from pydantic import AfterValidator
 from torch import Tensor
 
 from ..errors import UsageError
 
 __all__ = ["Stages", "at_least_single", "check_stages", "stage_mean", "stage_weights"]
 
-Stages = str | Sequence[float]
+
+def _known(which: Any) -> Any:
+    check_stages(which)
+    return which
+
+
+Stages = Annotated[str | Sequence[float], AfterValidator(_known)]
 """``final``; ``all``: the mean over all; ``intermediate``: the mean over all but the final one; ``doubling``: the sum with
 weights ..., 1/4, 1/2, 1 (ADNet, STAR); or weights, one a stage, whose weighted sum is taken (SLPT's [0.2, 0.3, 0.5])."""
 

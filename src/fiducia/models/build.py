@@ -10,6 +10,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from ..errors import UsageError
+from ..option_types import mistyped
 from ..recipes.merge import merge_tables
 from ..registry import did_you_mean
 from ..schemes.sets import Scheme
@@ -40,7 +41,7 @@ def build_model(
             that trained weights keep their network when the preset of its name changes.
 
     Raises:
-        UsageError: an unknown network or option, or sizes that do not divide.
+        UsageError: an unknown network or option, a value of a wrong type, or sizes that do not divide.
     """
     entry = find_preset(name)
     table = upgrade_options(entry, options or {}, refuse=preset)
@@ -57,13 +58,19 @@ def build_model(
     for key, group in option_groups(entry).items():
         if key in arguments:
             arguments[key] = _group(name, key, group, arguments[key])
-    if "scheme" in inspect.signature(entry.build).parameters:
-        arguments["scheme"] = scheme
+    # The network's own words first, where it has any for the value.
+    wrong = mistyped(entry.build, arguments)
+    given = {"scheme": scheme} if "scheme" in inspect.signature(entry.build).parameters else {}
     try:
-        return entry.build(num_points, size or entry.size, **arguments)
+        built = entry.build(num_points, size or entry.size, **arguments, **given)
     except (ValueError, TypeError, RuntimeError, ArithmeticError) as error:
+        if wrong and not isinstance(error, ValueError):
+            raise UsageError(f"model.options.{wrong}") from error
         reason = " ".join(str(error).split())[:300]
         raise UsageError(f"model {name} at {size or entry.size} pixels: {reason}") from error
+    if wrong:
+        raise UsageError(f"model.options.{wrong}")
+    return built
 
 
 def option_groups(entry: Preset) -> dict[str, type[Options]]:
