@@ -113,7 +113,7 @@ def reproduce(order: Order, say: Callable[[str], None] = lambda line: None, stop
         where = run.folder.relative_to(order.out).as_posix()
         say(f"[{number}/{len(todo)}] {verb} {where}: {run.row.label}, {run.recipe.train.epochs} epochs")
         try:
-            if not _reuse(order, run):
+            if not _reuse(order, run, split):
                 if run.state != "trained":
                     train(run.recipe, run.folder, resume=run.state == "cut off", stop=stop)
                 _measure(order, run, split)
@@ -204,6 +204,11 @@ def _immaterial(value: str) -> bool:
     return any(key in (known, known.rpartition(".")[2]) for known in _IMMATERIAL)
 
 
+def _material(order: Order) -> list[str]:
+    """Return the order's own settings that change what its runs are, as the ledger tells them."""
+    return [value for value in order.sets if not _immaterial(value)]
+
+
 def _look_at_data(recipe: Recipe, split: str) -> None:
     """Read the annotation of both sides, so that nothing is trained for hours that cannot be measured."""
     data = recipe.data
@@ -216,17 +221,23 @@ def _look_at_data(recipe: Recipe, split: str) -> None:
         raise FiduciaError(f"{data.shown}: no face in split {split!r}; run: fiducia data check {data.source}")
 
 
-def _reuse(order: Order, run: Run) -> bool:
-    """Take over a finished run of the same recipe from another row or table (Table 4's 5 x 5 is Table 3's last row)."""
+def _reuse(order: Order, run: Run, split: str) -> bool:
+    """Take over a finished run of the same recipe from another row or table (Table 4's 5 x 5 is Table 3's last row).
+
+    One that was measured on another split is another figure, and is left alone.
+    """
     if run.state != "new" or not _lead() or "WORLD_SIZE" in os.environ:
         return False
     for path in sorted(order.out.glob(f"table*/*/{run.folder.name}/{RESULT}")):
         twin = path.parent
-        if not _other(load_recipe(twin / "recipe.toml"), run.recipe):
+        if _other(load_recipe(twin / "recipe.toml"), run.recipe):
+            continue
+        entry = read_run(path).entry
+        if entry["result"]["protocol"]["split"] == split:
             for name in ("recipe.toml", "versions.json", "metrics.json", "faces.csv"):
                 write_atomic(run.folder / name, (twin / name).read_bytes())
-            entry = read_run(path).entry
             entry |= {"table": order.table, "row": run.row.name, "budget": run.budget}
+            entry |= {"scale": order.scale, "sets": _material(order)}
             entry["taken_from"] = twin.relative_to(order.out).as_posix()
             write_atomic(run.folder / RESULT, (json.dumps(entry, indent=2) + "\n").encode())
             return True
@@ -252,7 +263,7 @@ def _measure(order: Order, run: Run, split: str) -> None:
         "budget": run.budget,
         "scale": order.scale,
         "source": order.source,
-        "sets": [value for value in order.sets if not _immaterial(value)],
+        "sets": _material(order),
         "weights": "averaged (EMA), last epoch",
         "training": {
             "faces": versions["faces"],
