@@ -234,3 +234,9 @@ def test_a_recipe_changes_single_numbers_of_the_published_loss_or_replaces_it(tm
     assert losses("[loss.maps]\nkind = 'heatmap_mse'") == {"maps": ("heatmap_mse", 1.0)}
     # A table without a kind, of a loss that there is not, is no more than a switch that is off.
     assert losses("[loss.maps]\nkind = 'bce'\n[loss.similarity]\nweight = 0") == {"maps": ("bce", 1.0)}
+
+
+def test_an_empty_text_takes_back_the_encoder_of_a_recipe() -> None:
+    """As a path it would be the working directory."""
+    assert load_recipe("fifa_tiny").model.backbone_weights is not None
+    assert load_recipe("fifa_tiny", ['model.backbone_weights=""']).model.backbone_weights is None

