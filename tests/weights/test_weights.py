@@ -368,3 +368,21 @@ def test_a_card_without_a_landmark_set_or_of_a_missing_plugin_is_told(tmp_path: 
     assert load_card(path).plugins == ["theirs.py"]  # a card can be read without its network
     with pytest.raises(UsageError, match=r"'theirs' is not registered here; .*theirs\.py: give --plugin"):
         load_weights(path)
+
+
+def test_weights_whose_whole_numbers_differ_have_no_average(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """PIPNet's heads tell where the neighbours are that this buffer names; counters of steps may differ."""
+    card = WeightCard(name="a", model="pipnet_r18", scheme="five", num_points=5, size=64)
+    near = torch.tensor([[1, 2], [0, 2]])
+    states = {"a": near, "b": near.clone(), "c": near.flip(1)}
+
+    def read(source: str) -> tuple[dict[str, torch.Tensor], WeightCard]:
+        counter = torch.tensor(len(source) + ord(source))
+        return {"neighbours": states[source], "x": torch.ones(2), "bn.num_batches_tracked": counter}, card
+
+    monkeypatch.setattr("fiducia.weights.transfer.read_weights", read)
+    monkeypatch.setattr("fiducia.weights.transfer.read_card", lambda out: card)
+    average_weights(["a", "b"], tmp_path / "mean.safetensors")
+    with pytest.raises(UsageError, match=r"^c: its neighbours differs from that of a"):
+        average_weights(["a", "c"], tmp_path / "none.safetensors")
+    assert not (tmp_path / "none.safetensors").exists()

@@ -128,6 +128,14 @@ def average_weights(sources: Sequence[str | Path], out: Path) -> WeightCard:
         if {k: v.shape for k, v in tensors.items()} != {k: v.shape for k, v in state.items()}:
             raise FiduciaError(f"{source}: its tensors are not those of {sources[0]}, though their cards agree")
     for key, value in state.items():
+        if not value.is_floating_point() and not key.endswith("num_batches_tracked"):
+            # Whole numbers, such as who is whose neighbour, tell what the other tensors mean.
+            for source, (tensors, _) in zip(sources[1:], others, strict=True):
+                if not torch.equal(tensors[key], value):
+                    raise UsageError(
+                        f"{source}: its {key} differs from that of {sources[0]}; weights that were trained on other faces have "
+                        "no mean"
+                    )
         if value.is_floating_point():
             every = [value.double(), *(tensors[key].double() for tensors, _ in others)]
             state[key] = torch.stack(every).mean(0).to(value.dtype)
