@@ -9,22 +9,27 @@ from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+import pytest
 import torch
 from torch import Tensor, nn
 
 from fiducia.augment.views import EvalViews
 from fiducia.data.dataset import FaceDataset
+from fiducia.losses.base import LossContext
+from fiducia.losses.objective import Objective
 from fiducia.models import LandmarkModel
-from fiducia.recipes.sections import OptimConfig, Recipe, TrainConfig
+from fiducia.recipes.sections import LossConfig, OptimConfig, Recipe, TrainConfig
 from fiducia.schemes.sets import get_scheme
 from fiducia.structures import ModelOutput, Prediction
 from fiducia.training.ema import EMA
 from fiducia.training.faces import split_records
 from fiducia.training.loop import Hooks, Leg, run_epochs
+from fiducia.training.state import RunState
 from fiducia.training.stop import Stop
 from fiducia.training.validate import validate
 
 ALONE: Any = SimpleNamespace(global_rank=0, world_size=1, device=torch.device("cpu"))
+CONTEXT = LossContext(scheme=get_scheme("ibug68"), size=32, gives=frozenset({"points"}))
 
 
 class Log:
@@ -91,3 +96,29 @@ def test_an_answer_that_is_no_number_is_not_the_best(tmp_path: Path) -> None:
         found.append(validate(ALONE, model, ema, held_out, recipe, get_scheme("ibug68"), None)["val_nme_ema"])
     assert 0 < found[0] < 1000
     assert np.isnan(found[1])
+
+
+def test_a_checkpoint_holds_the_generator_of_the_device_that_draws(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Dropout on a GPU draws from the GPU's own generator: without its state a resumed run draws what its beginning drew."""
+    drawn = {"state": torch.tensor([7])}
+    fake = SimpleNamespace(
+        get_rng_state=lambda: drawn["state"],
+        set_rng_state=lambda rng: drawn.update(state=rng),
+        is_available=lambda: True,
+    )
+    monkeypatch.setattr(torch, "get_device_module", {"meta": fake}.__getitem__)
+    kept: dict[str, Any] = {}
+    monkeypatch.setattr("fiducia.training.state.save_checkpoint", lambda path, state: kept.update(state))
+    model = Lost(1.0)
+    optimizer, objective = (
+        torch.optim.SGD(model.parameters(), 0.5),
+        Objective({"points": LossConfig(kind="coord")}, CONTEXT),
+    )
+    state = RunState(model=model, objective=objective, optimizer=optimizer, ema=EMA(model, 0.9))
+    state.save(Path("x"), "")
+    assert "device_rng" not in kept
+    RunState(model=model.to("meta"), objective=objective, optimizer=optimizer, ema=state.ema).save(Path("x"), "")
+    drawn["state"] = torch.tensor([0])
+    kept["model"] = state.ema.state_dict()
+    RunState(model=Lost(1.0), objective=objective, optimizer=optimizer, ema=state.ema).load(kept)
+    assert drawn["state"].item() == 7

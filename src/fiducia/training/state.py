@@ -90,6 +90,7 @@ class RunState:
                 "leg": self.leg,
                 "leg_step": self.leg_step,
                 "rng": torch.get_rng_state(),
+                **self._device_rng(),
                 **({"start": self.start} if self.start else {}),
             },
         )
@@ -106,6 +107,15 @@ class RunState:
         self.leg, self.leg_step = saved.get("leg", 0), saved.get("leg_step", 0)
         self.start = saved.get("start", {})
         torch.set_rng_state(saved["rng"])
+        for kind, rng in saved.get("device_rng", {}).items():
+            device = torch.get_device_module(kind)
+            if device.is_available():
+                device.set_rng_state(rng)
+
+    def _device_rng(self) -> dict[str, Any]:
+        """Return the state of the device's own generator, which dropout and stochastic depth draw from there; of a CPU, none."""
+        kind = next(self.model.parameters()).device.type
+        return {} if kind == "cpu" else {"device_rng": {kind: torch.get_device_module(kind).get_rng_state()}}
 
 
 def open_run(out: Path, recipe: Recipe, resume: bool) -> dict[str, Any] | None:
