@@ -169,8 +169,8 @@ def load_backbone(model: LandmarkModel, path: Path) -> int:
     encoder = model.encoder()
     if encoder is None:
         raise UsageError(
-            "model.backbone_weights: this network has no ViT with a patch embedding and no other encoder to load into; take "
-            "fifa_base, fifa_lite, vit_base or farl"
+            "model.backbone_weights: this network has no encoder that pre-trained weights fit, such as a ViT with a patch "
+            "embedding or a ResNet; leave the key out, or take a network of docs/training.md's table of encoders"
         )
     path = find_backbone(path)
     state = read_state(path)
