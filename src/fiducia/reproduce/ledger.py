@@ -35,6 +35,7 @@ __all__ = [
 ]
 
 RESULT = "result.json"
+_NEEDED = ("row", "seed", "budget", "scale", "source", "sets", "training", "commit")
 
 
 def finished_runs(out: Path, table: str) -> int:
@@ -192,6 +193,9 @@ def read_run(path: Path) -> Measured:
     """
     try:
         entry = json.loads(path.read_text(encoding="utf-8"))
+        lacking = [key for key in _NEEDED if key not in entry]
+        if lacking:
+            raise ValueError(f"lacks {lacking[0]}")
         kind = "ic" if entry["result"]["nme_ic"] is not None else "box"
         with (path.parent / "faces.csv").open(newline="", encoding="utf-8") as file:
             faces = list(csv.DictReader(file))
@@ -202,7 +206,7 @@ def read_run(path: Path) -> Measured:
             errors=np.array([float(face[f"nme_{kind}"] or "nan") for face in faces]),
             validation=_validation(path.parent / "metrics.json"),
         )
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise FiduciaError(
             f"{path}: not a finished run ({type(error).__name__}: {error}); delete it, and it is measured again"
         ) from error
