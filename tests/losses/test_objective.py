@@ -213,6 +213,13 @@ def test_the_shares_of_the_gradient_sum_to_one_and_leave_the_network_as_it_was()
     assert rising.gradient_shares(network, batch, 2.0, 4.0) == shares
 
 
+@pytest.mark.parametrize("name", ["a.b", "", "total", "update", "keys"])
+def test_a_name_that_no_loss_can_have_is_told(name: str) -> None:
+    """``total`` is the column of the sum; the others cannot be names of modules."""
+    with pytest.raises(UsageError, match="give it another name"):
+        objective(**{name: BCE})
+
+
 def test_faults_of_a_table_are_told_in_one_line_before_training() -> None:
     with pytest.raises(UsageError, match=r"loss\.same\.kind: no loss is called 'dca'; did you mean 'dcca'"):
         objective(same=Table("dca"))

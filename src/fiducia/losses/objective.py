@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from ..errors import UsageError
 from ..structures import Batch, ModelOutput
+from ..words import one_line
 from .base import LossContext, Term
 from .registry import losses
 from .targets import HeatmapTargets, Targets
@@ -63,7 +64,8 @@ class Objective(nn.Module):
         supervise: ``both`` or ``second``: which of two views carry the losses of a single view.
 
     Raises:
-        UsageError: an unknown loss or option, or one that needs what the network does not give; one line, before training.
+        UsageError: an unknown loss or option, a name that no loss can have, or a loss that needs what the network does not
+            give; one line, before training.
     """
 
     def __init__(
@@ -82,6 +84,8 @@ class Objective(nn.Module):
         self.context, self.drawing, self.supervise = context, drawing, supervise
         self.terms = nn.ModuleDict()
         for name, table in self.tables.items():
+            if not name or "." in name or name == "total" or hasattr(self.terms, name):
+                raise UsageError(f"loss.{name}: a loss cannot be called {one_line(name, 60)!r}; give it another name")
             kind = losses.get(table.kind, f"loss.{name}.kind: ")
             self.terms[name] = kind.build(context, table.options(), f"loss.{name}")
 
