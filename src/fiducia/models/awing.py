@@ -49,8 +49,6 @@ class AWing(LandmarkModel):
         ValueError: a size that does not divide.
     """
 
-    decoders = heatmap_decoders("quarter")
-
     def __init__(
         self,
         num_points: int,
@@ -63,6 +61,7 @@ class AWing(LandmarkModel):
         super().__init__(num_points, size)
         if size % (4 * 2**DEPTH) or stacks < 1:
             raise ValueError(f"expected a side that is a multiple of 64, and 1 or more stacks; found {size}, {stacks}")
+        self.decoders = heatmap_decoders("quarter")
         self.has_boundary = scheme is not None and bool(boundary_curves(scheme))
         self.normalize = Normalize(ZERO_TO_ONE)
         self.stem = FanStem(channels, inputs=6)
