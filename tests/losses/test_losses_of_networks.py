@@ -14,6 +14,7 @@ from fiducia.data.synthetic.shape import SELECTIONS, FaceShape, build_head
 from fiducia.errors import UsageError
 from fiducia.losses.base import LossContext
 from fiducia.losses.fan_mse import fan_gaussian, fan_mse
+from fiducia.losses.focal_wing import face_weights
 from fiducia.losses.head_pose import average_head, head_pose
 from fiducia.losses.pfld import PfldLoss, attribute_weights
 from fiducia.losses.pip import pip
@@ -196,3 +197,28 @@ def test_an_option_out_of_range_is_one_line() -> None:
 @pytest.mark.parametrize("name", ["focal_wing", "heatmap_consistency", "structured"])
 def test_a_reconstructed_loss_says_so_where_losses_are_listed(name: str) -> None:
     assert "reconstruction" in losses[name].about
+
+
+def test_rare_attributes_are_counted_over_all_processes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two processes with two faces each weigh them as one process weighs all four."""
+    flags = torch.tensor([[1.0, 0.0], [1.0, 0.0], [1.0, 1.0], [0.0, 0.0]])
+    for weigh, module in ((attribute_weights, "pfld"), (face_weights, "focal_wing")):
+        whole = weigh(flags)
+        with monkeypatch.context() as patch:
+            patch.setattr(f"fiducia.losses.{module}.gather", lambda part: flags)
+            torch.testing.assert_close(torch.cat([weigh(flags[:2]), weigh(flags[2:])]), whole)
+
+
+def test_a_process_whose_faces_tell_nothing_takes_part_in_the_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The others wait for its share of the batch."""
+    asked: list[int] = []
+
+    def gather(part: torch.Tensor) -> torch.Tensor:
+        asked.append(len(part))
+        return part
+
+    monkeypatch.setattr("fiducia.losses.pfld.gather", gather)
+    batch = replace(batch_of(IBUG, 128, faces=2, views=1), tags=[{}, {}])
+    value = PfldLoss(context())(ModelOutput(points=[batch.xy[:, 0] + 1.0]), Targets(batch, IBUG, 128))
+    assert asked == [2]
+    assert float(value) == pytest.approx(2 * 68 / 128**2, rel=1e-4)

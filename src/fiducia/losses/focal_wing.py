@@ -11,6 +11,7 @@ from ..structures import ModelOutput
 from .base import LossContext, Term
 from .coordinate import point_stages, read_points, true_points
 from .distances import distances
+from .pooling import gather
 from .registry import register
 from .stages import Stages, check_stages, stage_mean
 from .targets import Targets
@@ -23,6 +24,8 @@ WFLW = ("largepose", "expression", "illumination", "makeup", "occlusion", "blur"
 def face_weights(flags: Tensor) -> Tensor:
     """Return each face's weight: the sum over its flags of 1 / (share of the faces with that flag), 1 where it has none.
 
+    The share is that of all processes' faces.
+
     Args:
         flags: bool or 0 and 1, ``(B, F)``.
 
@@ -30,7 +33,7 @@ def face_weights(flags: Tensor) -> Tensor:
         ``(B,)`` in the dtype of ``flags``, float32 for bool.
     """
     flags = flags.float() if flags.dtype == torch.bool else flags
-    share = flags.mean(0)
+    share = gather(flags).mean(0)
     weight = (flags / share.clamp(min=1e-12)).sum(-1)
     return torch.where(flags.any(-1), weight, torch.ones_like(weight))
 

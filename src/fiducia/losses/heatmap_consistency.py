@@ -44,8 +44,8 @@ class HeatmapConsistency(Term):
     ``|warp(H(x)) - H(A x)|^2``, the mean over the landmarks that are labelled and over the cells that both views show; both
     views pass the gradient. The paper claims heatmap consistency across geometric transformations; its formula and weight
     were not found, so this is a reconstruction. The warp comes from the two crops' places in the photograph
-    (``Batch.to_image``); where one view is mirrored, its landmarks change names as the landmark set says. A bend
-    (``augment.elastic``) is not followed.
+    (``Batch.to_image``); where one view is mirrored, its landmarks change names as the landmark set says. An extra augmentation
+    that bends the crop is not followed.
 
     Args:
         context: the landmark set.

@@ -11,6 +11,7 @@ from torch import Tensor
 from ..structures import ModelOutput
 from .base import LossContext, Term
 from .head_pose import average_head, head_pose
+from .pooling import gather
 from .registry import register
 from .stages import at_least_single
 from .targets import Targets
@@ -32,10 +33,10 @@ def weighted_square(square: Tensor, angles: Tensor, attributes: Tensor) -> Tenso
 def attribute_weights(flags: Tensor) -> Tensor:
     """Return each face's weight ``(N,)`` from its attributes ``(N, A)``, 0 or 1.
 
-    The sum, over the attributes that it has, of one over the attribute's share of the batch. A face without any has weight 0,
-    as published.
+    The sum, over the attributes that it has, of one over the attribute's share of the batch of all processes. A face without
+    any has weight 0, as published.
     """
-    share = flags.mean(0)
+    share = gather(flags).mean(0)
     return flags @ torch.where(share > 0, 1.0 / share.clamp(min=1e-9), torch.full_like(share, float(len(flags))))
 
 
@@ -103,8 +104,9 @@ class PfldLoss(Term):
         tags = _per_crop(targets)
         told = torch.tensor([any(name in tag for name in self.attributes) for tag in tags], device=like.device)
         rows = [[float(bool(tag.get(name, False))) for name in self.attributes] for tag in tags]
-        if not self.attributes or not bool(told.any()):
+        if not self.attributes:
             return torch.ones_like(like)
+        # Also where no face here tells any: the shares are those of all processes, which wait for each other.
         return torch.where(told, attribute_weights(torch.tensor(rows, dtype=like.dtype, device=like.device)), 1.0)
 
 
