@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from ..structures import ModelOutput, Prediction
 from .base import LandmarkModel, split_parameters
-from .parts.blocks import IMAGENET, Normalize
+from .parts.blocks import IMAGENET, Normalize, PreciseLinear
 from .parts.deformable import DeformableAttention, cell_centres
 from .parts.resnet import ResNetTrunk
 from .registry import register
@@ -95,7 +95,7 @@ class DTLD(LandmarkModel):
         self.learned = (
             nn.Parameter(nn.init.normal_(torch.empty(num_points, width), std=0.02)) if queries == "learned" else None
         )
-        self.first = nn.Linear(width, 2)
+        self.first = PreciseLinear(width, 2)
         self.position = nn.Parameter(nn.init.normal_(torch.empty(num_points, width), std=0.02))
         self.layers = nn.ModuleList([_Layer(width, heads, points, hidden, dropout) for _ in range(layers)])
         self.updates = nn.ModuleList(
@@ -160,7 +160,7 @@ class _Layer(nn.Module):
         self.feed = _FeedForward(width, hidden, dropout) if hidden else None
         self.norm1, self.norm2 = nn.LayerNorm(width), nn.LayerNorm(width)
         self.drop = nn.Dropout(dropout)
-        last = nn.Linear(width, 2)
+        last = PreciseLinear(width, 2)
         nn.init.zeros_(last.weight)
         nn.init.zeros_(last.bias)
         self.correct = nn.Sequential(nn.Linear(width, width), nn.ReLU(), nn.Linear(width, width), nn.ReLU(), last)

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from ..structures import ModelOutput, Prediction
 from .base import LandmarkModel
-from .parts.blocks import ZERO_TO_ONE, ConvNormAct, Normalize
+from .parts.blocks import ZERO_TO_ONE, ConvNormAct, Normalize, PreciseLinear
 from .parts.inverted_residual import InvertedResidual
 from .registry import register
 
@@ -58,7 +58,7 @@ class PFLD(LandmarkModel):
         )
         self.down = ConvNormAct(16, 32, 3, 2)
         self.whole = nn.Conv2d(32, 128, side)
-        self.head = nn.Linear(16 + 32 + 128, 2 * num_points)
+        self.head = PreciseLinear(16 + 32 + 128, 2 * num_points)
         self.auxiliary = _PoseBranch(side) if pose else None
 
     def forward(self, images: Tensor) -> ModelOutput:

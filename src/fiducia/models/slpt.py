@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from ..schemes.sets import Scheme
 from ..structures import ModelOutput, Prediction
 from .base import LandmarkModel, Options, split_parameters
-from .parts.blocks import IMAGENET, Normalize
+from .parts.blocks import IMAGENET, Normalize, PreciseLinear
 from .parts.hrnet import FusedHead, HRNetTrunk
 from .parts.mean_face import mean_face
 from .parts.relation import InherentRelations
@@ -99,7 +99,7 @@ class SLPT(LandmarkModel):
         # One 7x7 convolution on a 7x7 patch is a matrix product.
         self.token = nn.Linear(width * _SAMPLES**2, width, bias=False)
         self.relations = InherentRelations(num_points, width, patches.layers, dropout=patches.dropout)
-        self.head = nn.Linear(width, 2)
+        self.head = PreciseLinear(width, 2)
         nn.init.xavier_uniform_(self.token.weight)
         # A new network answers with the middle of its patches, the mean face. (Published: Xavier, answers all over the crop.)
         nn.init.normal_(self.head.weight, std=0.02)
@@ -114,7 +114,8 @@ class SLPT(LandmarkModel):
         S / 4)`` are those that the patches are cut from.
         """
         features = self.neck(self.trunk(self.normalize(images)))
-        at = self.mean_face.to(features.dtype).expand(features.shape[0], -1, -1)
+        # In the mean face's own precision: under autocast the features are too coarse for places.
+        at = self.mean_face.expand(features.shape[0], -1, -1)
         points: list[Tensor] = []
         for reach in self.reach:
             low, high = (at - reach).clamp(0.0, 1.0), (at + reach).clamp(0.0, 1.0)
@@ -153,7 +154,8 @@ def sample_patches(features: Tensor, low: Tensor, high: Tensor) -> Tensor:
 
     Args:
         features: ``(B, C, h, w)``.
-        low: ``(B, K, 2)`` the boxes' upper left corners; 0 and 1 are the centres of the border cells.
+        low: ``(B, K, 2)`` the boxes' upper left corners; 0 and 1 are the centres of the border cells. Their type is that of the
+            result.
         high: ``(B, K, 2)`` the lower right corners.
 
     Returns:
@@ -164,5 +166,7 @@ def sample_patches(features: Tensor, low: Tensor, high: Tensor) -> Tensor:
     across, down = lines.unbind(2)
     shape = (*across.shape, _SAMPLES)
     grid = torch.stack([across[..., None, :].expand(shape), down[..., :, None].expand(shape)], dim=-1)
-    seen = F.grid_sample(features, grid.flatten(2, 3), mode="bilinear", padding_mode="border", align_corners=True)
+    seen = F.grid_sample(
+        features.to(grid.dtype), grid.flatten(2, 3), mode="bilinear", padding_mode="border", align_corners=True
+    )
     return seen.transpose(1, 2).flatten(2)

@@ -17,6 +17,7 @@ __all__ = [
     "ZERO_TO_ONE",
     "ConvNormAct",
     "Normalize",
+    "PreciseLinear",
     "ResidualBlock",
     "check_choice",
     "heatmap_head",
@@ -150,6 +151,15 @@ class _Head(nn.Conv2d):
 
     def forward(self, x: Tensor) -> Tensor:
         """``(B, C, h, w)`` → ``(B, K, h, w)``."""
+        with torch.autocast("cpu" if x.is_meta else x.device.type, enabled=False):
+            return super().forward(x.to(self.weight.dtype))
+
+
+class PreciseLinear(nn.Linear):
+    """A linear layer in float32, also under autocast, for coordinates: bfloat16 has 256 steps over half a crop."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """``(..., inputs)`` → ``(..., outputs)``."""
         with torch.autocast("cpu" if x.is_meta else x.device.type, enabled=False):
             return super().forward(x.to(self.weight.dtype))
 

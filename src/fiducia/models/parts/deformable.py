@@ -25,7 +25,9 @@ def sample_levels(levels: Sequence[Tensor], locations: Tensor, weights: Tensor) 
     """
     total: Tensor | None = None
     for i, level in enumerate(levels):
-        samples = F.grid_sample(level, 2 * locations[:, :, i] - 1, mode="bilinear", align_corners=False)
+        samples = F.grid_sample(
+            level.to(locations.dtype), 2 * locations[:, :, i] - 1, mode="bilinear", align_corners=False
+        )
         part = (samples * weights[:, None, :, i]).sum(-1)
         total = part if total is None else total + part
     if total is None:
@@ -86,7 +88,7 @@ class DeformableAttention(nn.Module):
         sizes = [height * width for height, width in shapes]
         maps = [v.reshape(-1, head, *shape) for v, shape in zip(values.split(sizes, dim=-1), shapes, strict=True)]
         # Offsets are in cells of their level.
-        scale = query.new_tensor([[width, height] for height, width in shapes])[:, None]
+        scale = reference.new_tensor([[width, height] for height, width in shapes])[:, None]
         steps = self.offsets(query).view(b, n, *depth, 2) / scale
         places = reference[:, :, None, None, None] + steps
         weights = self.weights(query).view(b, n, self.heads, -1).softmax(-1).view(b, n, *depth)
