@@ -99,3 +99,12 @@ def test_mean_faces_are_symmetric_where_the_set_is_known_and_spread_where_it_is_
     assert float(distances.min()) > 0.1
     with pytest.raises(UsageError, match=r"mean_face has one pair \(x, y\) for each of 4 landmarks; found \(2, 2\)"):
         build_model("pipnet_r18", 4, 64, options={"heads": {"mean_face": [[0.1, 0.2], [0.3, 0.4]]}})
+
+
+def test_offsets_are_told_in_float32_under_autocast() -> None:
+    """In bfloat16 an offset of four cells of 32 pixels has steps of a pixel."""
+    torch.manual_seed(0)
+    model = PIPNet(5, 64, heads=PipOptions(neighbours=2)).eval()
+    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+        maps = model(torch.rand(1, 3, 64, 64) * 255).maps
+    assert {maps[name][-1].dtype for name in ("score", "x", "y", "nb_x", "nb_y")} == {torch.float32}

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from ..schemes.sets import Scheme
 from ..structures import ModelOutput, Prediction
 from .base import LandmarkModel, Options, split_parameters
-from .parts.blocks import IMAGENET, Normalize
+from .parts.blocks import IMAGENET, Normalize, PreciseConv
 from .parts.mean_face import mean_face, nearest_points
 from .parts.resnet import ResNetTrunk
 from .registry import register
@@ -154,7 +154,8 @@ def _share_anew(model: nn.Module, _: Any) -> None:
 
 
 def _head(channels: int, outputs: int) -> nn.Conv2d:
-    head = nn.Conv2d(channels, outputs, 1)
+    # A neighbour may be several cells away: bfloat16 would tell its offset to a pixel.
+    head = PreciseConv(channels, outputs, 1)
     nn.init.normal_(head.weight, std=0.001)
     nn.init.zeros_(head.bias)  # type: ignore[arg-type]
     return head

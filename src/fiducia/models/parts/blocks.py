@@ -17,6 +17,7 @@ __all__ = [
     "ZERO_TO_ONE",
     "ConvNormAct",
     "Normalize",
+    "PreciseConv",
     "PreciseLinear",
     "ResidualBlock",
     "check_choice",
@@ -146,7 +147,7 @@ class Normalize(nn.Module):
         return (images.to(self.mean.dtype) - self.mean) / self.std
 
 
-class _Head(nn.Conv2d):
+class PreciseConv(nn.Conv2d):
     """A 1x1 convolution in float32, also under autocast: bfloat16 rounds a logit of -5 to steps of 0.03."""
 
     def forward(self, x: Tensor) -> Tensor:
@@ -170,7 +171,7 @@ def heatmap_head(channels: int, num_points: int, bias: float = -5.0) -> nn.Conv2
     Its bias starts negative because nearly all cells of a heatmap are empty (sigmoid(-5) = 0.007), and because the
     expectation decode is dragged to the middle by any background.
     """
-    head = _Head(channels, num_points, 1)
+    head = PreciseConv(channels, num_points, 1)
     nn.init.normal_(head.weight, std=0.001)
     nn.init.constant_(head.bias, bias)  # type: ignore[arg-type]
     return head
