@@ -170,7 +170,7 @@ def load_backbone(model: LandmarkModel, path: Path) -> int:
     if encoder is None:
         raise UsageError(
             "model.backbone_weights: this network has no ViT with a patch embedding and no other encoder to load into; take "
-            "fifa_base, fifa_lite, vit_base or farl"
+            "another, such as fifa_lite, fifa_base or hrnet_w18 (docs/training.md lists them)"
         )
     path = find_backbone(path)
     state = read_state(path)
