@@ -50,8 +50,6 @@ class HRNet(LandmarkModel):
         ValueError: a size that does not divide.
     """
 
-    decoders = heatmap_decoders("quarter")
-
     def __init__(
         self,
         num_points: int,
@@ -63,6 +61,7 @@ class HRNet(LandmarkModel):
         blocks: int = 4,
     ) -> None:
         super().__init__(num_points, size)
+        self.decoders = heatmap_decoders("quarter")
         if len(widths) != 4:
             raise ValueError(f"widths: HRNet has four branches; found {list(widths)}")
         if size % 32:

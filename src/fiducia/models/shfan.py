@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..heatmaps.decode import heatmap_decoders
 from .fan import FAN
 from .registry import register
 
@@ -36,7 +35,7 @@ class SHFAN(FAN):
         ValueError: a size that does not divide, or an option out of range.
     """
 
-    decoders = heatmap_decoders("local_softargmax")
+    published_decoder = "local_softargmax"
 
     def default_loss(self) -> dict[str, dict[str, Any]]:
         """Return squared error of all stacks' maps, and the agreement of two views' maps."""
