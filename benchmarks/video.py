@@ -295,7 +295,7 @@ def main() -> None:
     parser.add_argument("--frames", type=int, default=3000, help="of the memory part")
     parser.add_argument("--tries", type=int, default=5, help="of the speed part, the best counts")
     parser.add_argument("--weights", default="fifa_tiny")
-    parser.add_argument("--runtime", default="openvino")
+    parser.add_argument("--runtime", default="auto")
     parser.add_argument("--save", type=Path, help="write frames of the crossing there")
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()

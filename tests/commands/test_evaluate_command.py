@@ -86,3 +86,13 @@ def test_weights_of_another_crop_are_compared_and_other_faces_are_refused_by_the
     assert "permutation p" in evaluate(place, "--compare", str(tmp_path / "two.json"))
     with pytest.raises(FiduciaError, match=r"two\.json: not measured alike.*excluded"):
         evaluate(place, "--compare", str(tmp_path / "two.json"), "--exclude", "*0")
+
+
+def test_a_best_epoch_is_compared_with_no_last_one_but_with_weights_that_do_not_say(place: Path) -> None:
+    for which in ("best", "converted"):
+        write_small(place / f"{which}.safetensors", small(points=68, seed=1), name=which, which=which)
+    converted = str(place / "converted.safetensors")
+    assert "permutation p" in evaluate(place, "--compare", converted)
+    assert "permutation p" in evaluate(place, "--compare", converted, weights="best")
+    with pytest.raises(FiduciaError, match=r"selection: 'last epoch' and 'best on validation'; .*/weights/best\.safe"):
+        evaluate(place, "--compare", str(place / "best.safetensors"))

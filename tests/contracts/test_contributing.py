@@ -19,6 +19,8 @@ from fiducia import plugins
 from fiducia.augment.registry import augmentations
 from fiducia.cli import main
 from fiducia.data import source
+from fiducia.data.editing.base import label_editors
+from fiducia.data.editing.save import LabelFiles
 from fiducia.detectors import detectors
 from fiducia.heatmaps.decode import decoders
 from fiducia.losses.distances import distances
@@ -38,6 +40,7 @@ ROWS = {
     "a distance between points",
     "a data set",
     "an annotation format",
+    "labels that `data review` changes in place",
     "an augmentation",
     "a decoder",
     "a schedule",
@@ -59,6 +62,7 @@ REGISTRIES = (
     schedules,
     converters,
     source.label_writers,
+    label_editors,
     writers,
 )
 
@@ -72,6 +76,7 @@ from torch import nn
 
 import fiducia
 from fiducia.augment.registry import augmentations
+from fiducia.data.editing.base import LabelledFace, Patch, label_editors
 from fiducia.data.source import DatasetSpec, label_writers
 from fiducia.heatmaps.decode import register as register_decoder
 from fiducia.losses.distances import distances
@@ -181,6 +186,32 @@ def write_lines(path, records):
     Path(path).write_text("".join(f"{r.image} {' '.join(map(str, r.xy.ravel()))}\n" for r in records))
 
 
+class LineEditor:
+    """Changes a line of what read_lines reads."""
+
+    def faces(self, root, split, scheme):
+        records = read_lines(root, split, scheme)
+        return [
+            LabelledFace(record=record, path=Path(root), index=i, order=(0, 1, 2), codes=(2,))
+            for i, record in enumerate(records)
+        ]
+
+    def patches(self, face, changes, read):
+        CALLS["label editor"] += 1
+        lines = read(face.path).splitlines(keepends=True)
+        old, xy = lines[face.index], face.record.xy.copy()
+        for point, (x, y, _) in changes.items():
+            xy[point] = x, y
+        new = f"{old.split()[0].decode()} {' '.join(map(str, xy.ravel()))}\n".encode()
+        return [Patch(face.path, sum(map(len, lines[: face.index])), old, new)]
+
+    def read_back(self, face, path):
+        return [(record.xy, record.visible) for record in read_lines(path, "all", None)]
+
+
+label_editors.add("lines", LineEditor())
+
+
 class Added:
     """A file for each image, and one for all."""
 
@@ -278,7 +309,7 @@ def recipe(folder: Path) -> Recipe:
 
 def test_the_table_names_the_rows_that_are_tested_here() -> None:
     text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
-    rows = re.findall(r"^\| (an? [^|]+?) \|", text, re.MULTILINE)
+    rows = re.findall(r"^\| ((?:an?|labels) [^|]+?) \|", text, re.MULTILINE)
     assert set(rows) == ROWS
     assert len(rows) == len(ROWS)
 
@@ -331,6 +362,19 @@ def test_an_annotation_format_is_written_by_name(folder: Path) -> None:
     assert calls(folder)["label writer"] == 1
     again = fiducia.load_records(f"lines:{out}", "all")
     assert [r.xy.tolist() for r in again] == [r.xy.tolist() for r in fiducia.load_records("added:", "train")]
+
+
+def test_labels_of_an_annotation_format_are_changed_in_place(folder: Path) -> None:
+    path = folder / "faces.lines"
+    path.write_text("1.png 1 2 3 4 5 6\n2.png 7 8 9 10 11 12\n")
+    editor = label_editors["lines"]
+    faces = editor.faces(str(path), "all", None)
+    files = LabelFiles(editor, faces)
+    files.write(files.plan(faces[1], {2: (30.5, 40.0, 2)}))
+    assert calls(folder)["label editor"] == 1
+    records = fiducia.load_records(f"lines:{path}", "all")
+    assert [record.xy.tolist() for record in records] == [[[1, 2], [3, 4], [5, 6]], [[7, 8], [9, 10], [30.5, 40]]]
+    assert path.read_text().startswith("1.png 1 2 3 4 5 6\n")
 
 
 def test_a_landmark_scheme_is_a_file(folder: Path) -> None:

@@ -12,7 +12,8 @@ from torch import Tensor, nn
 
 from fiducia.errors import UsageError
 from fiducia.heatmaps import decode, decode_maps, decoders, encode, heatmap_decoders
-from fiducia.heatmaps.decode import Decoder
+from fiducia.heatmaps.decode import Decoder, register
+from networks import small
 
 H, W = 40, 48
 each_decoder = pytest.mark.parametrize("name", list(decoders))
@@ -185,3 +186,19 @@ def test_the_integral_does_not_change_with_a_constant_where_values_would() -> No
     for constant in (-50.0, 0.0, 50.0):
         found, _ = decode(raw + constant, "integral")
         assert (found - xy).abs().max() < 0.01
+
+
+@pytest.mark.parametrize("name", ["awing", "fan", "fifa_lite", "hrnet_w18", "shfan"])
+def test_a_decoder_that_is_registered_after_the_networks_is_one_of_theirs(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = small(name)
+    monkeypatch.setattr(decoders, "_items", dict(decoders._items))
+    register("late", within=1.0)(decoders["argmax"].read)
+    after = small(name)
+    assert after.check_method("late") == "late"
+    assert (
+        after.decoders[0]
+        == before.decoders[0]
+        == {"fifa_lite": "expectation", "shfan": "local_softargmax"}.get(name, "quarter")
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 import shlex
 import tomllib
@@ -115,6 +116,22 @@ def test_a_link_leads_to_a_file(page: Path) -> None:
     for target in LINK.findall(FENCE.sub("", page.read_text(encoding="utf-8"))):
         file = (page.parent / target).resolve()
         assert file.exists() or file in made, f"{page.name}: {target}"
+
+
+def test_the_page_of_training_lists_every_network_that_takes_an_encoder() -> None:
+    from fiducia.models.base import LandmarkModel
+    from fiducia.models.registry import models
+
+    page = (DOCS / "training.md").read_text(encoding="utf-8")
+    table = page.partition("## Pre-trained encoders")[2].partition("\n## ")[0]
+    names: dict[object, list[str]] = {}
+    for name in models:
+        build = models[name].build
+        if inspect.isclass(build) and build.encoder is not LandmarkModel.encoder:
+            names.setdefault(build, []).append(name)
+    assert len(names) > 5
+    for build, own in names.items():
+        assert any(f"`{name}" in table for name in own), build
 
 
 def test_every_public_name_is_on_one_page_of_the_api() -> None:

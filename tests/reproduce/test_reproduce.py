@@ -27,7 +27,7 @@ from fiducia.reproduce import run as module
 from fiducia.reproduce.ledger import read_run, table_ledger
 from fiducia.reproduce.ledger_files import write_ledger
 from fiducia.reproduce.rows import SCALES, TABLES, Row, Table, load_table, row_recipe
-from fiducia.reproduce.run import Order, reproduce
+from fiducia.reproduce.run import Order, plan, reproduce
 from fiducia.schemes.sets import get_scheme
 from fiducia.training.setup import build_network, completed, loss_tables, resolve
 from fiducia.training.state import differences
@@ -137,6 +137,29 @@ def test_a_lost_result_is_measured_again_without_training(copy: Path, untrained:
     path.unlink()
     assert reproduce(order(copy)) == []
     assert read_run(path).result == figures
+
+
+@pytest.mark.parametrize(
+    ("table", "budgets", "folders"),
+    [
+        # A row of two views has both budgets in one run.
+        ("table7", ("views",), {"hrnet/seed0-views", "hrnet_dcca/seed0", "pfld/seed0-views", "pfld_dcca/seed0"}),
+        ("table7", ("epochs",), {"hrnet/seed0", "hrnet_dcca/seed0", "pfld/seed0", "pfld_dcca/seed0"}),
+        # Rows against one of as many views are compared at equal epochs alone.
+        ("table3", ("views",), {"fifa/seed0-views", "dcca/seed0"}),
+        ("table3", ("epochs", "views"), {"fifa/seed0", "fifa/seed0-views", "dcca/seed0", "add/seed0"}),
+        # All rows have two views, so equal epochs are equal image views.
+        ("table4", ("views",), {"n3/seed0"}),
+    ],
+)
+def test_a_budget_plans_every_row_that_is_compared_at_it(
+    tmp_path: Path, table: str, budgets: tuple[str, ...], folders: set[str]
+) -> None:
+    rows = tuple(dict.fromkeys(folder.partition("/")[0] for folder in folders))
+    extra = ("add",) if table == "table3" else ()
+    wanted = order(tmp_path, table=table, budgets=budgets, rows=(*rows, *extra), scale="smoke")
+    planned = plan(wanted, load_table(table), "test")
+    assert {run.folder.relative_to(tmp_path / table).as_posix() for run in planned} == folders
 
 
 def test_a_lost_row_alone_is_trained_again(copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -68,7 +68,12 @@ def registry_page() -> str:
             ("name", "points", "inter-ocular distance between", "regions"),
             _schemes(),
         ),
-        _part("Checkpoint converters", "Kinds of published checkpoints.", ("kind", ""), _plain(converters)),
+        _part(
+            "Checkpoint converters",
+            "`--from` of `fiducia weights convert`. Its default, `vit`, is a ViT encoder with CLIP's, FaRL's or timm's names.",
+            ("kind", ""),
+            _plain(converters),
+        ),
     ]
     return HEAD + "\n".join(parts)
 

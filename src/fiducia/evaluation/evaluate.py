@@ -37,6 +37,9 @@ from .sweep import box_sweep, summary
 
 Array = npt.NDArray[np.float64]
 
+_SELECTIONS = {"ema": "last epoch", "last": "last epoch", "best": "best on validation"}
+"""``which`` of a run's weights → how the epoch was chosen; averages, ensembles and converted weights do not say."""
+
 __all__ = ["MATCH_IOU", "Evaluation", "Settings", "evaluate", "evaluate_faces", "find_points", "judge"]
 
 
@@ -174,7 +177,7 @@ def evaluate_faces(
         "decode": settings.decoder(card),
         "size": card.size,
         "which": card.which,
-        "selection": "best on validation" if card.which == "best" else "last epoch",
+        "selection": _SELECTIONS.get(card.which),
         "weights": settings.label(card),
         "weights_sha256": card.sha256 or None,
         "runtime": computed_by(settings.weights, settings.runtime, settings.device, decode=settings.decode),

@@ -66,7 +66,7 @@ class Protocol(BaseModel):
     """``ema``, ``last`` or ``best`` of a training run, as the weights' card says."""
     selection: str | None = None
     """By what the epoch was chosen: ``last epoch``, or ``best on validation``; never by the faces that are measured.
-    None = a result that does not say."""
+    None = weights that do not say, such as converted ones and ensembles."""
     weights: str
     weights_sha256: str | None = None
     runtime: str
@@ -131,7 +131,7 @@ def comparable(a: Protocol | Mapping[str, Any], b: Protocol | Mapping[str, Any])
         b: the other.
     """
     p, q = (x.model_dump(mode="json") if isinstance(x, Protocol) else dict(x) for x in (a, b))
-    # Results from before the stamp had a selection rule stay comparable.
+    # Weights that do not say how their epoch was chosen stay comparable, and results from before the stamp had it.
     fields = [name for name in MEASUREMENT if name != "selection" or (p.get(name) and q.get(name))]
     return [f"{name}: {p.get(name)!r} and {q.get(name)!r}" for name in fields if p.get(name) != q.get(name)]
 

@@ -59,6 +59,7 @@ class AWing(LandmarkModel):
         channels: int = 256,
     ) -> None:
         super().__init__(num_points, size)
+        self.decoders = heatmap_decoders("quarter")
         if size % (4 * 2**DEPTH) or stacks < 1:
             raise ValueError(f"expected a side that is a multiple of 64, and 1 or more stacks; found {size}, {stacks}")
         self.decoders = heatmap_decoders("quarter")

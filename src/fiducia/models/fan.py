@@ -76,12 +76,11 @@ class FAN(LandmarkModel):
         ValueError: a size that does not divide, or an option out of range.
     """
 
-    decoding = "quarter"
-    """The published decoder."""
+    published_decoder = "quarter"
 
     def __init__(self, num_points: int, size: int = 256, *, trunk: FanOptions = FanOptions()) -> None:
         super().__init__(num_points, size)
-        self.decoders = heatmap_decoders(self.decoding)
+        self.decoders = heatmap_decoders(self.published_decoder)
         self.normalize = Normalize(ZERO_TO_ONE)
         self.trunk = FanTrunk(num_points, size, **trunk.model_dump())
 

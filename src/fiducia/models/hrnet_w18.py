@@ -61,6 +61,7 @@ class HRNet(LandmarkModel):
         blocks: int = 4,
     ) -> None:
         super().__init__(num_points, size)
+        self.decoders = heatmap_decoders("quarter")
         if len(widths) != 4:
             raise ValueError(f"widths: HRNet has four branches; found {list(widths)}")
         if size % 32:

@@ -35,7 +35,7 @@ class SHFAN(FAN):
         ValueError: a size that does not divide, or an option out of range.
     """
 
-    decoding = "local_softargmax"
+    published_decoder = "local_softargmax"
 
     def default_loss(self) -> dict[str, dict[str, Any]]:
         """Return squared error of all stacks' maps, and the agreement of two views' maps."""

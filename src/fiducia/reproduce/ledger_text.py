@@ -70,7 +70,8 @@ def _rows(ledger: TableLedger, footnotes: list[str]) -> list[list[str]]:
         marks = [_footnote(mark, footnotes) for mark in line.figure.marks] if line.figure else []
         shown.append(f"{_number(line)}{''.join(marks)}" if line.figure else "–")
         shown.append(_cell(line.cells.get("epochs")) if line.runs else line.state)
-        shown.append(str(len(line.cells["epochs"].seeds)) if "epochs" in line.cells else "")
+        # "3 / 1" where the budgets have different numbers of seeds.
+        shown.append(" / ".join(dict.fromkeys(str(len(cell.seeds)) for cell in line.cells.values())))
         if single:
             shown += [f"`{line.row.against}`" if line.row.against else "", _published_change(line)]
             shown.append(_change(line, "epochs"))

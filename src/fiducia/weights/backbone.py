@@ -170,7 +170,7 @@ def load_backbone(model: LandmarkModel, path: Path) -> int:
     if encoder is None:
         raise UsageError(
             "model.backbone_weights: this network has no encoder that pre-trained weights fit, such as a ViT with a patch "
-            "embedding or a ResNet; leave the key out, or take a network of docs/training.md's table of encoders"
+            "embedding or a ResNet; leave the key out, or take another network (docs/training.md lists them)"
         )
     path = find_backbone(path)
     state = read_state(path)

@@ -181,9 +181,10 @@ def refuse(
     try:
         check_comparable(ours, theirs, ids)
     except Mismatch as error:
-        raise FiduciaError(
-            f"--compare {origin}: not measured alike (here and there): {error}; measure both with the same options"
-        ) from None
+        cure = "measure both with the same options"
+        if str(error).startswith("selection:"):  # the last field, so the only one that differs
+            cure = "a run's directory is its last epoch; its best epoch on validation is RUN/weights/best.safetensors"
+        raise FiduciaError(f"--compare {origin}: not measured alike (here and there): {error}; {cure}") from None
 
 
 def evaluate_against(places: Sequence[str], settings: Settings, **options: Any) -> tuple[Evaluation, list[Compared]]:

@@ -48,7 +48,7 @@ class Result:
         source: what the user called the photograph.
         stem: its results' file name without ending; no two photographs of a run share it.
         image: uint8 ``(H, W, 3)`` RGB.
-        faces: largest first.
+        faces: best first.
         folder: where results are written.
         origin: what made the points.
         measures: add each face's measures to its plain values.
