@@ -8,9 +8,7 @@ import pytest
 import torch
 
 from fiducia.errors import UsageError
-from fiducia.heatmaps.decode import decoders
 from fiducia.models import build_model, models
-from fiducia.models.bounded import without_memory
 from fiducia.models.count import count_gmac, count_parameters, describe_models
 from fiducia.models.parts.spectral import FFParser
 from fiducia.models.registry import is_family
@@ -162,17 +160,3 @@ def test_the_vanilla_network_takes_the_small_networks_stem(stem: str) -> None:
     assert model(crops()).heatmaps[-1].shape == (2, 5, 16, 16)
     # Only a patch embedding has published weights to load.
     assert (model.encoder() is not None) == (stem == "patch")
-
-
-@pytest.mark.parametrize("name", ["hrnet_w18", "awing", "fan", "shfan", "fifa_tiny"])
-def test_a_decoder_that_is_registered_later_is_one_of_every_heatmap_network(
-    name: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A plugin may be loaded when the networks are imported already."""
-    entry = models[name]
-    assert len(decoders) > 3
-    monkeypatch.setitem(decoders._items, "late", decoders["argmax"])
-    with without_memory():
-        model = build_model(name, 5, entry.test_size, options=entry.test_options)
-    assert model.check_method("late") == "late"
-    assert model.check_method(None) == {"shfan": "local_softargmax", "fifa_tiny": "expectation"}.get(name, "quarter")

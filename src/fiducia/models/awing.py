@@ -62,7 +62,6 @@ class AWing(LandmarkModel):
         self.decoders = heatmap_decoders("quarter")
         if size % (4 * 2**DEPTH) or stacks < 1:
             raise ValueError(f"expected a side that is a multiple of 64, and 1 or more stacks; found {size}, {stacks}")
-        self.decoders = heatmap_decoders("quarter")
         self.has_boundary = scheme is not None and bool(boundary_curves(scheme))
         self.normalize = Normalize(ZERO_TO_ONE)
         self.stem = FanStem(channels, inputs=6)

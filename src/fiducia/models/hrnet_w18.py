@@ -66,7 +66,6 @@ class HRNet(LandmarkModel):
             raise ValueError(f"widths: HRNet has four branches; found {list(widths)}")
         if size % 32:
             raise ValueError(f"HRNet takes crops whose side is a multiple of 32; found {size}")
-        self.decoders = heatmap_decoders("quarter")
         self.pixels = pixels
         self.normalize = Normalize(IMAGENET)
         self.trunk = HRNetTrunk(widths, modules, blocks)
