@@ -112,6 +112,19 @@ def test_sides_that_do_not_divide_are_refused_before_anything_is_computed(
     assert not (tmp_path / "out.safetensors").exists()
 
 
+def test_members_that_are_read_in_different_ways_are_refused(tmp_path: Path) -> None:
+    """Each would be read by its network's own decoder, whatever its card asks for."""
+    cards: dict[str, str | None] = {"own": None, "same": "expectation", "other": "integral"}
+    files = {n: write_small(tmp_path / f"{n}.safetensors", small(), decode=way) for n, way in cards.items()}
+    out = tmp_path / "out.safetensors"
+    assert join_weights([files["own"], files["same"]], out).decode is None
+    assert join_weights([files["other"], files["other"]], out).decode == "integral"
+    out.unlink()
+    with pytest.raises(UsageError, match=r"other\.safetensors: is read by 'integral', and other members are not"):
+        join_weights([files["own"], files["other"]], out)
+    assert not out.exists()
+
+
 def test_a_single_network_starts_from_the_member_of_its_name(joined: Path) -> None:
     tiny = load_card(joined.with_stem("a")).options
     for name, size, part, points in (

@@ -11,7 +11,7 @@ import torch
 from ..errors import UsageError
 from ..words import one_line
 from .card import WeightCard
-from .store import described, read_card, read_weights, save_weights
+from .store import described, described_network, read_card, read_weights, save_weights
 
 __all__ = ["join_weights"]
 
@@ -26,8 +26,8 @@ def join_weights(sources: Sequence[str | Path], out: Path) -> WeightCard:
         out: the safetensors file, float32.
 
     Raises:
-        UsageError: fewer than two, weights of other landmarks or another cut of the face, or crops whose sides do not divide;
-            said before anything is computed.
+        UsageError: fewer than two, weights of other landmarks or another cut of the face, crops whose sides do not divide, or
+            cards that ask for different decoders; said before anything is computed.
         FiduciaError: a damaged file.
     """
     if len(sources) < 2:
@@ -51,6 +51,14 @@ def join_weights(sources: Sequence[str | Path], out: Path) -> WeightCard:
             )
     members: list[dict[str, Any]] = [{"model": c.model, "size": c.size, **c.options} for c, _ in cards]
     methods = {c.decode for c, _ in cards}
+    if len(methods) > 1:
+        for one, source in cards:
+            own = described_network(one, str(source)).check_method(None)
+            if one.decode not in (None, own):
+                raise UsageError(
+                    f"{source}: is read by {one.decode!r}, and other members are not; members of an ensemble are all read by one "
+                    f"decoder, or each by its network's own, which is {own!r} here"
+                )
     state: dict[str, torch.Tensor] = {}
     for i, (_, source) in enumerate(cards):
         tensors, _ = read_weights(source)
