@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from fiducia.augment.views import EvalViews
 from fiducia.data.dataset import FaceDataset
+from fiducia.errors import UsageError
 from fiducia.losses.base import LossContext
 from fiducia.losses.objective import Objective
 from fiducia.models import LandmarkModel
@@ -23,7 +24,7 @@ from fiducia.schemes.sets import get_scheme
 from fiducia.structures import ModelOutput, Prediction
 from fiducia.training.ema import EMA
 from fiducia.training.faces import split_records
-from fiducia.training.loop import Hooks, Leg, run_epochs
+from fiducia.training.loop import Hooks, Leg, _step, run_epochs
 from fiducia.training.state import RunState
 from fiducia.training.stop import Stop
 from fiducia.training.validate import validate
@@ -70,6 +71,18 @@ def test_a_run_that_was_stopped_behind_the_last_step_of_an_epoch_goes_on() -> No
     run_epochs(ALONE, nn.Module(), state, supply, log, hooks, leg=leg, stop=Stop())
     assert (state.epoch, state.done, asked) == (2, 0, [])
     assert (log.rows[0]["train_total"], log.rows[0]["lr"]) == (2.0, 0.5)
+
+
+def test_one_crop_a_step_is_told_where_a_network_needs_more() -> None:
+    """FaRL's head sees one cell a crop in one of its batch norms."""
+    batch: Any = SimpleNamespace(images=torch.zeros(1, 1, 3, 8, 8))
+
+    def learner(*given: object) -> Tensor:
+        answer: Tensor = nn.BatchNorm2d(2)(torch.zeros(1, 2, 1, 1))
+        return answer
+
+    with pytest.raises(UsageError, match=r"1 crop a step.*raise train\.batch_size"):
+        _step(ALONE, learner, SimpleNamespace(), batch, 0.0, OptimConfig(), 1.0)  # type: ignore[arg-type]
 
 
 class Lost(LandmarkModel):

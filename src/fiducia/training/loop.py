@@ -16,7 +16,7 @@ from lightning_fabric import Fabric
 from torch import Tensor, nn
 
 from ..data.dataset import Supply
-from ..errors import FiduciaError, Interrupted
+from ..errors import FiduciaError, Interrupted, UsageError
 from ..losses.objective import Objective
 from ..models.base import LandmarkModel
 from ..recipes.sections import OptimConfig, TrainConfig
@@ -109,6 +109,7 @@ def run_epochs(
 
     Raises:
         Interrupted: a signal came; the state was saved.
+        UsageError: one crop a step for a network that needs more.
         FiduciaError: the loss is not finite, or a checkpoint cannot be written.
     """
     saved = time.monotonic()
@@ -165,8 +166,20 @@ def run_epochs(
 def _step(
     fabric: Fabric, learner: Any, state: RunState, batch: Batch, epoch: float, optim: OptimConfig, total: float
 ) -> dict[str, Tensor]:
-    """Take one optimiser step and return the logged values, the mean over processes."""
-    loss, values = learner(batch, epoch, total)
+    """Take one optimiser step and return the logged values, the mean over processes.
+
+    Raises:
+        UsageError: a batch norm of the network sees a single value a channel.
+    """
+    try:
+        loss, values = learner(batch, epoch, total)
+    except ValueError as error:
+        if "more than 1 value per channel" not in str(error):  # torch's batch norm
+            raise
+        raise UsageError(
+            f"this network cannot be trained on {batch.images.shape[:2].numel()} crop a step: a batch norm of it sees one value a "
+            'channel; raise train.batch_size, or set model.options.norm = "group" where it has that option'
+        ) from error
     state.optimizer.zero_grad(set_to_none=True)
     fabric.backward(loss)
     if optim.clip > 0:
