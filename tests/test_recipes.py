@@ -240,3 +240,23 @@ def test_an_empty_text_takes_back_the_encoder_of_a_recipe() -> None:
     """As a path it would be the working directory."""
     assert load_recipe("fifa_tiny").model.backbone_weights is not None
     assert load_recipe("fifa_tiny", ['model.backbone_weights=""']).model.backbone_weights is None
+
+
+@pytest.mark.parametrize(
+    ("optim", "says"),
+    [
+        (
+            {"schedule": "multi_step"},
+            r"optim\.milestones: the rate of the schedule multi_step falls after these epochs",
+        ),
+        ({"milestones": [30, 50]}, r"optim\.milestones: the schedule step has none; set optim\.schedule"),
+        ({"milestones": [30, 50], "schedule": "cosine"}, ""),
+        ({"milestones": [30, 50], "schedule": "multi_step"}, ""),
+    ],
+)
+def test_epochs_at_which_the_rate_should_fall_are_not_passed_over(optim: dict[str, object], says: str) -> None:
+    if not says:
+        assert parse_recipe({"optim": optim}).optim.milestones == (30, 50)
+        return
+    with pytest.raises(UsageError, match=says):
+        parse_recipe({"optim": optim})

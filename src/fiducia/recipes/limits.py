@@ -1,4 +1,7 @@
-"""What no recipe needs: numbers so large, texts so long and tables so deep that they are mistakes, or meant to harm."""
+"""What no recipe needs: numbers so large, texts so long and tables so deep that they are mistakes, or meant to harm.
+
+And epochs at which a learning rate should fall, without effect.
+"""
 
 from __future__ import annotations
 
@@ -57,7 +60,7 @@ _SMALLEST = {
 
 
 def beyond_limits(recipe: Recipe) -> str:
-    """Return one line about the first value that is beyond every sense, or an empty text."""
+    """Return one line about the first value that is beyond every sense or without effect, or an empty text."""
     table = recipe.model_dump()
     for key in ("name", "model.name"):
         name = table["name"] if key == "name" else table["model"]["name"]
@@ -67,6 +70,19 @@ def beyond_limits(recipe: Recipe) -> str:
         problem = _problem(key, value, depth)
         if problem:
             return f"{one_line(key, 100)}: {problem}"
+    return _without_effect(recipe)
+
+
+def _without_effect(recipe: Recipe) -> str:
+    """Return one line about epochs at which the learning rate should fall and does not, or an empty text."""
+    optim = recipe.optim
+    if optim.schedule == "multi_step" and not optim.milestones:
+        return (
+            "optim.milestones: the rate of the schedule multi_step falls after these epochs, and none is named; name them, or set "
+            'optim.schedule = "constant"'
+        )
+    if optim.milestones and "schedule" not in optim.model_fields_set:
+        return f'optim.milestones: the schedule {optim.schedule} has none; set optim.schedule = "multi_step"'
     return ""
 
 
