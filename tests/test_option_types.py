@@ -110,3 +110,10 @@ def test_a_loss_refuses_them_when_it_is_built(kind: str, options: dict[str, Any]
 def test_a_network_refuses_them(name: str, options: dict[str, Any], says: str) -> None:
     with pytest.raises(UsageError, match=says), without_memory():
         build_model(name, 5, 64, options=options)
+
+
+@pytest.mark.parametrize(("points", "size"), [(0, 64), (-1, 64), (5, 0), (5, -64)])
+def test_a_network_of_nothing_is_refused(points: int, size: int) -> None:
+    """A size of 0 was the network's usual one, and 0 landmarks a network without an answer."""
+    with pytest.raises(UsageError, match=rf"found {points} landmarks and size {size}"), without_memory():
+        build_model("pfld", points, size)

@@ -41,9 +41,13 @@ def build_model(
             that trained weights keep their network when the preset of its name changes.
 
     Raises:
-        UsageError: an unknown network or option, a value of a wrong type, or sizes that do not divide.
+        UsageError: an unknown network or option, a value of a wrong type, sizes that do not divide, or no landmark.
     """
     entry = find_preset(name)
+    if num_points < 1 or (size is not None and size < 1):
+        raise UsageError(
+            f"model {name}: expected a landmark and a pixel at least; found {num_points} landmarks and size {size}"
+        )
     table = upgrade_options(entry, options or {}, refuse=preset)
     arguments = merge_tables(entry.options, table) if preset else dict(table)
     known = keywords(entry)
