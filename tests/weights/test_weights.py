@@ -229,7 +229,7 @@ def test_a_backbone_of_another_width_or_for_another_network_is_told(tmp_path: Pa
     torch.save(clip_state(width=48), path)
     with pytest.raises(FiduciaError, match="network's is"):
         load_backbone(small("fifa_base"), path)
-    with pytest.raises(UsageError, match="no ViT with a patch embedding"):
+    with pytest.raises(UsageError, match="has no encoder that pre-trained weights fit"):
         load_backbone(small(), path)
 
 
