@@ -34,6 +34,7 @@ class Following:
     """The part of :class:`fiducia.predict.predictor.Predictor` that takes videos."""
 
     detector: Detector | BoxesFile | None
+    batch_size: int
     max_pixels: int
     passes: int | None
     min_quality: float
@@ -60,7 +61,7 @@ class Following:
         return self.find(Photo("frame", image))[1]
 
     def look(self, image: Image, where: Sequence[Detection], passes: int | None = None) -> list[Face]:
-        """Return the face at each place of an RGB array, without the detector.
+        """Return the face at each place of an RGB array, in batches, without the detector.
 
         Args:
             image: uint8 ``(H, W, 3)``.
@@ -71,12 +72,14 @@ class Following:
             FiduciaError: another kind of array.
         """
         image = check_image(image)
-        if not where:
-            return []
-        count = len(where)
-        xy, confidence = self._points([image] * count, where, ["frame"] * count, passes or self.passes)
         photo = PhotoRef.of(Photo("frame", image))
-        return self._faces(xy, np.clip(confidence, 0.0, 1.0), where, [photo] * count)
+        faces: list[Face] = []
+        for start in range(0, len(where), self.batch_size):
+            part = where[start : start + self.batch_size]
+            count = len(part)
+            xy, confidence = self._points([image] * count, part, ["frame"] * count, passes or self.passes)
+            faces += self._faces(xy, np.clip(confidence, 0.0, 1.0), part, [photo] * count)
+        return faces
 
     def tracker(
         self, *, every: int = 15, smooth: bool | Smoothing = True, memory: float = 1.5, min_confidence: float = 0.05
