@@ -379,6 +379,9 @@ def test_wrong_use(dots: DotRuntime, make_weights: Callable[..., Path]) -> None:
     ):
         with pytest.raises(UsageError):
             Predictor(dots, **wrong)  # type: ignore[arg-type]
+    for seconds in (-1.0, float("nan")):
+        with pytest.raises(UsageError, match=f"seconds = {seconds}; expected"):
+            Predictor(dots, Fixed([])).video([image], seconds=seconds)
     for name in ("onnxx", "tensorflow"):
         with pytest.raises(UsageError, match=f"no runtime is called {name!r}"):
             load(make_weights(), runtime=name)

@@ -17,6 +17,7 @@ from ..images import MAX_PIXELS
 from ..schemes.sets import Scheme
 from ..video.frames import camera_number, is_video
 from ..video.loop import FaceTracker
+from ..video.opening import check_seconds
 from .batches import Found, enough
 from .clips import ClipRunner, NoStop, Stop
 from .following import Following
@@ -116,13 +117,14 @@ def detect_paths(
         stop: a request to end a video after the frame in hand; None = there is none.
 
     Raises:
-        UsageError: unknown format, ``out`` cannot be a directory, a table would replace an input, or a run of other options
-            would go on.
+        UsageError: unknown format, ``seconds`` that are none, ``out`` cannot be a directory, a table would replace an input,
+            or a run of other options would go on.
         PlaceLost: the disk is full, or ``out`` was removed; what is written stays.
         Interrupted: a video was stopped; its files are whole up to there.
         FiduciaError: ``out`` cannot be written into.
     """
     formats = check_formats(formats)
+    check_seconds(seconds)
     chosen = [writers[name] for name in formats]
     folder = _folder(out)
     watcher = watcher or Watcher()

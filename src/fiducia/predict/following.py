@@ -21,6 +21,7 @@ from ..structures import Detection, Detector
 from ..video.frames import Frame, Source
 from ..video.loop import FaceTracker, TrackerOptions
 from ..video.one_euro import Smoothing
+from ..video.opening import check_seconds
 from .batches import Found
 from .inputs import open_clip
 
@@ -154,6 +155,7 @@ class Following:
             >>> [len(frame.faces) for frame in fiducia.load("fifa_tiny", device="cpu").video(pictures)]
             [0, 0, 0]
         """
+        check_seconds(seconds)
         follow = self.tracker(every=every, smooth=smooth, memory=memory)
         return _frames(open_clip(source, rate=rate, max_pixels=self.max_pixels), follow, seconds)
 
