@@ -196,6 +196,16 @@ def test_a_run_that_was_stopped_goes_on_without_loss_or_repetition(tmp_path: Pat
     assert not [path for path in out.iterdir() if path.name.startswith(".")]
 
 
+def test_faces_that_are_found_no_more_are_not_read_back(tmp_path: Path) -> None:
+    """Their .pts files stayed, and were read as faces of the annotated picture beside them."""
+    out = tmp_path / "out"
+    for count in (3, 1):
+        sources = [photo(tmp_path / "a.png", count), photo(tmp_path / "b.png", 2)]
+        detect_paths(Counts(), sources, out, ("pts", "png"), origin=ORIGIN)
+        (out / "a_2b.pts").write_bytes((out / "a.pts").read_bytes())  # a file of the user's stays
+    assert sorted(path.name for path in out.glob("*.pts")) == ["a.pts", "a_2b.pts", "b.pts", "b_1.pts"]
+
+
 def test_without_resume_a_left_journal_is_forgotten(tmp_path: Path) -> None:
     paths = [photo(tmp_path / f"{name}.png", 1) for name in "abc"]
     with pytest.raises(KeyboardInterrupt):
