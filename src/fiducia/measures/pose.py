@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 import cv2
 import numpy as np
@@ -156,8 +157,10 @@ def _solve(model: Array, unit: Array, camera: Array) -> tuple[Array, Array]:
     _, turn, shift = cv2.solvePnP(model, unit, camera, None, flags=cv2.SOLVEPNP_SQPNP)
     away = _DISTANCE * float(np.sqrt(((model - model.mean(axis=0)) ** 2).sum(axis=1).mean()))
     frontal = np.zeros((3, 1)), np.array([[0.0], [0.0], [away]])
-    for start in ((turn, shift), frontal):
-        _, turn, shift = cv2.solvePnP(model, unit, camera, None, *start, True, flags=cv2.SOLVEPNP_ITERATIVE)
+    starts: list[tuple[Any, Any]] = [(turn, shift), frontal]
+    for start in starts:
+        _, *found = cv2.solvePnP(model, unit, camera, None, *start, True, flags=cv2.SOLVEPNP_ITERATIVE)
+        turn, shift = (np.asarray(part, dtype=np.float64) for part in found)
         if shift[2, 0] > 0:
             return turn, shift
     raise FiduciaError("no pose of a head explains the points; a pose needs a face")
