@@ -64,3 +64,12 @@ def test_detectors_import_no_torch() -> None:
     )
     source = Path(__file__).parents[2] / "src"
     subprocess.run([sys.executable, "-c", code], check=True, env={"PYTHONPATH": str(source), "FIDUCIA_PLUGINS": "off"})
+
+
+def test_a_min_score_does_not_change_the_callers_detector() -> None:
+    """Of two predictors with one detector the second changed what the first left out."""
+    own = WholeImage()
+    own.min_score = 0.5  # type: ignore[attr-defined]
+    first, second = get_detector(own, min_score=0.9), get_detector(own, min_score=0.1)
+    assert [one.min_score for one in (own, first, second)] == [0.5, 0.9, 0.1]  # type: ignore[union-attr]
+    assert get_detector(own) is own

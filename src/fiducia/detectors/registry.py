@@ -5,6 +5,7 @@ Importing this module imports no torch, and neither does any detector.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
@@ -53,7 +54,7 @@ def get_detector(name: str | Detector, *, min_score: float | None = None) -> Det
     """Return a detector by name: a registered name, ``NAME:FILE``, or a JSON file of boxes.
 
     Args:
-        name: the name; anything that is a detector already comes back as it is.
+        name: the name; anything that is a detector already comes back as it is, or with ``min_score`` as a shallow copy.
         min_score: faces with a lower score are left out; None = the detector's own default. It is passed on to detectors
             of the :class:`Scored` shape; boxes from a file are not filtered.
 
@@ -64,6 +65,8 @@ def get_detector(name: str | Detector, *, min_score: float | None = None) -> Det
         raise UsageError(f"--min-score {min_score}: expected a probability from 0 to 1")
     found = _by_name(name) if isinstance(name, str) else name
     if min_score is not None and isinstance(found, Scored):
+        # The caller's own stays as it is: another predictor may have it too.
+        found = copy.copy(found) if found is name else found
         found.min_score = min_score
     return found
 
