@@ -196,6 +196,18 @@ def test_a_run_that_was_stopped_goes_on_without_loss_or_repetition(tmp_path: Pat
     assert not [path for path in out.iterdir() if path.name.startswith(".")]
 
 
+def test_a_folder_of_results_that_is_a_link_is_read_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The path was counted from the link, where no system looks for it."""
+    (tmp_path / "far/away").mkdir(parents=True)
+    (tmp_path / "here").mkdir()
+    (tmp_path / "here/out").symlink_to(tmp_path / "far/away")
+    monkeypatch.chdir(tmp_path / "here")
+    photo(tmp_path / "here/a.png", 2)
+    detect_paths(Counts(), ["a.png"], "out", ("coco",), origin=ORIGIN)
+    records = load_records("coco:out/coco.json", "all")
+    assert [record.image.resolve() for record in records] == [tmp_path / "here/a.png"] * 2
+
+
 def test_faces_that_are_found_no_more_are_not_read_back(tmp_path: Path) -> None:
     """Their .pts files stayed, and were read as faces of the annotated picture beside them."""
     out = tmp_path / "out"
