@@ -238,6 +238,18 @@ def test_an_origin_that_is_no_address_is_foreign() -> None:
         Access().check("POST", "/v1/detect", {"host": "localhost:8000", "origin": "http://["})
 
 
+def test_a_page_that_may_ask_can_read_that_a_token_is_needed() -> None:
+    """A browser shows an answer of another server only where it allows the page; the refusal looked like no connection."""
+    access, path = Access("secret-token-1234", origins=("https://a.example",)), "/v1/detect"
+    for origin, allowed in (("https://a.example", "https://a.example"), ("http://localhost", None)):
+        with pytest.raises(Problem) as caught:
+            access.check("POST", path, {"host": "localhost", "origin": origin})
+        assert (caught.value.status, caught.value.headers.get("access-control-allow-origin")) == (401, allowed)
+    with pytest.raises(Problem) as caught:
+        access.check("POST", path, {"host": "localhost", "origin": "https://b.example"})
+    assert (caught.value.status, caught.value.headers) == (403, {})
+
+
 def test_a_name_that_utf8_cannot_hold_is_an_escape_in_the_answer() -> None:
     body = error_body(Problem(400, "a\udce9.jpg: é is missing", "image"), "1")
     assert json.loads(body)["error"]["message"] == "a\udce9.jpg: é is missing"
