@@ -74,12 +74,12 @@ def evaluate(
     if box not in ("auto", "landmarks", "dataset"):
         raise UsageError(f"--box {box}: expected auto, landmarks or dataset")
     for path, folder in ((faces, False), (report, True), (None if json_ in (None, "-") else Path(json_), False)):
-        if path is not None:
-            require_writable(path)
-            if path.exists() and path.is_dir() != folder:
-                raise UsageError(
-                    f"{path}: is a {'file' if folder else 'folder'}; give a {'folder' if folder else 'file'}"
-                )
+        if path is None:
+            continue
+        if folder and path.is_file():
+            raise UsageError(f"{path}: is a file; give a folder")
+        # A folder may be there: a report that is written again takes the place of the old one.
+        require_writable(path / "report.html" if folder else path)
     settings = Settings(
         weights=weights,
         detector=detector,
