@@ -11,12 +11,12 @@ import numpy.typing as npt
 from ..augment.fiducial import FiFA, resolve_interval
 from ..augment.views import TrainViews
 from ..data.dataset import FaceDataset
-from ..data.source import exclude, load_records
 from ..draw.pictures import contact_sheet
-from ..errors import FiduciaError, UsageError
+from ..errors import UsageError
 from ..recipes.sections import Recipe
 from ..schemes.sets import get_scheme
 from ..training.setup import resolve
+from .faces import some_faces
 
 __all__ = ["Sheet", "preview", "turning_epochs"]
 
@@ -59,7 +59,6 @@ def preview(
         FiduciaError: no face, or one that cannot be read.
     """
     recipe = resolve(recipe)
-    recipe = resolve(recipe)
     data, total = recipe.data, recipe.train.epochs
     columns = list(epochs) if epochs is not None else turning_epochs(recipe)
     wrong = [epoch for epoch in columns if not 1 <= epoch <= total]
@@ -67,11 +66,7 @@ def preview(
         raise UsageError(f"epoch {wrong[0] if wrong else 'none'}: the run has epochs 1 to {total}; set train.epochs")
     if both_views and recipe.augment.views == 1:
         raise UsageError("the recipe has one view, I''; set augment.views = 2 to see I' beside it")
-    records = exclude(load_records(data.source, data.split, data.scheme), data.exclude)
-    if not records:
-        raise FiduciaError(f"{data.shown}: no face in split {data.split!r}; run: fiducia data check {data.shown}")
-    chosen = np.random.default_rng(seed).permutation(len(records))[:faces]
-    shown = [records[i] for i in sorted(chosen)]
+    shown = some_faces(data, faces, seed)
     views = TrainViews(data, recipe.augment, get_scheme(shown[0].scheme), total)
     dataset = FaceDataset(shown, views, seed=seed)
     fifa = FiFA.from_config(recipe.augment.fifa, total) if recipe.augment.fifa.enabled else None
