@@ -1,6 +1,8 @@
-"""The faces of a recipe to look at: those that its training would take, before the validation split is drawn."""
+"""What of a recipe is looked at: the faces that its training would take, before the validation split, and the stage of an epoch."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -11,7 +13,7 @@ from ..recipes.sections import DataConfig
 from ..structures import Record
 from ..training.faces import split_records
 
-__all__ = ["every_face", "some_faces"]
+__all__ = ["every_face", "some_faces", "stage_at"]
 
 
 def every_face(data: DataConfig) -> tuple[list[Record], list[str]]:
@@ -57,3 +59,13 @@ def some_faces(data: DataConfig, count: int, seed: int) -> list[Record]:
     if not chosen:
         raise FiduciaError(f"{data.shown}: no face can be cropped; run: fiducia data check {data.shown}")
     return [records[i] for i in sorted(chosen)]
+
+
+def stage_at(lengths: Sequence[int], epoch: int) -> int:
+    """Return the number, from 0, of the stage that an epoch is in; the last one for those beyond the run's end.
+
+    Args:
+        lengths: epochs of each stage.
+        epoch: of the whole run, from 1.
+    """
+    return min(int(np.searchsorted(np.cumsum(lengths), epoch)), len(lengths) - 1)

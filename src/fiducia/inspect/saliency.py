@@ -24,10 +24,11 @@ from ..geometry import affine_apply, box_to_crop
 from ..images import crop, read_image
 from ..models.base import LandmarkModel
 from ..recipes.sections import Recipe
+from ..recipes.stages import stage_recipes
 from ..schemes.sets import get_scheme
 from ..weights.card import card_scheme
 from ..weights.store import load_weights
-from .faces import some_faces
+from .faces import some_faces, stage_at
 
 __all__ = ["SaliencySheet", "focus", "grad_cam", "saliency"]
 
@@ -121,7 +122,9 @@ def saliency(
         FiduciaError: no face, or one that cannot be read.
     """
     data = recipe.data
-    fifa = FiFA.from_config(recipe.augment.fifa, recipe.train.epochs)
+    legs = stage_recipes(recipe)
+    lengths = [leg.train.epochs for leg in legs]
+    fifa = FiFA.from_config(legs[stage_at(lengths, epoch)].augment.fifa, sum(lengths))
     shown = some_faces(data, faces, seed)
     scheme = get_scheme(shown[0].scheme)
     rows: list[list[npt.NDArray[np.uint8]]] = [[] for _ in shown]
