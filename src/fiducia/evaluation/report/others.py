@@ -202,6 +202,8 @@ def refuse(
         check_comparable(ours, theirs, ids)
     except Mismatch as error:
         cure = "measure both with the same options"
+        if str(error).startswith("labels_sha256:"):
+            cure = "the labels were changed between the two; measure both on the same ones"
         if str(error).startswith("selection:"):  # the last field, so the only one that differs
             cure = "a run's directory is its last epoch; its best epoch on validation is RUN/weights/best.safetensors"
         raise FiduciaError(f"--compare {origin}: not measured alike (here and there): {error}; {cure}") from None
