@@ -18,7 +18,7 @@ def check_faces(
 ) -> tuple[str, str, list[Record]]:
     """Return the name, the split and ``count`` faces of the data that a certificate is measured on.
 
-    Faces that cannot be cropped are passed over.
+    Faces that cannot be cropped are skipped.
 
     Args:
         source: ``NAME:ROOT``; None = faces that fiducia draws.
