@@ -8,7 +8,7 @@ import pytest
 
 from fiducia.data.formats.pts import write_pts
 from fiducia.draw.basics import text_width
-from fiducia.errors import UsageError
+from fiducia.errors import FiduciaError, UsageError
 from fiducia.inspect.previews import preview, turning_epochs
 from fiducia.recipes.files import parse_recipe
 from fiducia.recipes.sections import Recipe
@@ -68,6 +68,38 @@ def test_the_seed_decides(recipe: Recipe) -> None:
     first = preview(noisy, epochs=[1], seed=3).image
     assert np.array_equal(first, preview(noisy, epochs=[1], seed=3).image)
     assert not np.array_equal(first, preview(noisy, epochs=[1], seed=4).image)
+
+
+def test_of_a_run_in_stages_each_epoch_is_that_of_its_stage(recipe: Recipe, monkeypatch: pytest.MonkeyPatch) -> None:
+    stages = [
+        {"data": {"size": 256}, "train": {"epochs": 3}},
+        {"data": {"size": 128}, "augment": {"fifa": {"enabled": False}}, "train": {"epochs": 9}},
+    ]
+    staged = parse_recipe({**recipe.model_dump(exclude_unset=True), "stage": stages})
+    assert turning_epochs(staged) == [1, 2, 3, 4]
+    seen: list[tuple[str, int]] = []
+
+    def sheet(images: list[np.ndarray], *, captions: list[str], columns: int) -> np.ndarray:
+        seen.extend(zip(captions, (len(image) for image in images), strict=True))
+        return np.zeros((1, 1, 3), np.uint8)
+
+    monkeypatch.setattr("fiducia.inspect.previews.contact_sheet", sheet)
+    assert preview(staged, epochs=[3, 4], faces=1).epochs == [3, 4]
+    assert seen == [("epoch 3, 2 px", 256), ("epoch 4, 0 px", 128)]
+    with pytest.raises(UsageError, match="epoch 13: the run has epochs 1 to 12"):
+        preview(staged, epochs=[13])
+
+
+def test_only_faces_that_training_would_take_are_shown(recipe: Recipe, tmp_path: Path) -> None:
+    write_pts(tmp_path / "b.pts", np.full((68, 2), 7.0))  # all points in one place: training skips it
+    assert preview(recipe, epochs=[1]).faces == 1
+    for changes, says in (
+        ({"only": ("c*",)}, "data.only leave none of 2 faces"),
+        ({"only": ("b*",)}, "can be cropped"),
+    ):
+        other = recipe.model_copy(update={"data": recipe.data.model_copy(update=changes)})
+        with pytest.raises(FiduciaError, match=says):
+            preview(other, epochs=[1])
 
 
 def test_wrong_use_is_told(recipe: Recipe) -> None:
