@@ -115,6 +115,17 @@ CHOICES: list[dict[str, Any]] = [
 ]
 
 
+def test_a_file_of_rejected_faces_is_left_out_of_a_stream_too(packed: Path, tmp_path: Path) -> None:
+    rejected = tmp_path / "rejected.txt"
+    rejected.write_text("train/00001\nsecond/4\n")
+    plain = DataConfig(source=f"shards:{packed}", split="all", val_fraction=0.3)
+    before, after = (split_records(c) for c in (plain, plain.model_copy(update={"exclude": (f"@{rejected}",)})))
+    ids = [{r.id for r in (*faces.training, *faces.validation)} for faces in (before, after)]
+    assert ids[0] - ids[1] == {"train/00001", "second/4"}
+    with pytest.raises(FiduciaError, match=r"none\.txt: no such file; expected a file of ids"):
+        split_records(plain.model_copy(update={"exclude": (f"@{tmp_path / 'none.txt'}",)}))
+
+
 @pytest.mark.parametrize("options", CHOICES, ids=lambda options: ",".join(options) or "plain")
 def test_the_same_faces_are_chosen_as_from_files(drawn: str, packed: Path, options: dict[str, Any]) -> None:
     one = split_records(DataConfig(source=drawn, split="all", **options))

@@ -34,6 +34,7 @@ __all__ = [
     "datasets",
     "describe_datasets",
     "exclude",
+    "excluded",
     "keep",
     "existing_root",
     "find_dataset",
@@ -242,10 +243,12 @@ def to_scheme(record: Record, scheme: str) -> Record:
     return replace(record, xy=convert(record.xy, record.scheme, scheme), visible=visible, scheme=scheme)
 
 
-def exclude(records: Iterable[Record], patterns: Sequence[str]) -> list[Record]:
-    """Drop the faces whose id matches a glob pattern, such as ``afw/237815567_*``; a pattern may match nothing.
+def excluded(patterns: Sequence[str]) -> Callable[[str], bool]:
+    """Return what tells whether a face of some id is left out.
 
-    ``@FILE`` names a text file of ids, one a line, such as the rejected faces of ``fiducia data review``.
+    Args:
+        patterns: glob patterns on ids, such as ``afw/237815567_*``; a pattern may match nothing. ``@FILE`` names a text file
+            of ids, one a line, such as the rejected faces of ``fiducia data review``.
 
     Raises:
         FiduciaError: such a file cannot be read.
@@ -253,7 +256,17 @@ def exclude(records: Iterable[Record], patterns: Sequence[str]) -> list[Record]:
     globs = [pattern for pattern in patterns if not pattern.startswith("@")]
     files = [pattern[1:] for pattern in patterns if pattern.startswith("@")]
     ids = {line.strip() for file in files for line in read_text(file, "a file of ids, one a line").splitlines()}
-    return [r for r in records if r.id not in ids and not any(fnmatchcase(r.id, pattern) for pattern in globs)]
+    return lambda face: face in ids or any(fnmatchcase(face, pattern) for pattern in globs)
+
+
+def exclude(records: Iterable[Record], patterns: Sequence[str]) -> list[Record]:
+    """Drop the faces that :func:`excluded` names.
+
+    Raises:
+        FiduciaError: as :func:`excluded`.
+    """
+    out = excluded(patterns)
+    return [record for record in records if not out(record.id)]
 
 
 def keep(records: Iterable[Record], patterns: Sequence[str]) -> list[Record]:
