@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import io
 import json
+import struct
+import zlib
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from PIL import Image
+from PIL import Image, features
 
 from fiducia.data.check import check
 from fiducia.data.formats.coco import write_coco
@@ -98,6 +102,56 @@ def test_the_header_says_what_decoding_gives(tmp_path: Path, suffix: str, orient
 def test_formats_without_exif(tmp_path: Path, suffix: str) -> None:
     Image.fromarray(np.zeros((40, 60, 3), np.uint8)).save(tmp_path / f"a{suffix}")
     assert photo_size(tmp_path / f"a{suffix}") == PhotoSize((60, 40))
+
+
+def chunk(kind: bytes, body: bytes) -> bytes:
+    return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+
+
+def turned_files() -> dict[str, bytes]:
+    """Photographs of 60 x 40 stored pixels that every reader turns by a quarter, each with its orientation at an odd place."""
+    picture = Image.fromarray(np.random.default_rng(0).integers(0, 256, (40, 60, 3), dtype=np.uint8))
+
+    def saved(kind: str, **options: Any) -> bytes:
+        buffer = io.BytesIO()
+        picture.save(buffer, kind, **options)
+        return buffer.getvalue()
+
+    def exif() -> Image.Exif:
+        block = Image.Exif()
+        block[0x0112] = 6
+        return block
+
+    bare = exif().tobytes().removeprefix(b"Exif\0\0")
+    png, webp, jpeg = saved("PNG"), saved("WEBP", lossless=True), saved("JPEG", quality=95)
+    behind = webp[12:] + b"EXIF" + struct.pack("<I", len(bare)) + bare + b"\0" * (len(bare) % 2)
+    at = jpeg.index(b"\xff\xda")
+    segment = b"\xff\xe1" + struct.pack(">H", len(bare) + 8) + b"Exif\0\0" + bare
+    files = {
+        "png with eXIf behind the pixels": png[:-12] + chunk(b"eXIf", bare) + png[-12:],
+        "webp that does not announce its EXIF": b"RIFF" + struct.pack("<I", len(behind) + 4) + b"WEBP" + behind,
+        "jpeg with Exif behind the frame header": jpeg[:at] + segment + jpeg[at:],
+        "bigtiff": saved("TIFF", big_tiff=True, tiffinfo={274: 6}),
+    }
+    if features.check("avif"):
+        files["avif"] = saved("AVIF", exif=exif())
+    try:
+        import pillow_heif
+    except ImportError:
+        return files
+    buffer = io.BytesIO()
+    pillow_heif.from_pillow(picture).save(buffer, exif=exif().tobytes())
+    return {**files, "heic": buffer.getvalue()}
+
+
+@pytest.mark.parametrize("name", TURNED := turned_files())
+def test_the_header_says_what_decoding_gives_wherever_the_orientation_stands(tmp_path: Path, name: str) -> None:
+    path = tmp_path / "a.photo"
+    path.write_bytes(TURNED[name])
+    assert read_image(path).shape[:2] == (60, 40)
+    size = photo_size(path)
+    assert size is not None
+    assert size.shown == (40, 60)
 
 
 def test_what_is_no_image_has_no_size(tmp_path: Path) -> None:
