@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from lightning_fabric.plugins import MixedPrecision, Precision
 from torch import Tensor, nn
 
 from fiducia.augment.views import EvalViews
@@ -22,6 +23,7 @@ from fiducia.models import LandmarkModel
 from fiducia.recipes.sections import LossConfig, OptimConfig, Recipe, TrainConfig
 from fiducia.schemes.sets import get_scheme
 from fiducia.structures import ModelOutput, Prediction
+from fiducia.training.checkpoint import load_checkpoint
 from fiducia.training.ema import EMA
 from fiducia.training.faces import split_records
 from fiducia.training.loop import Hooks, Leg, _step, run_epochs
@@ -135,3 +137,28 @@ def test_a_checkpoint_holds_the_generator_of_the_device_that_draws(monkeypatch: 
     kept["model"] = state.ema.state_dict()
     RunState(model=Lost(1.0), objective=objective, optimizer=optimizer, ema=state.ema).load(kept)
     assert drawn["state"].item() == 7
+
+
+def test_a_checkpoint_holds_the_gradient_scaler_of_half_precision(tmp_path: Path) -> None:
+    """A new scaler begins at 65536 and leaves out other steps than one that has found its scale."""
+    model = Lost(1.0)
+    parts: dict[str, Any] = {
+        "model": model,
+        "objective": Objective({"points": LossConfig(kind="coord")}, CONTEXT),
+        "optimizer": torch.optim.SGD(model.parameters(), 0.5),
+        "ema": EMA(model, 0.9),
+    }
+    found = MixedPrecision("16-mixed", "cpu", torch.amp.GradScaler("cpu", init_scale=8.0))
+    state = RunState(**parts)
+    state.attach(found)
+    state.save(tmp_path / "last.ckpt", "")
+    fresh = MixedPrecision("16-mixed", "cpu")
+    again = RunState(**parts)
+    again.load(load_checkpoint(tmp_path / "last.ckpt"))
+    again.attach(fresh)
+    assert fresh.scaler is not None
+    assert fresh.scaler.get_scale() == 8.0
+    plain = RunState(**parts)
+    plain.attach(Precision())
+    plain.save(tmp_path / "plain.ckpt", "")
+    assert "scaler" not in load_checkpoint(tmp_path / "plain.ckpt")

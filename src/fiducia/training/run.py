@@ -174,6 +174,7 @@ def _run_leg(
     if cfg.channels_last:
         model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     learner, state.optimizer = fabric.setup(Learner(model, objective), state.optimizer)
+    state.attach(fabric.strategy.precision)
     state.ema.tensors = {name: tensor.to(fabric.device) for name, tensor in state.ema.tensors.items()}
     checkpoint, text = out / "checkpoints" / "last.ckpt", dump_recipe(recipe)
 

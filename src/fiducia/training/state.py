@@ -52,6 +52,8 @@ class RunState:
         leg_step: optimiser steps that were done when it began.
         fresh: names of tensors that weights to start from did not have.
         start: what the card says of the weights that the run started from.
+        precision: fabric's, whose gradient scaler has a state in half precision (:meth:`attach`).
+        scaler: that state, as a checkpoint left it.
     """
 
     model: LandmarkModel
@@ -68,6 +70,15 @@ class RunState:
     leg_step: int = 0
     fresh: list[str] = field(default_factory=list)
     start: dict[str, str] = field(default_factory=dict)
+    precision: Any = None
+    scaler: dict[str, Any] = field(default_factory=dict)
+
+    def attach(self, precision: Any) -> None:
+        """Take fabric's precision, and put its gradient scaler where a checkpoint left it."""
+        self.precision = precision
+        if self.scaler:
+            precision.load_state_dict(self.scaler)
+            self.scaler = {}
 
     def save(self, path: Path, recipe: str) -> None:
         """Write a checkpoint from which the run goes on bit by bit."""
@@ -91,6 +102,9 @@ class RunState:
                 "leg_step": self.leg_step,
                 "rng": torch.get_rng_state(),
                 **self._device_rng(),
+                **(
+                    {"scaler": scaler} if self.precision is not None and (scaler := self.precision.state_dict()) else {}
+                ),
                 **({"start": self.start} if self.start else {}),
             },
         )
@@ -106,6 +120,7 @@ class RunState:
         # Checkpoints from before runs had stages are of their only one.
         self.leg, self.leg_step = saved.get("leg", 0), saved.get("leg_step", 0)
         self.start = saved.get("start", {})
+        self.scaler = saved.get("scaler", {})
         torch.set_rng_state(saved["rng"])
         for kind, rng in saved.get("device_rng", {}).items():
             device = torch.get_device_module(kind)
