@@ -359,6 +359,21 @@ def test_crops_that_are_too_narrow_for_the_augmentation_are_refused(drawn: str, 
     FaceStream(faces.training, EvalViews(config), seed=0, buffer=8, lanes=1)
 
 
+def test_crops_round_other_boxes_than_the_run_takes_are_refused(drawn: str, tmp_path: Path) -> None:
+    """The face's own box may lie anywhere about its landmarks: what the crop lacks would be black."""
+    good = [r for r in load_records(drawn, "all") if np.isfinite(r.xy).all() and r.xy.max() < 1000][:4]
+    own = [replace(r, box=np.array([*r.xy.min(axis=0) - 9, *r.xy.max(axis=0) + 31])) for r in good[:3]]
+    for source, other in (("dataset", "landmarks"), ("landmarks", "dataset")):
+        pack([*good[3:], *own], tmp_path / source, source="coco", split="all", crop=2.5, box_source=source)  # type: ignore[arg-type]
+        same, wrong = (
+            DataConfig(source=f"shards:{tmp_path / source}", split="all", size=48, val_fraction=0, box_source=box)  # type: ignore[arg-type]
+            for box in (source, other)
+        )
+        FaceStream(split_records(same).training, EvalViews(same), seed=0, buffer=8, lanes=1)  # type: ignore[arg-type]
+        with pytest.raises(UsageError, match=f'round the boxes "{source}", .* data.box_source = "{other}"; set that'):
+            FaceStream(split_records(wrong).training, EvalViews(wrong), seed=0, buffer=8, lanes=1)  # type: ignore[arg-type]
+
+
 def test_faces_and_photographs_that_cannot_be_packed_are_told_and_the_others_are_packed(
     drawn: str, tmp_path: Path
 ) -> None:
