@@ -61,7 +61,9 @@ def _faces(path: Path, scheme: str | None, notes: Notes) -> Iterator[Placed]:
     """Yield the faces of a file of one photograph, or of a folder of such files."""
 
     def tables() -> Iterator[Result]:
-        for file in sorted(path.rglob("*.json")) if path.is_dir() else [path]:
+        # Hidden files are another system's (._a.json of macOS).
+        found = (file for file in path.rglob("*.json") if not file.name.startswith("."))
+        for file in sorted(found) if path.is_dir() else [path]:
             try:
                 value = read_json(file, _WHAT)
                 if path.is_dir() and _is_tasks(value):

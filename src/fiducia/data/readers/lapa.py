@@ -49,7 +49,7 @@ def scan_lapa(root: str, split: str, scheme: str | None = None) -> Iterator[Reco
     folder = existing_root("lapa", root, _LAYOUT) / split
     if not (folder / "landmarks").is_dir():
         return
-    for path in sorted((folder / "landmarks").glob("*.txt")):
+    for path in sorted(p for p in (folder / "landmarks").glob("*.txt") if not p.name.startswith(".")):
         image = next((p for s in (".jpg", ".png") if (p := folder / "images" / f"{path.stem}{s}").is_file()), None)
         if image is None:
             yield Fault(f"{path}: no photograph {folder / 'images' / path.stem}.jpg; extract it again", broken=True)
