@@ -22,7 +22,7 @@ from ..structures import Record
 from .doubts import doubts
 from .kinds import KINDS
 from .shapes import farthest, lone_pairs
-from .source import DatasetSpec, Fault, find_dataset, known_scheme, one_set
+from .source import DatasetSpec, Fault, find_dataset, known_scheme, one_set, unreadable
 from .usable import fault_of
 
 __all__ = ["EXAMPLES", "LISTED", "CheckReport", "PartCount", "check"]
@@ -277,12 +277,13 @@ def _ids(records: Sequence[Record]) -> Iterator[Fault]:
 
 
 def _scan(spec: DatasetSpec, root: str, part: str, scheme: str | None) -> Iterator[Record | Fault]:
-    if spec.scan is not None:
-        yield from spec.scan(root, part, scheme)
-        return
     try:
-        yield from spec.read(root, part, scheme)
+        yield from (spec.read if spec.scan is None else spec.scan)(root, part, scheme)
+    except OSError as error:
+        yield Fault(str(unreadable(f"{spec.name}:{root}", error)), broken=True, kind="file")
     except FiduciaError as error:
+        if spec.scan is not None:
+            raise
         yield Fault(str(error), broken=True, kind="file")
 
 

@@ -21,6 +21,7 @@ from ..structures import Record
 from ..text import read_text
 from .doubts import doubts
 from .holding import held_out, photo_of
+from .places import user_path
 
 if TYPE_CHECKING:
     from .blocks import Block
@@ -43,6 +44,7 @@ __all__ = [
     "load_records",
     "one_set",
     "to_scheme",
+    "unreadable",
 ]
 
 
@@ -210,7 +212,15 @@ def load_records(source: str | Sequence[str], split: str, scheme: str | None = N
         records = found if scheme is None else [to_scheme(record, scheme) for record in found]
     except SchemeError as error:
         raise UsageError(f"{source}: {error}") from error
+    except OSError as error:
+        raise unreadable(source, error) from error
     return Faces(records, remarks, assumed)
+
+
+def unreadable(source: str, error: OSError) -> FiduciaError:
+    """Return the line for a folder or file of a data set that the system refuses to a reader."""
+    place = error.filename if isinstance(error.filename, str) else source
+    return FiduciaError(f"{place}: cannot be read ({error.strerror or error}); check the path and its permissions")
 
 
 def one_set(records: Iterable[Record]) -> str | None:
@@ -313,12 +323,12 @@ def existing_root(name: str, root: str, what: str) -> Path:
     """Return ``root`` as a path that exists; ``what`` tells what should lie there.
 
     Raises:
-        UsageError: no root was given.
+        UsageError: no root was given, or none that a path can be.
         FiduciaError: there is no such folder or file.
     """
     if not root.strip():
         raise UsageError(f"{name}: gives no path; expected {name}:PATH, {what}")
-    path = Path(root).expanduser()
+    path = user_path(root)
     if not path.exists():
         raise FiduciaError(f"{path}: no such file or folder; expected {what}")
     return path

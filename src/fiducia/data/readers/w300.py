@@ -111,6 +111,8 @@ def read_w300(root: str, split: str, scheme: str | None = None) -> list[Record]:
 def scan_w300(root: str, split: str, scheme: str | None = None) -> Iterator[Record | Fault]:
     """Yield the faces of one split in order, and a fault for each file that gives none; absent parts give nothing."""
     base = existing_root("300w", root, _LAYOUT)
+    if not base.is_dir():
+        raise FiduciaError(f"{base}: is a file; expected {_LAYOUT}")
     for part in SPLITS[split]:
         if not (base / part).is_dir():
             continue
