@@ -344,6 +344,19 @@ def test_crops_without_loss_give_the_pixels_of_the_photographs(tmp_path: Path) -
     assert part.size < whole.size
 
 
+def test_a_face_that_cannot_be_cut_out_costs_no_other_face_of_its_photograph(drawn: str, tmp_path: Path) -> None:
+    good = next(r for r in load_records(drawn, "all") if np.isfinite(r.xy).all() and r.xy.max() < 1000)
+    faces = [
+        replace(good, xy=good.xy + shift, tags={"id": name})
+        for name, shift in (("nowhere", np.nan), ("first", 0.0), ("outside", 9000.0), ("second", 1.0))
+    ]
+    made = pack(faces, tmp_path / "crops", source="coco", split="all", crop=2.0)
+    assert [r.id for r in read_shards(str(tmp_path / "crops"))] == ["first", "second"]
+    assert len(made.failures) == 2
+    assert "the face nowhere: no labelled point" in made.failures[0]
+    assert "the face outside lies outside of it" in made.failures[1]
+
+
 def test_crops_that_are_too_narrow_for_the_augmentation_are_refused(drawn: str, tmp_path: Path) -> None:
     good = [r for r in load_records(drawn, "all") if np.isfinite(r.xy).all() and r.xy.max() < 1000]
     pack(good, tmp_path / "crops", source="coco", split="all", crop=1.5, quality=90)
