@@ -187,6 +187,19 @@ def test_other_shapes_are_not_proportional() -> None:
     assert not proportional((300, 300), (640, 480))
 
 
+@pytest.mark.parametrize("form", WRITERS)
+@pytest.mark.parametrize("size", [(1, 1), (2, 3)])
+def test_a_size_that_stands_in_for_one_is_refused_and_scales_nothing(
+    form: str, size: tuple[int, int], tmp_path: Path
+) -> None:
+    path = tmp_path / f"labels.{form}"
+    WRITERS[form](path, [face(photo(tmp_path / "a.png"))])
+    restate(form, path, *size)
+    says = f"a.png is stated as {size[0]} x {size[1]}, but the photograph has 60 x 80 pixels"
+    with pytest.raises(FiduciaError, match=says):
+        load_records(f"{form}:{path}", "all")
+
+
 @given(st.floats(-0.5, 59.5), st.floats(-0.5, 79.5))
 def test_borders_stay_borders(x: float, y: float) -> None:
     back = rescale(rescale(np.array([x, y]), (60, 80), (127, 333)), (127, 333), (60, 80))

@@ -35,6 +35,8 @@ _MOST_EXIF = 1 << 16
 _LARGEST = 1 << 30
 """Bytes of a photograph in a shard."""
 _SWAPPED = (5, 6, 7, 8)
+_LEAST = 5
+"""Pixels a side of a picture that anybody labels."""
 
 
 @dataclass(frozen=True)
@@ -178,9 +180,12 @@ def _webp_size(head: bytes) -> Size:
 
 
 def proportional(stated: Size, real: Size) -> bool:
-    """Tell whether one size is the other one resized: each stated side may be off by one pixel, for rounding."""
+    """Tell whether one size is the other one resized: each stated side may be off by one pixel, for rounding.
+
+    A size of a few pixels, such as 1 x 1, is no picture's, and anything would be proportional to it.
+    """
     (w, h), (width, height) = stated, real
-    return abs(w * height - h * width) <= width + height
+    return min(stated) >= _LEAST and abs(w * height - h * width) <= width + height
 
 
 def rescale(xy: Array, stated: Size, real: Size) -> Array:
