@@ -14,12 +14,11 @@ import numpy as np
 from ...errors import FiduciaError, UsageError
 from ...structures import Record
 from ..source import DatasetSpec, Fault, datasets, existing_root
-from .official import collect, load_mat, shaped
+from .official import IMAGES, collect, load_mat, shaped
 
 __all__ = ["read_aflw2000", "scan_aflw2000"]
 
 FETCH = "http://www.cbsr.ia.ac.cn/users/xiangyuzhu/projects/3DDFA/main.htm (AFLW2000-3D.zip)"
-_IMAGES = (".jpg", ".jpeg", ".png")
 _LAYOUT = "a folder with imageNNNNN.jpg and imageNNNNN.mat of AFLW2000-3D"
 
 
@@ -44,7 +43,7 @@ def scan_aflw2000(root: str, split: str = "test", scheme: str | None = None) -> 
     if not base.is_dir():
         raise FiduciaError(f"{base}: is a file; expected {_LAYOUT}")
     images = {
-        p.stem: p for p in sorted(base.iterdir(), reverse=True) if p.suffix.lower() in _IMAGES and p.name[0] != "."
+        p.stem: p for p in sorted(base.iterdir(), reverse=True) if p.suffix.lower() in IMAGES and p.name[0] != "."
     }
     for path in sorted(p for p in base.glob("*.mat") if not p.name.startswith(".")):
         stem, image = path.stem, images.pop(path.stem, None)
