@@ -206,12 +206,13 @@ def check(
     if scheme is not None and spec.schemes and scheme not in spec.schemes and not is_none(scheme):
         raise UsageError(f"{source}: its points are in {' or '.join(spec.schemes)}; leave --scheme out")
     report = CheckReport(source=source, fetch=spec.fetch, licence=spec.licence)
+    own = scheme if not spec.schemes or scheme in spec.schemes else None
     parts = spec.parts or spec.splits
     records: list[Record] = []
     seen: dict[tuple[str, str], str] = {}
     for part in parts:
         found = 0
-        for item in _scan(spec, root, part, None if spec.schemes else scheme):
+        for item in _scan(spec, root, part, own):
             if isinstance(item, Fault):
                 report.faults.append(item)
                 continue
