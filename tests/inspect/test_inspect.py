@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -7,8 +8,9 @@ import numpy as np
 import pytest
 
 from fiducia.data.formats.pts import write_pts
+from fiducia.data.source import label_writers, load_records
 from fiducia.draw.basics import text_width
-from fiducia.errors import UsageError
+from fiducia.errors import FiduciaError, UsageError
 from fiducia.inspect.previews import preview, turning_epochs
 from fiducia.recipes.files import parse_recipe
 from fiducia.recipes.sections import Recipe
@@ -92,3 +94,16 @@ def test_captions_say_the_squares_side_whole_under_a_small_tile(
     assert said == ["epoch 1, 5 px", "epoch 25, 1 px", "epoch 250, 0 px"]
     # What contact_sheet writes under a tile of 128 pixels, at the size it writes there.
     assert all(text_width(text, 18 * 0.42) <= 128 for text in said)
+
+
+def test_faces_that_training_skips_are_not_drawn(tmp_path: Path) -> None:
+    faces = list(load_records(f"synthetic:3@{tmp_path / 'faces'}", "train", "five"))
+    blank = [replace(f, xy=np.full((5, 2), np.nan), visible=np.zeros(5, np.int8)) for f in faces]
+    for name, records, rows in (("some", [blank[0], faces[1], blank[2]], 1), ("none", blank, 0)):
+        label_writers["coco"](tmp_path / name, records)
+        recipe = parse_recipe({"data": {"source": f"coco:{tmp_path / name}", "split": "all", "size": 64}})
+        if rows:
+            assert preview(recipe, epochs=[1], faces=3).faces == rows
+            continue
+        with pytest.raises(FiduciaError, match="no face can be cropped: 3 faces are skipped: no labelled point"):
+            preview(recipe, epochs=[1], faces=3)

@@ -16,6 +16,7 @@ from fiducia.errors import FiduciaError, UsageError
 from fiducia.images import read_image
 from fiducia.inspect import suspects as module
 from fiducia.inspect.suspects import fold_of, rank_suspects
+from fiducia.recipes.files import load_recipe
 from fiducia.schemes.sets import get_scheme
 from fiducia.structures import Record
 
@@ -147,6 +148,23 @@ def test_given_weights_train_nothing_and_find_what_was_spoilt(tmp_path: Path, mo
     assert result.exit_code == 0, result.output
     assert table(tmp_path)[0]["id"] == bad[4].id
     assert sorted(path.name for path in tmp_path.iterdir()) == ["suspects.csv", "suspects.png"]
+
+
+def test_nobody_is_asked_about_faces_that_training_skips(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A face without a point stopped the run when the first network was asked, after its training."""
+    faces = load_records("synthetic:4", "train")
+    blank = replace(faces[1], xy=np.full((68, 2), np.nan), visible=np.zeros(68, np.int8))
+    asked: list[str] = []
+
+    def ask(predictor: object, records: list[Record]) -> np.ndarray:
+        asked.extend(record.id for record in records)
+        return np.stack([record.xy for record in records])
+
+    monkeypatch.setattr(module, "load_records", lambda *_: [faces[0], blank, *faces[2:]])
+    monkeypatch.setattr(module, "load", lambda *_, **__: None)
+    monkeypatch.setattr(module, "_ask", ask)
+    module.find_suspects(load_recipe("300w", ["data.source='synthetic:4'"]), tmp_path, weights="any", device="cpu")
+    assert asked == [faces[0].id, *(face.id for face in faces[2:])]
 
 
 def test_bad_use_is_told(tmp_path: Path) -> None:

@@ -12,13 +12,15 @@ from ..augment.fiducial import FiFA, resolve_interval
 from ..augment.views import TrainViews
 from ..data.dataset import FaceDataset
 from ..data.source import exclude, load_records
+from ..data.usable import usable
 from ..draw.pictures import contact_sheet
 from ..errors import FiduciaError, UsageError
-from ..recipes.sections import Recipe
+from ..recipes.sections import DataConfig, Recipe
 from ..schemes.sets import get_scheme
+from ..structures import Record
 from ..training.setup import resolve
 
-__all__ = ["Sheet", "preview", "turning_epochs"]
+__all__ = ["Sheet", "croppable", "preview", "turning_epochs"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,6 +30,21 @@ class Sheet:
     image: npt.NDArray[np.uint8]
     faces: int
     epochs: list[int]
+
+
+def croppable(data: DataConfig) -> list[Record]:
+    """Return the faces of a recipe that can be cropped, which training takes.
+
+    Raises:
+        FiduciaError: there is none.
+    """
+    found = exclude(load_records(data.source, data.split, data.scheme), data.exclude)
+    records, skipped = usable(found, data.box_source)
+    if skipped and not records:
+        raise FiduciaError(f"{data.shown}: no face can be cropped: {skipped[0]}")
+    if not records:
+        raise FiduciaError(f"{data.shown}: no face in split {data.split!r}; run: fiducia data check {data.shown}")
+    return records
 
 
 def turning_epochs(recipe: Recipe) -> list[int]:
@@ -67,9 +84,7 @@ def preview(
         raise UsageError(f"epoch {wrong[0] if wrong else 'none'}: the run has epochs 1 to {total}; set train.epochs")
     if both_views and recipe.augment.views == 1:
         raise UsageError("the recipe has one view, I''; set augment.views = 2 to see I' beside it")
-    records = exclude(load_records(data.source, data.split, data.scheme), data.exclude)
-    if not records:
-        raise FiduciaError(f"{data.shown}: no face in split {data.split!r}; run: fiducia data check {data.shown}")
+    records = croppable(data)
     chosen = np.random.default_rng(seed).permutation(len(records))[:faces]
     shown = [records[i] for i in sorted(chosen)]
     views = TrainViews(data, recipe.augment, get_scheme(shown[0].scheme), total)

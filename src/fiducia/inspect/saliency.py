@@ -16,16 +16,16 @@ import torch
 from torch import Tensor
 
 from ..augment.fiducial import FiFA
-from ..data.source import exclude, load_records
 from ..device import pick_device
 from ..draw.pictures import contact_sheet, draw_heatmaps
-from ..errors import FiduciaError, UsageError
+from ..errors import UsageError
 from ..evaluation.locate import annotated_box
 from ..geometry import affine_apply, box_to_crop
 from ..images import crop, read_image
 from ..models.base import LandmarkModel
 from ..recipes.sections import Recipe
 from ..weights.store import load_weights
+from .previews import croppable
 
 __all__ = ["SaliencySheet", "focus", "grad_cam", "saliency"]
 
@@ -120,9 +120,7 @@ def saliency(
     """
     data = recipe.data
     fifa = FiFA.from_config(recipe.augment.fifa, recipe.train.epochs)
-    records = exclude(load_records(data.source, data.split, data.scheme), data.exclude)
-    if not records:
-        raise FiduciaError(f"{data.shown}: no face in split {data.split!r}; run: fiducia data check {data.shown}")
+    records = croppable(data)
     chosen = np.random.default_rng(seed).permutation(len(records))[:faces]
     shown = [records[int(i)] for i in sorted(chosen)]
     rows: list[list[npt.NDArray[np.uint8]]] = [[] for _ in shown]

@@ -20,6 +20,7 @@ import numpy.typing as npt
 
 from ..data.shapes import oddness
 from ..data.source import exclude, load_records
+from ..data.usable import usable
 from ..draw.pictures import contact_sheet, draw_errors
 from ..errors import FiduciaError, UsageError
 from ..evaluation.locate import find_points
@@ -106,10 +107,14 @@ def find_suspects(
     """
     data = recipe.data
     everyone = load_records(data.source, data.split, data.scheme)
-    records = exclude(everyone, data.exclude)
+    # Training leaves out the faces that cannot be cropped, and nobody can be asked about them.
+    remaining = exclude(everyone, data.exclude)
+    records, skipped = usable(remaining)
     if not records:
         raise FiduciaError(
-            f"{data.shown}: data.exclude leaves none of {len(everyone):,} faces; take a pattern out of it"
+            f"{data.shown}: no face can be cropped: {skipped[0]}"
+            if skipped
+            else f"{data.shown}: data.exclude leaves none of {len(everyone):,} faces; take a pattern out of it"
             if everyone
             else f"{data.shown}: no face in split {data.split!r}; run: fiducia data check {data.shown}"
         )
