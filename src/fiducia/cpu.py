@@ -9,11 +9,21 @@ import threading
 from pathlib import Path
 from typing import Any
 
-__all__ = ["available_cpus", "compute_threads", "load_openvino", "prepare_process", "use_threads", "wanted_threads"]
+__all__ = [
+    "available_cpus",
+    "compute_threads",
+    "load_openvino",
+    "prepare_process",
+    "thread_variables",
+    "use_threads",
+    "wanted_threads",
+]
 
 _SPIN = "1000"
 """How often an idle OpenMP thread looks for work before it sleeps: microseconds, where libgomp's own default is milliseconds.
 Threads that spin keep other processes from their share of the cores; docs/reliability.md has the measurements."""
+
+_OPENCV = "OPENCV_FOR_THREADS_NUM"
 
 
 def available_cpus(root: Path = Path("/sys/fs/cgroup"), own: Path = Path("/proc/self/cgroup")) -> int:
@@ -72,6 +82,9 @@ def prepare_process() -> None:
     os.environ.setdefault("GOMP_SPINCOUNT", _SPIN)
     if "OMP_NUM_THREADS" not in os.environ and available_cpus() < (os.cpu_count() or 1):
         os.environ["OMP_NUM_THREADS"] = str(available_cpus())
+    if "OMP_NUM_THREADS" in os.environ:
+        # OpenCV has threads of its own, which do not look at OpenMP's number.
+        os.environ.setdefault(_OPENCV, str(wanted_threads()))
 
 
 def wanted_threads() -> int:
@@ -80,10 +93,14 @@ def wanted_threads() -> int:
     return int(given) if given.isdigit() and int(given) > 0 else available_cpus()
 
 
+def thread_variables(count: int) -> dict[str, str]:
+    """Return the environment in which libraries that load later compute with ``count`` threads."""
+    return dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", _OPENCV), str(count))
+
+
 def use_threads(count: int) -> None:
     """Let this program compute with ``count`` threads: libraries that load later, and those that are loaded already."""
-    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
-        os.environ[name] = str(count)
+    os.environ.update(thread_variables(count))
     if "torch" in sys.modules:
         sys.modules["torch"].set_num_threads(count)
     if "cv2" in sys.modules:

@@ -28,6 +28,7 @@ from fiducia.annotate.run import annotate
 from fiducia.annotate.schema import faces_schema, photographs_schema
 from fiducia.annotate.sources import collect
 from fiducia.annotate.units import cut
+from fiducia.commands import annotate as command
 from fiducia.errors import FiduciaError, PlaceLost, UsageError
 from fiducia.predict.detect import detect_paths
 from networks import small, write_small
@@ -248,3 +249,9 @@ def test_a_video_is_a_chunk_with_a_row_a_frame(tmp_path: Path, job: Job) -> None
     assert film["faces"] == len(faces)
     assert [row["frame"] for row in faces] == sorted(row["frame"] for row in faces)
     assert all(row["time"] == pytest.approx(row["frame"] / 10) for row in faces)
+
+
+def test_a_gpu_is_for_one_process_whether_it_is_named_or_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(command, "on_cpu", lambda device: device == "cpu")
+    assert [command._processes("local", device, 16) for device in ("auto", "cuda", "cpu")] == [1, 1, 16]
+    assert command._processes("ray", "auto", 16) == 16

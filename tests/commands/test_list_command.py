@@ -5,6 +5,7 @@ import json
 import pytest
 
 from fiducia.cli import main
+from fiducia.recipes.files import load_recipe
 
 LISTS = ("models", "weights", "datasets", "schemes", "losses", "detectors", "recipes")
 
@@ -41,3 +42,9 @@ def test_data_sets_fit_a_terminal_and_lose_nothing_in_json(
 def test_the_default_detector_is_marked_in_words(capsys: pytest.CaptureFixture[str]) -> None:
     line = next(line for line in run(capsys, "detectors").splitlines() if line.startswith("auto"))
     assert line.split()[1] == "yes"
+
+
+def test_of_a_recipe_in_stages_all_epochs_count(capsys: pytest.CaptureFixture[str]) -> None:
+    rows = {row["name"]: row for row in json.loads(run(capsys, "recipes", "--json"))}
+    assert (rows["fifa_tiny"]["epochs"], rows["fifa_tiny"]["size"]) == (30 + 36, 192)
+    assert rows["smoke"]["epochs"] == load_recipe("smoke").train.epochs

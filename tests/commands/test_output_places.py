@@ -41,6 +41,19 @@ def test_places_are_looked_at_before_the_weights_are(option: str, place: str, sa
     assert [path.name for path in tmp_path.iterdir()] == ["file.txt"]
 
 
+def test_a_report_may_be_written_into_a_folder_that_is_there(tmp_path: Path) -> None:
+    result = CliRunner().invoke(app, [*WORDS, "--report", str(tmp_path)])
+    assert "no-such-weights" in str(result.exception), "refused for its weights, not for its folder"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_is_no_place_for_an_export(tmp_path: Path) -> None:
+    (tmp_path / "a.onnx").mkdir()
+    result = CliRunner().invoke(app, ["export", "--weights", "no-such-weights", "--out", str(tmp_path / "a.onnx")])
+    assert isinstance(result.exception, UsageError)
+    assert "is a directory; expected a file" in str(result.exception)
+
+
 def test_an_exclude_that_leaves_nothing_is_blamed_on_itself(tmp_path: Path) -> None:
     result = CliRunner().invoke(app, [*WORDS[:2], "fifa_tiny", *WORDS[3:], "--split", "train", "--exclude", "*"])
     assert isinstance(result.exception, FiduciaError)

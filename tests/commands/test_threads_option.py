@@ -83,8 +83,10 @@ def test_the_option_acts_before_torch_is_imported() -> None:
     body = (
         "import os, sys\nfrom fiducia.cli import main\n"
         "try:\n    main(['recipe', 'show', 'smoke', '--threads', '1'])\nexcept SystemExit: pass\n"
-        "import torch\nprint(torch.get_num_threads(), os.environ['OMP_NUM_THREADS'], os.environ['GOMP_SPINCOUNT'])\n"
+        "import cv2, torch\n"
+        "print(torch.get_num_threads(), cv2.getNumThreads(), os.environ['OMP_NUM_THREADS'], os.environ['GOMP_SPINCOUNT'])\n"
     )
-    environment = {key: value for key, value in os.environ.items() if key not in ("OMP_NUM_THREADS", "GOMP_SPINCOUNT")}
+    own = ("OMP_NUM_THREADS", "GOMP_SPINCOUNT", "OPENCV_FOR_THREADS_NUM")
+    environment = {key: value for key, value in os.environ.items() if key not in own}
     done = subprocess.run([sys.executable, "-c", body], capture_output=True, text=True, check=True, env=environment)
-    assert done.stdout.splitlines()[-1] == "1 1 1000"
+    assert done.stdout.splitlines()[-1] == "1 1 1 1000"

@@ -20,7 +20,7 @@ from fiducia.data.synthetic.source import synthetic_face
 from fiducia.device import leave_group, own_group
 from fiducia.errors import FiduciaError, UsageError
 from fiducia.evaluation.evaluate import Settings, evaluate, evaluate_faces, find_points, judge
-from fiducia.evaluation.locate import _to_file, find_faces
+from fiducia.evaluation.locate import _to_file, find_faces, find_shared
 from fiducia.evaluation.subsets import default_split, require_parts, subsets
 from fiducia.geometry import affine_apply, box_to_crop, tight_box
 from fiducia.images import write_image
@@ -371,3 +371,12 @@ def test_the_public_test_part_has_its_224_faces_and_the_full_split_is_refused(sh
     assert (done.result["faces"], done.result["nme_ic"], done.result["subsets"]) == (224, 0.0, {})
     with pytest.raises(FiduciaError, match="no helen/testset and no ibug"):
         evaluate(weights, f"300w:{shared_data / '300w'}", device="cpu")
+
+
+def test_the_device_is_taken_as_it_was_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+    monkeypatch.setattr(Settings, "predictor", lambda _, device: asked.append(device))
+    monkeypatch.setattr("fiducia.evaluation.locate.find_faces", lambda *_: None)
+    for device in ("cpu:0", "auto"):  # auto may be another runtime than torch's device would allow
+        find_shared(Settings(weights="any", device=device), [], "landmarks")
+    assert asked == ["cpu:0", "auto"]

@@ -309,6 +309,40 @@ def test_a_json_result_is_read_with_the_faces_beside_it(make: Make, tmp_path: Pa
     assert "its faces cannot be drawn" in (tmp_path / "out" / "report.html").read_text()
 
 
+def test_results_on_labels_that_were_corrected_are_refused(make: Make, faces: list[Record], tmp_path: Path) -> None:
+    theirs = write_and_read(tmp_path, make(1, 2))
+    xy = faces[1].xy.copy()
+    xy[7] += 2.0
+    corrected = [faces[0], replace(faces[1], xy=xy)]
+    found = np.stack([r.xy for r in faces[:2]]) + 1.0
+    with pytest.raises(FiduciaError, match=r"labels_sha256: .*; the labels were changed between the two"):
+        compare_with(judge(corrected, found, get_scheme("ibug68"), stamp=STAMP), [theirs])
+    # The last digits, in which machines differ, count for nothing.
+    moved = [replace(r, xy=r.xy + 1e-7) for r in faces[:2]]
+    assert compare_with(judge(moved, found, get_scheme("ibug68"), stamp=STAMP), [theirs])
+
+
+def test_faces_of_another_result_are_not_taken_for_those_of_this_one(make: Make, tmp_path: Path) -> None:
+    (tmp_path / "one.json").write_text(json.dumps(make(1, 2, 3).result))
+    # What an evaluation of other weights left there: as many faces, of the same ids.
+    (tmp_path / "faces.csv").write_bytes(make(1, 2, 4).faces_csv())
+    with pytest.raises(
+        FiduciaError, match=r"faces\.csv: of another result than one\.json: the mean nme_ic of its faces is"
+    ):
+        read_other(tmp_path / "one.json")
+    (tmp_path / "faces.csv").write_bytes(make(np.nan, np.nan, np.nan).faces_csv())
+    with pytest.raises(FiduciaError, match="is None, there it is"):
+        read_other(tmp_path / "one.json")
+
+
+def test_a_report_tells_how_many_faces_a_figure_is_of(make: Make, tmp_path: Path) -> None:
+    done = make(1, 2, np.nan)
+    done.result["measured"]["ic"] = 2  # as where a face lacks a label at an eye, and another is not found
+    write_report(tmp_path, done)
+    for name in ("report.html", "report.md", "report.tex"):
+        assert "by ic of 2 of 3 faces; the others lack labels at an eye" in (tmp_path / name).read_text()
+
+
 def test_a_finished_run_of_reproduce_is_read_too(make: Make, tmp_path: Path) -> None:
     done = make(1, 2, 3)
     (tmp_path / "result.json").write_text(json.dumps({"format": 1, "row": "fifa", "result": done.result}))

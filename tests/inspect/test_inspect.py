@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -8,7 +7,6 @@ import numpy as np
 import pytest
 
 from fiducia.data.formats.pts import write_pts
-from fiducia.data.source import label_writers, load_records
 from fiducia.draw.basics import text_width
 from fiducia.errors import FiduciaError, UsageError
 from fiducia.inspect.previews import preview, turning_epochs
@@ -72,6 +70,38 @@ def test_the_seed_decides(recipe: Recipe) -> None:
     assert not np.array_equal(first, preview(noisy, epochs=[1], seed=4).image)
 
 
+def test_of_a_run_in_stages_each_epoch_is_that_of_its_stage(recipe: Recipe, monkeypatch: pytest.MonkeyPatch) -> None:
+    stages = [
+        {"data": {"size": 256}, "train": {"epochs": 3}},
+        {"data": {"size": 128}, "augment": {"fifa": {"enabled": False}}, "train": {"epochs": 9}},
+    ]
+    staged = parse_recipe({**recipe.model_dump(exclude_unset=True), "stage": stages})
+    assert turning_epochs(staged) == [1, 2, 3, 4]
+    seen: list[tuple[str, int]] = []
+
+    def sheet(images: list[np.ndarray], *, captions: list[str], columns: int) -> np.ndarray:
+        seen.extend(zip(captions, (len(image) for image in images), strict=True))
+        return np.zeros((1, 1, 3), np.uint8)
+
+    monkeypatch.setattr("fiducia.inspect.previews.contact_sheet", sheet)
+    assert preview(staged, epochs=[3, 4], faces=1).epochs == [3, 4]
+    assert seen == [("epoch 3, 2 px", 256), ("epoch 4, 0 px", 128)]
+    with pytest.raises(UsageError, match="epoch 13: the run has epochs 1 to 12"):
+        preview(staged, epochs=[13])
+
+
+def test_only_faces_that_training_would_take_are_shown(recipe: Recipe, tmp_path: Path) -> None:
+    write_pts(tmp_path / "b.pts", np.full((68, 2), 7.0))  # all points in one place: training skips it
+    assert preview(recipe, epochs=[1]).faces == 1
+    for changes, says in (
+        ({"only": ("c*",)}, "data.only leave none of 2 faces"),
+        ({"only": ("b*",)}, "can be cropped"),
+    ):
+        other = recipe.model_copy(update={"data": recipe.data.model_copy(update=changes)})
+        with pytest.raises(FiduciaError, match=says):
+            preview(other, epochs=[1])
+
+
 def test_wrong_use_is_told(recipe: Recipe) -> None:
     with pytest.raises(UsageError, match="epoch 251: the run has epochs 1 to 250"):
         preview(recipe, epochs=[1, 251])
@@ -94,16 +124,3 @@ def test_captions_say_the_squares_side_whole_under_a_small_tile(
     assert said == ["epoch 1, 5 px", "epoch 25, 1 px", "epoch 250, 0 px"]
     # What contact_sheet writes under a tile of 128 pixels, at the size it writes there.
     assert all(text_width(text, 18 * 0.42) <= 128 for text in said)
-
-
-def test_faces_that_training_skips_are_not_drawn(tmp_path: Path) -> None:
-    faces = list(load_records(f"synthetic:3@{tmp_path / 'faces'}", "train", "five"))
-    blank = [replace(f, xy=np.full((5, 2), np.nan), visible=np.zeros(5, np.int8)) for f in faces]
-    for name, records, rows in (("some", [blank[0], faces[1], blank[2]], 1), ("none", blank, 0)):
-        label_writers["coco"](tmp_path / name, records)
-        recipe = parse_recipe({"data": {"source": f"coco:{tmp_path / name}", "split": "all", "size": 64}})
-        if rows:
-            assert preview(recipe, epochs=[1], faces=3).faces == rows
-            continue
-        with pytest.raises(FiduciaError, match="no face can be cropped: 3 faces are skipped: no labelled point"):
-            preview(recipe, epochs=[1], faces=3)

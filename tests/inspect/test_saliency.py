@@ -83,6 +83,12 @@ def test_a_sheet_has_a_row_a_face_and_two_tiles_a_network() -> None:
         saliency(recipe, ["fifa_tiny"], epoch=26, faces=1)
 
 
+def test_weights_of_another_landmark_set_are_refused() -> None:
+    recipe = load_recipe("300w", ["data.source='synthetic:4'", "data.scheme=aflw19"])
+    with pytest.raises(UsageError, match=r"fifa_tiny: they give ibug68 \(68 points\) and the data has aflw19 \(19\)"):
+        saliency(recipe, ["fifa_tiny"], faces=1)
+
+
 def test_the_command_writes_it_and_refuses_what_does_not_go_together(tmp_path: Path) -> None:
     out, runner = tmp_path / "s.png", CliRunner()
     base = ["preview", "synthetic:4", "--out", str(out), "--faces", "1"]

@@ -11,14 +11,17 @@ import pytest
 from typer.testing import CliRunner
 
 from fiducia.commands.data import app
-from fiducia.data.source import load_records
+from fiducia.data.source import Faces, load_records
 from fiducia.errors import FiduciaError, UsageError
 from fiducia.images import read_image
 from fiducia.inspect import suspects as module
 from fiducia.inspect.suspects import fold_of, rank_suspects
+from fiducia.predict.predictor import Predictor
 from fiducia.recipes.files import load_recipe
 from fiducia.schemes.sets import get_scheme
 from fiducia.structures import Record
+from networks import small as small_network
+from networks import write_small
 
 NAMES = get_scheme("ibug68").names
 
@@ -142,7 +145,7 @@ def test_the_command_trains_folds_once_and_ranks_every_face(tmp_path: Path, monk
 def test_given_weights_train_nothing_and_find_what_was_spoilt(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     records = load_records("synthetic:30", "train")
     bad = [spoil(face, "mirror") if i == 4 else face for i, face in enumerate(records)]
-    monkeypatch.setattr(module, "load_records", lambda *_: bad)
+    monkeypatch.setattr("fiducia.training.faces.load_records", lambda *_: Faces(bad))
     arguments = ["suspects", "synthetic:30", "--weights", "fifa_tiny", "--out", str(tmp_path), "--top", "2"]
     result = CliRunner().invoke(app, arguments)
     assert result.exit_code == 0, result.output
@@ -150,21 +153,36 @@ def test_given_weights_train_nothing_and_find_what_was_spoilt(tmp_path: Path, mo
     assert sorted(path.name for path in tmp_path.iterdir()) == ["suspects.csv", "suspects.png"]
 
 
-def test_nobody_is_asked_about_faces_that_training_skips(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A face without a point stopped the run when the first network was asked, after its training."""
-    faces = load_records("synthetic:4", "train")
-    blank = replace(faces[1], xy=np.full((68, 2), np.nan), visible=np.zeros(68, np.int8))
+def test_weights_are_asked_in_the_crops_that_they_know_and_of_the_faces_that_can_be_cropped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_small(tmp_path / "boxed.safetensors", small_network(points=68), box_source="dataset")
+    records = [replace(r, box=np.array([10.0, 20.0, 90.0, 100.0])) for r in load_records("synthetic:8", "train")]
+    records[3] = replace(records[3], xy=np.full_like(records[3].xy, np.nan))
+    monkeypatch.setattr("fiducia.training.faces.load_records", lambda *_: Faces(records))
     asked: list[str] = []
+    real = module.find_points
 
-    def ask(predictor: object, records: list[Record]) -> np.ndarray:
-        asked.extend(record.id for record in records)
-        return np.stack([record.xy for record in records])
+    def find(predictor: Predictor, faces: list[Record], box_source: str) -> np.ndarray:
+        asked.append(box_source)
+        return real(predictor, faces, box_source)
 
-    monkeypatch.setattr(module, "load_records", lambda *_: [faces[0], blank, *faces[2:]])
-    monkeypatch.setattr(module, "load", lambda *_, **__: None)
-    monkeypatch.setattr(module, "_ask", ask)
-    module.find_suspects(load_recipe("300w", ["data.source='synthetic:4'"]), tmp_path, weights="any", device="cpu")
-    assert asked == [faces[0].id, *(face.id for face in faces[2:])]
+    monkeypatch.setattr(module, "find_points", find)
+    told: list[str] = []
+    recipe = load_recipe("suspects", ["data.source='synthetic:8'", "data.box_source=dataset"])
+    weights = str(tmp_path / "boxed.safetensors")
+    found = module.find_suspects(recipe, tmp_path, weights=weights, device="cpu", tell=told.append)
+    assert asked == ["dataset"]
+    assert len(found) == 7
+    assert told[0].startswith("1 face is skipped: no labelled point")
+    only = records[0].id
+    chosen = module.find_suspects(
+        load_recipe("suspects", ["data.source='synthetic:8'", f"data.only=['{only}']"]),
+        tmp_path,
+        weights=weights,
+        device="cpu",
+    )
+    assert [one.record.id for one in chosen] == [only]
 
 
 def test_bad_use_is_told(tmp_path: Path) -> None:

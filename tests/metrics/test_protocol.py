@@ -45,7 +45,7 @@ def test_other_weights_may_be_compared_and_another_crop_may_not() -> None:
 
 def test_every_field_of_the_measurement_is_watched() -> None:
     for name in MEASUREMENT:
-        mine = stamp(selection="last epoch")
+        mine = stamp(selection="last epoch", labels_sha256="ef")
         assert comparable(mine, {**mine.model_dump(mode="json"), name: "changed"}), name
 
 
@@ -58,6 +58,11 @@ def test_an_epoch_chosen_otherwise_is_refused_where_both_say_how() -> None:
     del older["selection"], older["which"]
     assert comparable(older, best) == []
     assert "best on validation, averaged)" in "\n".join(best.words())
+
+
+def test_other_labels_are_refused_where_both_say_which() -> None:
+    assert comparable(stamp(labels_sha256="ab"), stamp(labels_sha256="cd")) == ["labels_sha256: 'ab' and 'cd'"]
+    assert comparable(stamp(labels_sha256="ab"), stamp()) == []
 
 
 def test_a_stamp_read_back_from_json_is_comparable_with_itself() -> None:

@@ -24,6 +24,15 @@ def test_turning_the_quality_round_turns_the_area_round(rows: list[tuple[float, 
         assert area + other == pytest.approx(1.0)
 
 
+def test_roc_area_counts_every_pair_without_holding_them() -> None:
+    rng = np.random.default_rng(0)
+    q, bad = rng.integers(0, 20, 300) / 20, rng.random(300) < 0.3
+    below, equal = q[bad][:, None] < q[~bad], q[bad][:, None] == q[~bad]
+    assert roc_area(q, bad) == pytest.approx(float((below + 0.5 * equal).mean()), abs=1e-12)
+    many = np.arange(200_000) % 2 == 0  # 10,000,000,000 pairs
+    assert roc_area(np.where(many, 0.2, 0.8), many) == 1.0
+
+
 def test_risk_by_hand() -> None:
     quality = [0.9, 0.1, 0.8, 0.2, 0.7, 0.6, 0.5, 0.4, 0.3, 0.95]
     failed = [False, True, False, False, False, False, False, True, False, False]

@@ -61,3 +61,10 @@ def test_a_number_is_kept_while_it_fits_even_if_another_fits_better() -> None:
     near = [1.0, 0.0, 11.0, 10.0]
     found = identities([[A], [A]], [[1], [1]], [[A], [A, near]], [[7], [8, 7]])
     assert (found.switches, found.false) == (0, 1)
+
+
+def test_one_found_face_is_the_answer_to_one_true_face_alone() -> None:
+    near = [1.0, 0.0, 11.0, 10.0]
+    # Number 3 was on both faces in turn. Where they cross, it stays with the one that it fits better.
+    found = identities([[A], [near], [A, near]], [[1], [2], [1, 2]], [[A], [near], [near]], [[3], [3], [3]])
+    assert (found.switches, found.missed, found.false, found.seen) == (0, 1, 0, 4)

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from fiducia.data.source import load_records
-from fiducia.errors import UsageError
+from fiducia.errors import FiduciaError, UsageError
 from fiducia.evaluation.found import Found
 from fiducia.geometry import tight_box
 from fiducia.review.order import in_order, predict
@@ -73,8 +73,6 @@ class Network:
         self.detector = self
 
     def find(self, image: Path) -> tuple[Path, list[Detection]]:
-        from fiducia.errors import FiduciaError
-
         if image == self.broken:
             raise FiduciaError(f"{image}: is cut short")
         return image, [Detection(box=tight_box(self.truth[image].xy), score=1.0)]
@@ -109,6 +107,20 @@ def test_labels_that_lie_beside_the_face_are_found_by_the_detector(drawn: list[R
     assert notes == {}
     np.testing.assert_allclose(found.xy[2], drawn[2].xy, atol=1e-4)
     assert in_order(faces, found, notes)[0].index == 2
+
+
+def test_a_face_that_is_found_in_the_detectors_box_alone_has_no_note(drawn: list[Record]) -> None:
+    class Strict(Network):
+        def stream(self, images: list[Path], tables: list[list[np.ndarray]]) -> Any:
+            if any(box[0] > 1000 for boxes in tables for box in boxes):
+                raise FiduciaError("a box lies outside the image")
+            return super().stream(images, tables)
+
+    faces = list(drawn)
+    faces[2] = replace(faces[2], xy=faces[2].xy + 5000)
+    found, notes = predict(faces, ["a", "b"], load_predictor=lambda *_, **__: Strict(drawn))
+    assert notes == {}, "so that the second network is asked too"
+    np.testing.assert_allclose(found.xy[2], drawn[2].xy, atol=1e-4)
 
 
 def test_images_that_are_missing_or_damaged_do_not_stop_the_others(drawn: list[Record]) -> None:

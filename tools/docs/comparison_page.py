@@ -40,7 +40,8 @@ Commands:
   from ImageNet weights or train five to ten times as long, so the order at their own budget may differ.
 * One optimiser serves all (`recipes/tables/small.toml`): AdamW, 1.2e-3, cosine. No network's own rate was searched.
 * Where two intervals overlap, one seed does not decide.
-* The minutes of training are of one thread on a machine that other programs loaded now and then; they tell hours from minutes, no more.
+* The minutes of training are of one thread on a machine that other programs loaded now and then. They tell hours from
+  minutes, no more.
 """
 
 

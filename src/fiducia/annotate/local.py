@@ -14,6 +14,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from ..cpu import thread_variables
 from ..errors import FiduciaError, PlaceLost, UsageError
 from .job import Job
 from .reports import ChunkReport
@@ -64,7 +65,7 @@ class _Worker:
             [sys.executable, "-P", "-c", _START],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            env={**os.environ, **_threads(job.threads), "PYTHONPATH": os.pathsep.join(paths)},
+            env={**os.environ, **thread_variables(job.threads), "PYTHONPATH": os.pathsep.join(paths)},
             start_new_session=True,  # Ctrl-C reaches the driver alone
         )
         self.tell(job.to_json())
@@ -157,7 +158,3 @@ class _Pool:
             worker.dismiss()
         for worker in self.workers:
             worker.wait()
-
-
-def _threads(count: int) -> dict[str, str]:
-    return dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), str(count))

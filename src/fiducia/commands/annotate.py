@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ..cpu import wanted_threads
+from ..device import on_cpu
 from ..errors import PlaceLost, UsageError
 from ..plugins import loaded_plugins
 from ..words import duration
@@ -105,7 +106,7 @@ def annotate(
     total = wanted_threads()
     # An actor asks the cluster for as many CPUs as it has threads, wherever it runs.
     each = (threads or (_BESIDE_GPU if device == "cuda" else 1)) if engine == "ray" else None
-    count = workers if workers is not None else 1 if device in ("cuda", "mps") else total
+    count = workers if workers is not None else _processes(engine, device, total)
     job = Job(
         out=str(out.absolute()),
         weights=weights,
@@ -138,6 +139,11 @@ def annotate(
     if found.failed:
         complain(f"{found.failed:,} of {found.photographs:,} images failed; {out / 'summary.html'} says why")
         raise typer.Exit(1)
+
+
+def _processes(engine: str, device: str, total: int) -> int:
+    """Return how many processes of this machine share the work: one for its GPU, else one per CPU."""
+    return total if engine != "local" or on_cpu(device) else 1
 
 
 def _engine(

@@ -253,7 +253,7 @@ def suspects(
 
     try:
         with interruptible(told) as stop:
-            found = find_suspects(loaded, out, folds=folds, weights=weights, device=device, stop=stop)
+            found = find_suspects(loaded, out, folds=folds, weights=weights, device=device, stop=stop, tell=complain)
             written = write_suspects(out, found, top)
     except Interrupted as stopped:
         # A fold that saved its step speaks of --resume, which this command does by itself.

@@ -68,18 +68,18 @@ def evaluate(
     """Evaluate weights on annotated faces: NME, failure rates, AUC."""
     from ..errors import UsageError
     from ..evaluation.evaluate import Settings
-    from ..evaluation.report import evaluate_against, verdict, write_report
+    from ..evaluation.report import evaluate_against, unmeasured, verdict, write_report
     from ..files import require_writable, write_atomic
 
     if box not in ("auto", "landmarks", "dataset"):
         raise UsageError(f"--box {box}: expected auto, landmarks or dataset")
     for path, folder in ((faces, False), (report, True), (None if json_ in (None, "-") else Path(json_), False)):
-        if path is not None:
-            require_writable(path)
-            if path.exists() and path.is_dir() != folder:
-                raise UsageError(
-                    f"{path}: is a {'file' if folder else 'folder'}; give a {'folder' if folder else 'file'}"
-                )
+        if path is None:
+            continue
+        if folder and path.is_file():
+            raise UsageError(f"{path}: is a file; give a folder")
+        # A folder may be there: a report that is written again takes the place of the old one.
+        require_writable(path / "report.html" if folder else path)
     settings = Settings(
         weights=weights,
         detector=detector,
@@ -127,7 +127,7 @@ def evaluate(
     if json_ == "-":
         say(text)
         return
-    _show(done.result, done.protocol.words())
+    _show(done.result, [*unmeasured(done.result), *done.protocol.words()])
     if compared:
         from rich.console import Console
     for one in compared:
@@ -174,17 +174,8 @@ def _show(result: dict[str, Any], protocol: list[str]) -> None:
         console.print(
             f"{missed} of {result['faces']} faces not found: failures, and no part of the NME", style="yellow"
         )
-    for line in (*_measured(result), *protocol):
+    for line in protocol:
         console.print(line, style="dim", soft_wrap=True, markup=False)
-
-
-def _measured(result: dict[str, Any]) -> list[str]:
-    """Return a line on the figures that some faces have no part in, because a point that the unit needs is not labelled."""
-    counts = {k: n for k, n in result["measured"].items() if k in ("ic", "ip") and 0 < n < result["detected"]}
-    if not counts:
-        return []
-    told = ", ".join(f"{kind} of {count}" for kind, count in counts.items())
-    return [f"NME, FR and AUC by {told} of {result['detected']} faces; the others lack labels at an eye"]
 
 
 def _figure(value: float | None, digits: int) -> str:

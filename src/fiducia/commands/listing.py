@@ -140,19 +140,20 @@ def detectors(as_json: JsonOption = False, plugin: PluginOption = None) -> None:
 
 @app.command()
 def recipes(as_json: JsonOption = False, plugin: PluginOption = None) -> None:
-    """List shipped recipes."""
+    """List shipped recipes; of one in stages, all epochs, and the last stage's size and views."""
     from ..recipes.files import load_recipe, recipe_names
+    from ..recipes.stages import stage_recipes
 
     rows = []
     for name in recipe_names():
-        recipe = load_recipe(name)
+        legs = stage_recipes(load_recipe(name))
         rows.append(
             {
                 "name": name,
-                "model": recipe.model.name,
-                "size": recipe.data.size,
-                "views": recipe.augment.views,
-                "epochs": recipe.train.epochs,
+                "model": legs[-1].model.name,
+                "size": legs[-1].data.size,
+                "views": legs[-1].augment.views,
+                "epochs": sum(leg.train.epochs for leg in legs),
             }
         )
     _show(rows, as_json)

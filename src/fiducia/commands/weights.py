@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from ..errors import FiduciaError
+from ..errors import FiduciaError, UsageError
 from .interrupts import interruptible
 from .options import PluginOption, ThreadsOption
 from .progress import Progress
@@ -75,10 +77,12 @@ def pack(
     from ..weights.transfer import pack_weights
 
     rows: list[dict[str, object]] = []
+    measured: dict[Path, str | None] = {}
     for path in result or []:
         try:
             found = json.loads(read_text(path, "a result of fiducia evaluate --json"))
             stamp = found["protocol"]
+            measured[path] = stamp.get("weights_sha256")
             rows += [
                 {
                     "data": stamp["data"],
@@ -90,10 +94,36 @@ def pack(
                 for key in ("nme_ic", "nme_box", "fr10_ic", "auc10_ic")
                 if found.get(key) is not None
             ]
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise FiduciaError(f"{path}: not a result of fiducia evaluate --json ({error})") from error
+    if measured:
+        _require_results_of(weights, measured)
     card = pack_weights(weights, out, name=name, numbers=rows, notes=notes, command=command, flip=flip)
     typer.echo(f"{out}: {card.params:,} numbers, {out.stat().st_size / 1e6:.1f} MB")
+
+
+def _require_results_of(weights: str, measured: Mapping[Path, str | None]) -> None:
+    """Refuse results of other weights: their figures would stand in these weights' card.
+
+    A result may be of the weights themselves, or of what ``pack`` makes of them; one that does not say is let through.
+
+    Raises:
+        UsageError: naming the first result of others.
+    """
+    from ..weights.store import read_card
+    from ..weights.transfer import pack_weights
+
+    own = read_card(weights).sha256
+    if all(sha256 in (None, own) for sha256 in measured.values()):
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        packed = pack_weights(weights, Path(folder) / "packed.safetensors", name="packed", numbers=[]).sha256
+    for path, sha256 in measured.items():
+        if sha256 not in (None, own, packed):
+            raise UsageError(
+                f"--result {path}: of other weights (sha256 {str(sha256)[:12]}; these have {own[:12]}, packed {packed[:12]}); "
+                f"measure these: fiducia evaluate --weights {weights}"
+            )
 
 
 @app.command()
@@ -151,7 +181,6 @@ def convert(
     plugin: PluginOption = None,
 ) -> None:
     """Convert a published checkpoint to a weight file with a model card. No code in the checkpoint is executed."""
-    from ..errors import UsageError
     from ..weights.convert import convert_checkpoint
 
     if (target is None) == (out is None):
@@ -189,7 +218,6 @@ def calibrate(
     plugin: PluginOption = None,
 ) -> None:
     """Measure what the confidence of weights is worth, and store it in their model card: quality, expected errors, visibility."""
-    from ..errors import UsageError
     from ..evaluation.calibrating.calibrate import calibrate_weights
     from ..evaluation.calibrating.faces import calibration_faces
     from ..evaluation.calibrating.words import check_lines

@@ -12,6 +12,7 @@ from ..errors import FiduciaError
 from ..exporting.certificate import certificate_path, certify
 from ..exporting.graphs import check_request
 from ..exporting.graphs import export as write
+from ..files import require_writable
 from ..runtimes.opening import open_runtime
 from ..runtimes.torch_runtime import TorchRuntime
 from ..weights.card import card_scheme
@@ -47,7 +48,7 @@ def export(
         The certificate: distances in crop pixels to ``model.decode`` in torch; with labels, also the NME before and after.
 
     Raises:
-        UsageError: an unknown format or precision, or a missing extra.
+        UsageError: an unknown format or precision, a missing extra, or a place that cannot be written.
         FiduciaError: the network cannot be exported, or the graph gives other points; then no file is left.
 
     Example:
@@ -59,9 +60,10 @@ def export(
     """
     out = Path(out)
     check_request(out, format, precision)
+    require_writable(out)
     load_saved_plugins(weights)
     model, card = load_weights(weights)
-    data, split, records = check_faces(check_data, check_split, faces, card.scheme)
+    data, split, records = check_faces(check_data, check_split, faces, card.scheme, card.box_source)
     before = TorchRuntime(model, card, card_scheme(card))
     origin = {"data": data, "split": split}
     with _folder_beside(out) as folder:

@@ -219,7 +219,8 @@ def find_shared(
     launched = "TORCHELASTIC_RUN_ID" in os.environ
     world = int(os.environ.get("WORLD_SIZE", "1")) if launched else settings.devices
     if world == 1:
-        return find_faces(settings.predictor(device), records, box_source, on_progress), True
+        # The device as it was named: cuda:1 is not the first GPU, and auto may be more than torch's choice.
+        return find_faces(settings.predictor(settings.device), records, box_source, on_progress), True
     work = partial(_work, settings=settings, records=records, box_source=box_source)
     if launched:
         local = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))

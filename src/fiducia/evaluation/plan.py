@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -59,6 +60,7 @@ def make_plan(records: Sequence[Record], own: Scheme, stamp: dict[str, Any], box
     if box == "dataset" and not whole:
         raise UsageError(f"--box dataset: {stamp.get('data')} has no boxes of its own; use --box landmarks")
     use = box == "dataset" or (box == "auto" and scheme.name == "aflw19" and whole)
+    boxes = np.stack(annotated) if use else None
     protocol = Protocol(
         faces=len(kept),
         partial=is_partial(stamp.get("official"), len(kept)),
@@ -67,11 +69,21 @@ def make_plan(records: Sequence[Record], own: Scheme, stamp: dict[str, Any], box
         converted=converted,
         box="dataset" if use else "landmarks",
         normaliser=normaliser_indices(scheme),
+        labels_sha256=_labels_digest(kept, boxes),
         fiducia=__version__,
         **stamp,
     )
-    boxes = np.stack(annotated) if use else None
     return Plan(scheme=scheme, records=kept, groups=groups, boxes=boxes, protocol=protocol)
+
+
+def _labels_digest(records: Sequence[Record], boxes: Array | None) -> str:
+    """Return the SHA-256 of true points, and of boxes, to a thousandth of a pixel: machines differ in the last digits."""
+    digest = hashlib.sha256()
+    for array in (np.stack([record.xy for record in records]), boxes):
+        if array is not None:
+            whole = np.where(np.isfinite(array), np.round(1000 * array), -(2.0**40))
+            digest.update(whole.astype("<i8").tobytes())
+    return digest.hexdigest()
 
 
 def _meet(

@@ -87,7 +87,7 @@ def certify(
     if figures.get(figure) is None:
         # Faces of this landmark set are not at hand: the points' own distance is judged.
         figure, limit = "pixels_mean", SHARE_LIMIT * card.size
-    files = [out, *([out.with_suffix(".bin")] if out.suffix == ".xml" else [])]
+    files = [out, *([out.with_suffix(".bin")] if out.suffix.lower() == ".xml" else [])]
     certificate = {
         "format": 1,
         "passed": bool(abs(figures[figure]) <= limit),

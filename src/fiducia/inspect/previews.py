@@ -8,19 +8,18 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from ..augment.fiducial import FiFA, resolve_interval
+from ..augment.fiducial import resolve_interval
 from ..augment.views import TrainViews
 from ..data.dataset import FaceDataset
-from ..data.source import exclude, load_records
-from ..data.usable import usable
 from ..draw.pictures import contact_sheet
-from ..errors import FiduciaError, UsageError
-from ..recipes.sections import DataConfig, Recipe
+from ..errors import UsageError
+from ..recipes.sections import Recipe
+from ..recipes.stages import stage_recipes
 from ..schemes.sets import get_scheme
-from ..structures import Record
 from ..training.setup import resolve
+from .faces import some_faces, stage_at
 
-__all__ = ["Sheet", "croppable", "preview", "turning_epochs"]
+__all__ = ["Sheet", "preview", "turning_epochs"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,31 +31,24 @@ class Sheet:
     epochs: list[int]
 
 
-def croppable(data: DataConfig) -> list[Record]:
-    """Return the faces of a recipe that can be cropped, which training takes.
-
-    Raises:
-        FiduciaError: there is none.
-    """
-    found = exclude(load_records(data.source, data.split, data.scheme), data.exclude)
-    records, skipped = usable(found, data.box_source)
-    if skipped and not records:
-        raise FiduciaError(f"{data.shown}: no face can be cropped: {skipped[0]}")
-    if not records:
-        raise FiduciaError(f"{data.shown}: no face in split {data.split!r}; run: fiducia data check {data.shown}")
-    return records
-
-
 def turning_epochs(recipe: Recipe) -> list[int]:
     """Return the epochs at which FiFA's squares take another size, the last being the first without them.
 
-    At the paper's 250 epochs these are 1, 6, 11, 16, 21 and 26. Epochs beyond the run's end are left out.
+    At the paper's 250 epochs these are 1, 6, 11, 16, 21 and 26. Epochs beyond the run's end are left out. Of a run in stages the
+    first epoch of each is among them.
     """
-    config, total = recipe.augment.fifa, recipe.train.epochs
-    if not config.enabled:
-        return [1]
-    interval = resolve_interval(config.epoch_interval, total)
-    return [epoch for epoch in range(1, config.n * interval + 2, interval) if epoch <= total]
+    legs = stage_recipes(recipe)
+    total = sum(leg.train.epochs for leg in legs)
+    turns: set[int] = set()
+    before = 0
+    for leg in legs:
+        config, last = leg.augment.fifa, before + leg.train.epochs
+        turns.add(before + 1)
+        if config.enabled:
+            interval = resolve_interval(config.epoch_interval, total)
+            turns |= {epoch for epoch in range(1, config.n * interval + 2, interval) if before < epoch <= last}
+        before = last
+    return sorted(turns)
 
 
 def preview(
@@ -65,7 +57,8 @@ def preview(
     """Draw some faces of a recipe's data as its training would see them.
 
     Args:
-        recipe: its ``data``, ``augment`` and ``train.epochs`` count; without ``data.size``, the network's own size.
+        recipe: its ``data``, ``augment`` and ``train.epochs`` count, at each epoch those of its stage; without ``data.size``, the
+            network's own size.
         epochs: the columns, from 1; None = :func:`turning_epochs`.
         faces: the rows; the faces are drawn by ``seed``.
         both_views: I' and I'' side by side at every epoch, instead of I'' alone.
@@ -75,29 +68,29 @@ def preview(
         UsageError: an epoch outside the run, or both views of a recipe that has one.
         FiduciaError: no face, or one that cannot be read.
     """
-    recipe = resolve(recipe)
-    recipe = resolve(recipe)
-    data, total = recipe.data, recipe.train.epochs
+    legs = [resolve(leg) for leg in stage_recipes(recipe)]
+    lengths = [leg.train.epochs for leg in legs]
+    total = sum(lengths)
     columns = list(epochs) if epochs is not None else turning_epochs(recipe)
     wrong = [epoch for epoch in columns if not 1 <= epoch <= total]
     if wrong or not columns:
         raise UsageError(f"epoch {wrong[0] if wrong else 'none'}: the run has epochs 1 to {total}; set train.epochs")
-    if both_views and recipe.augment.views == 1:
+    stages = [stage_at(lengths, epoch) for epoch in columns]
+    if both_views and any(legs[stage].augment.views == 1 for stage in stages):
         raise UsageError("the recipe has one view, I''; set augment.views = 2 to see I' beside it")
-    records = croppable(data)
-    chosen = np.random.default_rng(seed).permutation(len(records))[:faces]
-    shown = [records[i] for i in sorted(chosen)]
-    views = TrainViews(data, recipe.augment, get_scheme(shown[0].scheme), total)
-    dataset = FaceDataset(shown, views, seed=seed)
-    fifa = FiFA.from_config(recipe.augment.fifa, total) if recipe.augment.fifa.enabled else None
+    shown = some_faces(recipe.data, faces, seed)
+    scheme = get_scheme(shown[0].scheme)
+    views = [TrainViews(leg.data, leg.augment, scheme, total) for leg in legs]
+    datasets = [FaceDataset(shown, one, seed=seed) for one in views]
     tiles: list[npt.NDArray[np.uint8]] = []
     captions: list[str] = []
     for row in range(len(shown)):
-        for epoch in columns:
-            dataset.set_epoch(epoch)
-            samples = dataset[row] if both_views else dataset[row][-1:]
+        for epoch, stage in zip(columns, stages, strict=True):
+            datasets[stage].set_epoch(epoch)
+            samples = datasets[stage][row] if both_views else datasets[stage][row][-1:]
             tiles += [sample.image.transpose(1, 2, 0) for sample in samples]
-            side = fifa.side(epoch, data.side) if fifa is not None else 0
+            fifa = views[stage].fifa
+            side = fifa.side(epoch, legs[stage].data.side) if fifa is not None else 0
             # Only the squares' side (0 = none): a longer caption is cut under tiles of 128 pixels.
             captions += [*(["I'"] if both_views else []), f"epoch {epoch}, {side} px"]
     sheet = contact_sheet(tiles, captions=captions, columns=len(tiles) // len(shown))

@@ -24,8 +24,11 @@ from ..geometry import affine_apply, box_to_crop
 from ..images import crop, read_image
 from ..models.base import LandmarkModel
 from ..recipes.sections import Recipe
+from ..recipes.stages import stage_recipes
+from ..schemes.sets import get_scheme
+from ..weights.card import card_scheme
 from ..weights.store import load_weights
-from .previews import croppable
+from .faces import some_faces, stage_at
 
 __all__ = ["SaliencySheet", "focus", "grad_cam", "saliency"]
 
@@ -115,20 +118,27 @@ def saliency(
         device: where the networks run.
 
     Raises:
-        UsageError: unknown weights, or an epoch without squares.
+        UsageError: unknown weights, weights of another landmark set, or an epoch without squares.
         FiduciaError: no face, or one that cannot be read.
     """
     data = recipe.data
-    fifa = FiFA.from_config(recipe.augment.fifa, recipe.train.epochs)
-    records = croppable(data)
-    chosen = np.random.default_rng(seed).permutation(len(records))[:faces]
-    shown = [records[int(i)] for i in sorted(chosen)]
+    legs = stage_recipes(recipe)
+    lengths = [leg.train.epochs for leg in legs]
+    fifa = FiFA.from_config(legs[stage_at(lengths, epoch)].augment.fifa, sum(lengths))
+    shown = some_faces(data, faces, seed)
+    scheme = get_scheme(shown[0].scheme)
     rows: list[list[npt.NDArray[np.uint8]]] = [[] for _ in shown]
     captions: list[list[str]] = [[] for _ in shown]
     means: dict[str, tuple[float, float]] = {}
     sides: dict[str, int] = {}
     for name in weights:
         model, card = load_weights(name, device=pick_device(device))
+        own = card_scheme(card)
+        if (own.name, own.num_points) != (scheme.name, scheme.num_points):
+            raise UsageError(
+                f"--weights {name}: they give {own.name} ({own.num_points} points) and the data has {scheme.name} "
+                f"({scheme.num_points}); give weights of this landmark set, or set data.scheme"
+            )
         side = fifa.side(epoch, card.size)
         if side == 0:
             raise UsageError(f"epoch {epoch}: the squares have ended; choose an earlier one with --epochs")

@@ -11,7 +11,7 @@ import csv
 import glob
 import hashlib
 import io
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,10 +19,8 @@ import numpy as np
 import numpy.typing as npt
 
 from ..data.shapes import oddness
-from ..data.source import exclude, load_records
-from ..data.usable import usable
 from ..draw.pictures import contact_sheet, draw_errors
-from ..errors import FiduciaError, UsageError
+from ..errors import UsageError
 from ..evaluation.locate import find_points
 from ..files import text_bytes, write_atomic
 from ..geometry import affine_apply, box_to_crop, tight_box
@@ -36,6 +34,8 @@ from ..training.run import train
 from ..training.setup import completed
 from ..training.state import differences
 from ..training.stop import Stop
+from ..weights.store import read_card
+from .faces import every_face
 
 Array = npt.NDArray[np.float64]
 
@@ -89,6 +89,7 @@ def find_suspects(
     weights: str | None = None,
     device: str = "auto",
     stop: Stop | None = None,
+    tell: Callable[[str], None] = lambda line: None,
 ) -> list[Suspect]:
     """Doubt every training face of a recipe's data; the most doubtful come first.
 
@@ -99,6 +100,7 @@ def find_suspects(
         weights: ask these instead and train nothing; they must not have been trained on these faces.
         device: where the networks are asked.
         stop: looked at by the training of each fold, which saves its state first.
+        tell: takes lines for the user, such as how many faces were skipped and why.
 
     Raises:
         Interrupted: a signal stopped a training; its state is saved.
@@ -106,22 +108,13 @@ def find_suspects(
         FiduciaError: no face, or one that cannot be read.
     """
     data = recipe.data
-    everyone = load_records(data.source, data.split, data.scheme)
-    # Training leaves out the faces that cannot be cropped, and nobody can be asked about them.
-    remaining = exclude(everyone, data.exclude)
-    records, skipped = usable(remaining)
-    if not records:
-        raise FiduciaError(
-            f"{data.shown}: no face can be cropped: {skipped[0]}"
-            if skipped
-            else f"{data.shown}: data.exclude leaves none of {len(everyone):,} faces; take a pattern out of it"
-            if everyone
-            else f"{data.shown}: no face in split {data.split!r}; run: fiducia data check {data.shown}"
-        )
+    records, remarks = every_face(data)
+    for line in remarks:
+        tell(line)
     found = np.full((len(records), *records[0].xy.shape), np.nan)
     if weights is not None:
         predictor = load(weights, detector=None, device=device, runtime="torch", second_pass=False)
-        return rank_suspects(records, _ask(predictor, records), np.zeros(len(records), dtype=np.intp))
+        return rank_suspects(records, _ask(predictor, records, weights), np.zeros(len(records), dtype=np.intp))
     fold = fold_of(records, folds, data.val_seed)
     for number in range(folds):
         held = np.flatnonzero(fold == number)
@@ -132,10 +125,9 @@ def find_suspects(
         )
         run = out / f"fold{number + 1}"
         _train(own, run, stop)
-        predictor = load(
-            run / "weights" / "ema.safetensors", detector=None, device=device, runtime="torch", second_pass=False
-        )
-        found[held] = _ask(predictor, [records[int(i)] for i in held])
+        trained = run / "weights" / "ema.safetensors"
+        predictor = load(trained, detector=None, device=device, runtime="torch", second_pass=False)
+        found[held] = _ask(predictor, [records[int(i)] for i in held], trained)
     return rank_suspects(records, found, fold + 1)
 
 
@@ -203,10 +195,10 @@ def _train(recipe: Recipe, run: Path, stop: Stop | None) -> None:
     train(recipe, run, resume=(run / "checkpoints" / "last.ckpt").is_file(), stop=stop)
 
 
-def _ask(predictor: Predictor, records: Sequence[Record]) -> Array:
-    """Return points ``(N, K, 2)`` in the records' landmark set."""
+def _ask(predictor: Predictor, records: Sequence[Record], weights: str | Path) -> Array:
+    """Return points ``(N, K, 2)`` in the records' landmark set, of crops as these weights know them."""
     own, wanted = predictor.runtime.scheme, get_scheme(records[0].scheme)
-    found = find_points(predictor, records)
+    found = find_points(predictor, records, read_card(weights).box_source)
     if own == wanted or (own.name == wanted.name and own.num_points == wanted.num_points):
         return found
     try:

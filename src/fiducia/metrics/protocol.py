@@ -57,6 +57,9 @@ class Protocol(BaseModel):
     frame: str = "original image pixels"
     visibility: str = "all labelled points"
     mean: str = "over points, then over faces"
+    labels_sha256: str | None = None
+    """Of the true points, and of the boxes that errors are divided by where they are the data set's: labels that were corrected
+    give other errors. None = a result from before the stamp had it."""
     flip_test: bool = False
     decode: str | None
     """The decoder that read the heatmaps; None = the network gives points."""
@@ -117,10 +120,14 @@ MEASUREMENT = (
     "frame",
     "visibility",
     "mean",
+    "labels_sha256",
     "selection",
 )
-"""Fields that must agree; a selection that one of the two does not state forbids nothing. The rest (weights, crop
+"""Fields that must agree; labels and a selection that one of the two does not state forbid nothing. The rest (weights, crop
 scale, size, decode, runtime, flip test, second pass) belongs to the weights: each is measured by its own."""
+
+_STATED = ("labels_sha256", "selection")
+"""Fields that some results do not state."""
 
 
 def comparable(a: Protocol | Mapping[str, Any], b: Protocol | Mapping[str, Any]) -> list[str]:
@@ -131,8 +138,8 @@ def comparable(a: Protocol | Mapping[str, Any], b: Protocol | Mapping[str, Any])
         b: the other.
     """
     p, q = (x.model_dump(mode="json") if isinstance(x, Protocol) else dict(x) for x in (a, b))
-    # Weights that do not say how their epoch was chosen stay comparable, and results from before the stamp had it.
-    fields = [name for name in MEASUREMENT if name != "selection" or (p.get(name) and q.get(name))]
+    # Weights that do not say how their epoch was chosen stay comparable, and results from before the stamp had a field.
+    fields = [name for name in MEASUREMENT if name not in _STATED or (p.get(name) and q.get(name))]
     return [f"{name}: {p.get(name)!r} and {q.get(name)!r}" for name in fields if p.get(name) != q.get(name)]
 
 

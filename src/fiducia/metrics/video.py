@@ -132,11 +132,11 @@ def identities(
     for real, names, found, numbers in zip(true_boxes, true_ids, boxes, ids, strict=True):
         overlap = box_iou(real, found)
         pairs: dict[int, int] = {}
-        for row, name in enumerate(names):
-            if last.get(name) in numbers:
-                column = list(numbers).index(last[name])
-                if overlap[row, column] >= least:
-                    pairs[row] = column
+        kept = {row: list(numbers).index(last[name]) for row, name in enumerate(names) if last.get(name) in numbers}
+        # Two faces that crossed may have had the same number one after the other; the better fit keeps it.
+        for row, column in sorted(kept.items(), key=lambda pair: -overlap[pair]):
+            if overlap[row, column] >= least and column not in pairs.values():
+                pairs[row] = column
         rest = overlap.copy()
         rest[list(pairs)] = -1
         rest[:, list(pairs.values())] = -1

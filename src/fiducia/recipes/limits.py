@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ..words import one_line
-from .sections import Recipe
+from .sections import OptimConfig, Recipe
 
 __all__ = ["DEEPEST", "LARGEST", "LARGEST_OPTION", "LONGEST", "MOST_BYTES", "beyond_limits"]
 
@@ -70,12 +70,11 @@ def beyond_limits(recipe: Recipe) -> str:
         problem = _problem(key, value, depth)
         if problem:
             return f"{one_line(key, 100)}: {problem}"
-    return _without_effect(recipe)
+    return _without_effect(recipe.optim)
 
 
-def _without_effect(recipe: Recipe) -> str:
+def _without_effect(optim: OptimConfig) -> str:
     """Return one line about epochs at which the learning rate should fall and does not, or an empty text."""
-    optim = recipe.optim
     if optim.schedule == "multi_step" and not optim.milestones:
         return (
             "optim.milestones: the rate of the schedule multi_step falls after these epochs, and none is named; name them, or set "

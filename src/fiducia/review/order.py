@@ -230,9 +230,12 @@ def _alone(predictor: Predictor, record: Record, boxes: list[Array], notes: dict
         if not chosen:
             continue
         try:
-            return find_at(predictor, [record], [chosen])[0]
+            found = find_at(predictor, [record], [chosen])[0]
         except FiduciaError as error:
             notes[index] = str(error)
+        else:
+            notes.pop(index, None)  # of the labels' box, where the detector's did
+            return found
     return Found.nothing(0, len(record.xy))
 
 

@@ -73,7 +73,7 @@ def calibrate_weights(
     predictor = load(weights, detector="auto", device="cpu", runtime="torch")
     predictor.calibration = None
     records = [record for group in groups.values() for record in group]
-    told = [bool((np.stack([r.visible for r in group]) < 2).any()) for group in groups.values() for _ in group]
+    told = [one for group in groups.values() for one in [any((r.visible < 2).any() for r in group)] * len(group)]
     trials, kinds, owner = collect_trials(predictor, records, told, seed, on_progress)
     photos = sorted({record.image.as_posix() for record in records})
     chosen = set(np.random.default_rng(seed).permutation(len(photos))[: round(held_out * len(photos))].tolist())

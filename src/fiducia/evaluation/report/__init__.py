@@ -4,6 +4,15 @@ from __future__ import annotations
 
 from .folder import write_report
 from .others import Compared, Other, compare_with, evaluate_against, read_other
-from .words import verdict
+from .words import unmeasured, verdict
 
-__all__ = ["Compared", "Other", "compare_with", "evaluate_against", "read_other", "verdict", "write_report"]
+__all__ = [
+    "Compared",
+    "Other",
+    "compare_with",
+    "evaluate_against",
+    "read_other",
+    "unmeasured",
+    "verdict",
+    "write_report",
+]

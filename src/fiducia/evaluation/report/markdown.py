@@ -8,7 +8,7 @@ from ...latex import booktabs
 from ..evaluate import Evaluation
 from .charts import WORDS
 from .others import Compared
-from .words import figure_rows, names, not_found, region_rows, risk_rows, sweep_rows, verdict, versus_rows
+from .words import figure_rows, names, not_found, region_rows, risk_rows, sweep_rows, unmeasured, verdict, versus_rows
 
 __all__ = ["latex", "markdown"]
 
@@ -29,6 +29,8 @@ def markdown(done: Evaluation, compared: Sequence[Compared], pictures: Iterable[
         text += ["", f"    {command}"]
     if not_found(done.result):
         text += ["", f"**{not_found(done.result)}**"]
+    for line in unmeasured(done.result):
+        text += ["", f"**{line}.**"]
     text += ["", "## Figures in %", "", *_table(figure_rows(done.result)), "", "![cumulative error](ced.svg)"]
     for one in compared:
         text += ["", f"## Against {one.other.name}", "", verdict(done, one), "", *_table(versus_rows(done, one))]
@@ -55,7 +57,7 @@ def markdown(done: Evaluation, compared: Sequence[Compared], pictures: Iterable[
 
 def latex(done: Evaluation, compared: Sequence[Compared]) -> str:
     """Return the figures, and the comparisons with others, as LaTeX tables in booktabs style."""
-    protocol = "; ".join(done.protocol.words())
+    protocol = "; ".join([*done.protocol.words(), *unmeasured(done.result)])
     tables = [booktabs(figure_rows(done.result), f"{done.protocol.weights}, in %. {protocol}", "tab:figures")]
     for one in compared:
         tables.append(booktabs(versus_rows(done, one), verdict(done, one), f"tab:against-{len(tables)}"))

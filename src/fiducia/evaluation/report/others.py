@@ -132,6 +132,7 @@ def read_other(place: str | Path) -> Other:
         }
         ids = tuple(row["id"] for row in rows)
         name = str(stamp["weights"])
+        _require_same(file, result, table, nme)
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         what = error.strerror if isinstance(error, OSError) else f"{type(error).__name__}: {error}"
         raise FiduciaError(
@@ -139,6 +140,25 @@ def read_other(place: str | Path) -> Other:
         ) from error
     xy = _points(file.with_name(POINTS), ids) if file.name == RESULT else None
     return Other(name=name, origin=str(place), result=result, ids=ids, nme=nme, xy=xy)
+
+
+def _require_same(file: Path, result: Mapping[str, Any], table: Path, nme: Mapping[str, Array]) -> None:
+    """Refuse a table of faces that lies beside a result and is of another one: its mean errors are not the result's.
+
+    Raises:
+        FiduciaError: naming the figure that differs.
+    """
+    for kind, values in nme.items():
+        key = f"nme_{kind}"
+        answered = 100 * values[np.isfinite(values)]
+        mean = float(answered.mean()) if len(answered) else None
+        stated = result.get(key, mean)
+        # Errors in the table have six decimals.
+        if (mean is None) != (stated is None) or (mean is not None and abs(mean - stated) > 1e-5 * max(1.0, mean)):
+            raise FiduciaError(
+                f"{table}: of another result than {file.name}: the mean {key} of its faces is {mean}, there it is {stated}; "
+                "write both at once, with --report, or with --json and --faces"
+            )
 
 
 def _points(path: Path, ids: tuple[str, ...]) -> Array | None:
@@ -182,6 +202,8 @@ def refuse(
         check_comparable(ours, theirs, ids)
     except Mismatch as error:
         cure = "measure both with the same options"
+        if str(error).startswith("labels_sha256:"):
+            cure = "the labels were changed between the two; measure both on the same ones"
         if str(error).startswith("selection:"):  # the last field, so the only one that differs
             cure = "a run's directory is its last epoch; its best epoch on validation is RUN/weights/best.safetensors"
         raise FiduciaError(f"--compare {origin}: not measured alike (here and there): {error}; {cure}") from None

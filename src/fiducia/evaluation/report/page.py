@@ -15,7 +15,18 @@ from .face import heat
 from .others import Compared
 from .pictures import Tile, jpeg
 from .slider import SLIDER_STYLE, Slide, sliders
-from .words import figure_rows, names, not_found, number, region_rows, risk_rows, sweep_rows, verdict, versus_rows
+from .words import (
+    figure_rows,
+    names,
+    not_found,
+    number,
+    region_rows,
+    risk_rows,
+    sweep_rows,
+    unmeasured,
+    verdict,
+    versus_rows,
+)
 
 __all__ = ["page"]
 
@@ -46,11 +57,11 @@ def page(
     result, kind = done.result, done.kind
     words = WORDS[kind]
     title = f"{done.protocol.weights} on {done.protocol.data} {done.protocol.split}"
-    missed = not_found(result)
+    notes = [*filter(None, [not_found(result)]), *(f"{line}." for line in unmeasured(result))]
     parts = [
         f"<h1>{_e(title)}</h1>",
         _cards(done),
-        f'<p class="note">{missed}</p>' if missed else "",
+        *(f'<p class="note">{_e(line)}</p>' for line in notes),
         f'<ul class="stamp">{"".join(f"<li>{_e(line)}</li>" for line in done.protocol.words())}</ul>',
         f"<p><code>{_e(command)}</code></p>" if command else "",
         "<h2>Figures in %</h2>",

@@ -17,6 +17,7 @@ __all__ = [
     "region_rows",
     "risk_rows",
     "sweep_rows",
+    "unmeasured",
     "verdict",
     "versus_rows",
 ]
@@ -59,6 +60,19 @@ def not_found(result: Mapping[str, Any]) -> str:
     """Return a sentence on the faces that were not found; empty where all were."""
     missed = result["faces"] - result["detected"]
     return f"Not found: {missed} of {result['faces']} faces. They fail, and are no part of the NME." if missed else ""
+
+
+def unmeasured(result: Mapping[str, Any]) -> list[str]:
+    """Return lines on the figures that some faces have no part in, found or not, because their unit has no length there."""
+    faces = result["faces"]
+    counts = {kind: count for kind, count in result["measured"].items() if 0 < count < faces}
+    lines = []
+    eyes = ", ".join(f"{kind} of {counts[kind]}" for kind in ("ic", "ip") if kind in counts)
+    if eyes:
+        lines.append(f"NME, FR and AUC by {eyes} of {faces} faces; the others lack labels at an eye")
+    if "box" in counts:
+        lines.append(f"NME and AUC by the box of {counts['box']} of {faces} faces; the others have no box with an area")
+    return lines
 
 
 def region_rows(values: Mapping[str, float], others: Mapping[str, Mapping[str, float]]) -> list[list[str]]:

@@ -25,6 +25,7 @@ export class Canvas {
     this.selected = null;
     this.region = [0, 0, 1, 1];
     this.shown = { guess: true, lines: true };
+    this.held = null; // the point that is dragged, and how far from its middle it was taken
     this.reset();
     new ResizeObserver(() => this.place()).observe(pane);
     this.listen();
@@ -132,6 +133,11 @@ export class Canvas {
     this.place();
   }
 
+  // Let go of a point, such as of a face that is shown no longer: it would be taken for that point of the next one.
+  release() {
+    this.held = null;
+  }
+
   zoom(factor, around = this.centre) {
     const scale = Math.min(60, Math.max(0.5, this.scale * factor));
     const ratio = this.scale / scale;
@@ -165,7 +171,6 @@ export class Canvas {
 
   listen() {
     const pointers = new Map();
-    let held = null; // the point that is dragged, and how far from its middle it was taken
     let moved = false;
     let spread = 0;
     this.svg.addEventListener("pointerdown", (event) => {
@@ -174,7 +179,7 @@ export class Canvas {
       pointers.set(event.pointerId, [event.clientX, event.clientY]);
       moved = false;
       spread = 0;
-      held = null;
+      this.held = null;
       if (pointers.size > 1 || event.button > 0 || this.face?.fixed) return;
       const touch = event.pointerType === "touch";
       const k = this.nearest(event, touch ? 24 : 12);
@@ -182,7 +187,7 @@ export class Canvas {
       if (k === null || (touch && k !== this.selected)) return;
       if (k !== this.selected) this.events.onSelect(k);
       const [x, y] = this.toPicture(event);
-      held = [k, this.dots[k].getAttribute("cx") - x, this.dots[k].getAttribute("cy") - y];
+      this.held = [k, this.dots[k].getAttribute("cx") - x, this.dots[k].getAttribute("cy") - y];
     });
     this.svg.addEventListener("pointermove", (event) => {
       const last = pointers.get(event.pointerId);
@@ -190,9 +195,9 @@ export class Canvas {
       const now = [event.clientX, event.clientY];
       if (Math.hypot(now[0] - last[0], now[1] - last[1]) > 2) moved = true;
       if (!moved) return;
-      if (pointers.size === 1 && held) {
+      if (pointers.size === 1 && this.held) {
         const [x, y] = this.toPicture(event);
-        const [k, dx, dy] = held;
+        const [k, dx, dy] = this.held;
         this.events.onMove(k, x + dx - 0.5, y + dy - 0.5);
       } else if (pointers.size === 1) {
         this.svg.classList.add("moving");
@@ -211,9 +216,9 @@ export class Canvas {
     const end = (event) => {
       if (!pointers.delete(event.pointerId)) return;
       this.svg.classList.remove("moving");
-      if (held && moved) this.events.onDrop();
+      if (this.held && moved) this.events.onDrop();
       else if (!moved && event.type === "pointerup") this.events.onSelect(this.nearest(event, event.pointerType === "touch" ? 28 : 12));
-      held = null;
+      this.held = null;
     };
     this.svg.addEventListener("pointerup", end);
     this.svg.addEventListener("pointercancel", end);

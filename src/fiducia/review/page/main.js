@@ -122,7 +122,15 @@ async function go(rank) {
   } catch (error) {
     if (asked === rank) canvas.apology(error.message);
   }
+  // What was moved meanwhile is of the face that is still shown; a point that is held there is let go.
+  canvas.release();
+  dragging = false;
+  const all = await save();
   if (asked !== rank) return;
+  if (!all) {
+    $("pane").classList.remove("busy");
+    return;
+  }
   canvas.image(image.url, image.region);
   take(face);
   select(face.worst.find((k) => face.visible[k]) ?? null);
@@ -256,6 +264,15 @@ function usePrediction(points) {
   save();
 }
 
+// What could not be sent is still to be sent, and to be compared with what the server has.
+function keep(before) {
+  for (const { point: k, x, y, visible } of before) {
+    saved.points[k] = [x, y];
+    saved.visible[k] = visible;
+    pending.add(k);
+  }
+}
+
 // Send what the server does not have yet; if it refuses, show again what it has. Returns whether it has all.
 async function save() {
   clearTimeout(timer);
@@ -280,7 +297,10 @@ async function save() {
     } catch (error) {
       fail(error);
       done = false;
-      if (error.status === 0 || error.status === 401) return done;
+      if (error.status === 0 || error.status === 401) {
+        if (current.rank === rank) keep(body.before);
+        return done;
+      }
       face = await (await ask(`/v1/faces/${rank}`)).json();
     }
     if (current.rank === rank && !pending.size && !dragging) take(face);
@@ -313,7 +333,8 @@ async function judge(event) {
 }
 
 async function undo() {
-  save();
+  // Where a change was not taken, the one before it is not what should be undone.
+  if (!(await save())) return;
   await inTurn(async () => {
     const face = await (await ask("/v1/undo", {})).json();
     if (face.rank === null) {
@@ -435,7 +456,7 @@ const actions = {
 addEventListener("keydown", (event) => {
   const undoing = (event.ctrlKey || event.metaKey) && event.key.toLowerCase() === "z" && !event.shiftKey;
   if (!undoing && (event.ctrlKey || event.metaKey || event.altKey)) return;
-  if ($("ask").open || !current || event.target.matches?.("select, input")) return;
+  if ($("ask").open || !current || dragging || event.target.matches?.("select, input")) return;
   const action = undoing ? undo : actions[event.key] ?? actions[event.key.toLowerCase?.()];
   if (!action) return;
   event.preventDefault();
