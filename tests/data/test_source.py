@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import contextlib
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fiducia.data.check import check
-from fiducia.data.source import carve, datasets, describe_datasets, exclude, find_dataset, load_records, to_scheme
+from fiducia.data.source import (
+    carve,
+    datasets,
+    describe_datasets,
+    exclude,
+    find_dataset,
+    load_records,
+    pattern_of,
+    to_scheme,
+)
 from fiducia.errors import FiduciaError, UsageError
 from fiducia.structures import Record
 
@@ -102,6 +112,13 @@ def test_every_data_set_describes_itself(name: str) -> None:
     assert set(spec.counts) <= set(spec.splits) | set(spec.parts)
     row = next(row for row in describe_datasets() if row["name"] == name)
     assert set(row) == {"name", "schemes", "splits", "faces", "what", "fetch", "licence"}
+
+
+@pytest.mark.parametrize("name", ["@anna", "@", "a*[1]?", "lfpw/image_0001"])
+def test_the_pattern_of_a_face_matches_that_face_alone(name: str) -> None:
+    """``@`` begins the name of a file of ids, and a photograph's name may begin with it."""
+    faces = [replace(face(0), tags={"id": one}) for one in (name, f"{name}x", "a11", "a1")]
+    assert [r.id for r in exclude(faces, [pattern_of(name)])] == [f"{name}x", "a11", "a1"]
 
 
 @pytest.mark.parametrize("name", datasets)

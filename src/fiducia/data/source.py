@@ -6,6 +6,7 @@ finds it by itself. What writes faces in a format of labels is found in the same
 
 from __future__ import annotations
 
+import glob
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
@@ -43,6 +44,7 @@ __all__ = [
     "label_writers",
     "load_records",
     "one_set",
+    "pattern_of",
     "to_scheme",
     "unreadable",
 ]
@@ -267,6 +269,12 @@ def excluded(patterns: Sequence[str]) -> Callable[[str], bool]:
     files = [pattern[1:] for pattern in patterns if pattern.startswith("@")]
     ids = {line.strip() for file in files for line in read_text(file, "a file of ids, one a line").splitlines()}
     return lambda face: face in ids or any(fnmatchcase(face, pattern) for pattern in globs)
+
+
+def pattern_of(face: str) -> str:
+    """Return the pattern of :func:`excluded` that matches this id and no other: one that starts with ``@`` names no file."""
+    pattern = glob.escape(face)
+    return f"[@]{pattern[1:]}" if pattern.startswith("@") else pattern
 
 
 def exclude(records: Iterable[Record], patterns: Sequence[str]) -> list[Record]:
