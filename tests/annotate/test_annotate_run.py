@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import errno
+import io
 import json
 import os
 import sys
+import tarfile
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -13,10 +15,11 @@ from typing import Any
 
 import cv2
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from annotate_results import Heard, here, only, rows
-from light_predictor import BAD, NONE
+from light_predictor import BAD, NONE, LightPredictor
 
 import fiducia.files
 from fiducia.annotate.annotator import Annotator
@@ -180,6 +183,25 @@ def test_parts_that_are_missing_or_too_many_are_told(photographs: Write, job: Jo
         finish(job.folder, facts)
 
 
+def test_a_photograph_whose_package_is_missing_ends_no_run_wherever_it_lies(
+    photographs: Write, job: Job, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In a shard or a table it ended the whole run; in a folder it did not."""
+    monkeypatch.setitem(sys.modules, "pillow_heif", None)
+    folder = photographs([40])
+    heic = b"\x00\x00\x00\x18ftypheic" + bytes(12) + b"\0\0\0\x14ispe" + bytes(6) + b"\0\x09" + bytes(2) + b"\0\x09"
+    (folder / "a.heic").write_bytes(heic)
+    with tarfile.open(folder / "s.tar", "w") as tar:
+        info = tarfile.TarInfo("b.heic")
+        info.size = len(heic)
+        tar.addfile(info, io.BytesIO(heic))
+    pq.write_table(pa.table({"image": [heic]}), folder / "t.parquet")
+    go(folder, job)
+    found = rows(job.out, "photographs")
+    assert [row["status"] for row in found] == ["done", "failed", "failed", "failed"]
+    assert all("a HEIC photograph" in row["error"] for row in found[1:])
+
+
 def test_the_coco_file_and_the_summary(photographs: Write, job: Job) -> None:
     folder = photographs(HEIGHTS)
     found = finish(job.folder, go(folder, job), "fifa_tiny")
@@ -196,6 +218,15 @@ def test_the_coco_file_and_the_summary(photographs: Write, job: Job) -> None:
     assert f"<li>{folder}/001.png</li>" in page
     assert "is N pixels high" in page
     assert "<script" not in page
+
+
+def test_the_coco_file_has_the_quality_that_the_rows_have(
+    photographs: Write, job: Job, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = LightPredictor._face
+    monkeypatch.setattr(LightPredictor, "_face", lambda *told: replace(plain(*told), quality=0.1234))
+    finish(job.folder, go(photographs([40]), job), "fifa_tiny")
+    assert json.loads((job.folder / "coco.json").read_text())["annotations"][0]["quality"] == 0.1234
 
 
 def test_deaths_are_counted_by_photograph_and_by_batch(tmp_path: Path) -> None:

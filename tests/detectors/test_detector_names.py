@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
-from fiducia.detectors.registry import DEFAULT, describe_detectors, detectors, get_detector, no_file
+from fiducia.annotate.job import Job
+from fiducia.cli import main
+from fiducia.detectors.registry import DEFAULT, describe_detectors, detectors, fingerprint, get_detector, no_file
 from fiducia.detectors.whole import WholeImage
 from fiducia.errors import UsageError
 
@@ -64,3 +67,36 @@ def test_detectors_import_no_torch() -> None:
     )
     source = Path(__file__).parents[2] / "src"
     subprocess.run([sys.executable, "-c", code], check=True, env={"PYTHONPATH": str(source), "FIDUCIA_PLUGINS": "off"})
+
+
+def test_a_min_score_does_not_change_the_callers_detector() -> None:
+    """Of two predictors with one detector the second changed what the first left out."""
+    own = WholeImage()
+    own.min_score = 0.5  # type: ignore[attr-defined]
+    first, second = get_detector(own, min_score=0.9), get_detector(own, min_score=0.1)
+    assert [one.min_score for one in (own, first, second)] == [0.5, 0.9, 0.1]  # type: ignore[union-attr]
+    assert get_detector(own) is own
+
+
+def test_a_run_that_goes_on_knows_another_file_of_boxes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file of boxes that was changed between the two parts of a run gave one result of both."""
+    path = tmp_path / "boxes.json"
+    path.write_text("{}")
+    asked: list[object] = []
+
+    def keep(*told: object, settings: Mapping[str, object], **more: object) -> None:
+        asked.append(settings["detector"])
+        raise UsageError("enough")
+
+    monkeypatch.setattr("fiducia.predict.detect.detect_paths", keep)
+    for text in ("{}", '{"a.png": []}', "{}"):
+        path.write_text(text)
+        asked.append(Job(out=str(tmp_path), detector=str(path)).facts()["detector"])
+        with pytest.raises(SystemExit):
+            main(["detect", "a.png", "--detector", str(path), "--runtime", "torch", "--device", "cpu"])
+    assert asked == [asked[0], asked[0], asked[2], asked[2], asked[0], asked[0]]
+    assert asked[0] != asked[2]
+    assert [fingerprint(name) for name in ("auto", "missing.json", "yunet:missing.onnx")] == [
+        *("auto", "missing.json", "yunet:missing.onnx"),
+    ]
+    assert fingerprint(f"yunet:{path}").startswith(f"yunet:{path}@")

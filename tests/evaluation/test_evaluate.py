@@ -138,6 +138,20 @@ def test_a_face_that_the_detector_misses_is_a_failure_and_said(faces: list[Recor
         assert (done.result["nme_ic"], done.result["fr10_ic"], done.result["auc10_ic"]) == (None, 100.0, 0.0)
 
 
+def test_a_detection_is_cropped_as_detect_crops_it(faces: list[Record]) -> None:
+    """Its angle and its own box were dropped: an upside-down face that ``detect`` reads was read upside down."""
+
+    class Turned(Boxes):
+        def __call__(self, image: np.ndarray) -> list[Detection]:
+            five = np.array([[70.0, 80.0], [40.0, 80.0], [55.0, 60.0], [70.0, 40.0], [40.0, 40.0]])
+            return [Detection(box=np.asarray(self.boxes[0]), points=five, own_box=np.asarray(self.boxes[0]) + 1.0)]
+
+    record, near = faces[0], tight_box(faces[0].xy) + 2.0
+    crop = affine_apply(box_to_crop(near + 1.0, 64, 0.8, np.pi), record.xy)
+    found = find_points(Predictor(Oracle([crop], get_scheme("ibug68")), Turned([near]), passes=1), [record])
+    np.testing.assert_allclose(found[0], record.xy, atol=1e-3)
+
+
 def test_predictions_of_98_points_are_scored_on_68(faces: list[Record]) -> None:
     dense = [synthetic_face(seed, size=128, scheme="wflw98")[1] for seed in range(6)]
     done = judge(faces, np.stack(dense), get_scheme("wflw98"), stamp=STAMP)

@@ -83,3 +83,17 @@ def test_the_table_holds_what_the_set_and_the_points_allow() -> None:
         *("inter_ocular", "eye_centre_right", "eye_aspect_right", "blink_right"),
     }
     assert measure_table(np.full((68, 2), np.nan), get_scheme("ibug68")) == {}
+
+
+def test_corners_in_one_spot_have_no_ratio() -> None:
+    """As a decoder of whole cells gives them where there is no face; it was a division by zero that ended the run."""
+    xy = drawn("ibug68")
+    xy[36], xy[48] = xy[39], xy[54]
+    scheme = get_scheme("ibug68")
+    assert np.isnan(mouth_open(xy, scheme))
+    right, left = eye_aspect(xy, scheme)
+    assert np.isnan(right)
+    assert left > 0.2
+    table = measure_table(xy, scheme)
+    assert "eye_aspect_left" in table
+    assert not {"eye_aspect_right", "blink_right", "mouth_open"} & set(table)

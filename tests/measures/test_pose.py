@@ -86,6 +86,14 @@ def test_unknown_points_are_left_out_and_too_few_are_told() -> None:
         head_pose(np.zeros((68, 2)), scheme)
 
 
+def test_points_that_are_no_face_have_no_small_error() -> None:
+    """A head behind the camera explains some of them best; its error was negative, and so the best of all."""
+    scheme, random = get_scheme("ibug68"), np.random.default_rng(0)
+    poses = [head_pose(random.normal(size=(68, 2)) * 50, scheme) for _ in range(12)]
+    assert min(pose.error for pose in poses) > 0.1
+    assert min(pose.scale for pose in poses) > 0
+
+
 def test_the_pose_does_not_depend_on_size_and_place() -> None:
     scheme, xy = get_scheme("ibug68"), seen(pose_rotation(-30, 15, 40))
     a, b = head_pose(xy, scheme), head_pose(xy * 0.1 + (5000, 7), scheme)

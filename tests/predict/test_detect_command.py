@@ -176,6 +176,8 @@ def test_a_bad_box_of_one_photograph_leaves_the_others(detect: Callable[..., Ran
         ([], {"weights": "no_such_weights"}, "no_such_weights"),
         (["--runtime", "openvimo"], {}, "no runtime is called 'openvimo'; did you mean 'openvino'"),
         (["--min-face", "-3"], {}, "min_face"),
+        (["--min-face", "inf"], {}, "min_face"),
+        (["--seconds", "inf"], {}, "seconds = inf; expected a number of 0 or more"),
         (["--no-such-option"], {}, "No such option"),
     ],
 )

@@ -4,21 +4,28 @@ import csv
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from dot_faces import DotRuntime, a_face, draw_dots
 
 from fiducia.data.formats.pts import read_pts
-from fiducia.errors import UsageError
+from fiducia.errors import FiduciaError, UsageError
 from fiducia.faces import Face
 from fiducia.images import read_image, write_image
 from fiducia.predict.batches import Found
+from fiducia.predict.clips import NoStop, write_clip
 from fiducia.predict.detect import Report, detect_paths
 from fiducia.predict.inputs import Photo
 from fiducia.predict.outputs import Origin
+from fiducia.predict.outputs.csv_table import CsvTable
+from fiducia.predict.outputs.frames import Clip, FrameSink
+from fiducia.predict.outputs.json_lines import JsonLines
 from fiducia.predict.watcher import Watcher
 from fiducia.structures import Detection
+from fiducia.video.loop import FaceTracker
+from fiducia.video.opening import Pictures
 
 FACES = [a_face(40, 50, 90), a_face(220, 60, 60)]
 SHA = "5f" * 32
@@ -243,3 +250,16 @@ def test_out_must_be_a_folder(tmp_path: Path) -> None:
     (tmp_path / "out").write_text("a file")
     with pytest.raises(UsageError, match="cannot be a folder"):
         run(tmp_path, [photo(tmp_path / "a.png")])
+
+
+def test_no_unfinished_file_of_a_video_stays_where_another_cannot_be_begun(tmp_path: Path) -> None:
+    class Shut(CsvTable):
+        def open_video(self, clip: Clip) -> FrameSink:
+            raise FiduciaError("cannot be written")
+
+    video = Pictures([np.zeros((4, 4, 3), np.uint8)])
+    clip = Clip("clip.mp4", "clip", tmp_path, DotRuntime().scheme, Origin(), video)
+    follow = FaceTracker(SimpleNamespace())  # type: ignore[arg-type]
+    with pytest.raises(FiduciaError, match="cannot be written"):
+        write_clip(clip, [JsonLines(), Shut()], follow, NoStop())
+    assert list(tmp_path.iterdir()) == []

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -162,6 +163,18 @@ def test_a_stream_needs_as_many_tables_as_photographs(dots: DotRuntime, count: i
     image = np.zeros((40, 40, 3), np.uint8)
     with pytest.raises(UsageError, match=says):
         list(Predictor(dots).stream(iter([image] * 2), iter([[[5, 5, 30, 30]]] * count)))
+
+
+def test_the_faces_of_a_frame_are_computed_in_batches_too(dots: DotRuntime) -> None:
+    """All faces of a frame were one batch, whatever the size: of a crowd more than memory holds."""
+    faces = [a_face(20 + 70 * i, 20, 40) for i in range(5)]
+    image, boxes = draw_dots((90, 400), faces), [box_of(face) for face in faces]
+    for batch_size in (2, 32):
+        dots.batches.clear()
+        follow = Predictor(dots, Fixed(boxes), batch_size=batch_size).tracker(smooth=False)
+        found = [follow(image, time) for time in (0.0, 0.1)][1]
+        assert max(len(batch) for batch in dots.batches) == min(batch_size, 5)
+        np.testing.assert_allclose([face.xy for face in found], faces, atol=1.0)  # each its own
 
 
 @pytest.mark.parametrize(
@@ -322,6 +335,23 @@ def test_a_detector_that_gives_nonsense_is_named(dots: DotRuntime) -> None:
         Predictor(dots, Fixed([[0, 0, np.nan, 5]]))(np.zeros((9, 9, 3), np.uint8))
 
 
+@pytest.mark.parametrize(
+    ("found", "says"),
+    [
+        ({"score": float("nan")}, "face 0 has the score nan"),
+        ({"points": np.zeros((4, 2))}, "face 0 must have five finite points"),
+        ({"points": np.full((5, 2), np.nan)}, "face 0 must have five finite points"),
+        ({"own_box": np.array([5.0, 5.0, 5.0, 9.0])}, "face 0: own_box: box 0 is inverted or empty"),
+    ],
+)
+def test_what_else_a_detector_gives_is_checked_too(dots: DotRuntime, found: dict[str, Any], says: str) -> None:
+    """Points that are nan were laid to the network's charge, and others ended in a traceback."""
+    detector = Fixed([])
+    detector.found = [Detection(box=np.array([1.0, 1.0, 8.0, 8.0]), **found)]
+    with pytest.raises(FiduciaError, match=f"array: detector fixed: {says}"):
+        Predictor(dots, detector)(np.zeros((9, 9, 3), np.uint8))
+
+
 def test_a_network_that_gives_nan_is_an_error(dots: DotRuntime) -> None:
     class Broken(DotRuntime):
         def __call__(self, crops: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -340,9 +370,18 @@ def test_wrong_use(dots: DotRuntime, make_weights: Callable[..., Path]) -> None:
         Predictor(dots)([image, image], [[[1, 1, 8, 8]]])
     with pytest.raises(UsageError, match="boxes for none, in a SimpleNamespace; give one table of boxes each"):
         Predictor(dots)([image], SimpleNamespace(xyxy=[[1, 1, 8, 8]]))  # of one image, for a list of images
-    for wrong in ({"passes": 0}, {"batch_size": 0}, {"min_face": -1.0}, {"min_face": float("nan")}):
+    for wrong in (
+        {"passes": 0},
+        {"batch_size": 0},
+        {"min_face": -1.0},
+        {"min_face": float("nan")},
+        {"min_face": float("inf")},
+    ):
         with pytest.raises(UsageError):
             Predictor(dots, **wrong)  # type: ignore[arg-type]
+    for seconds in (-1.0, float("nan")):
+        with pytest.raises(UsageError, match=f"seconds = {seconds}; expected"):
+            Predictor(dots, Fixed([])).video([image], seconds=seconds)
     for name in ("onnxx", "tensorflow"):
         with pytest.raises(UsageError, match=f"no runtime is called {name!r}"):
             load(make_weights(), runtime=name)

@@ -196,6 +196,28 @@ def test_a_run_that_was_stopped_goes_on_without_loss_or_repetition(tmp_path: Pat
     assert not [path for path in out.iterdir() if path.name.startswith(".")]
 
 
+def test_a_folder_of_results_that_is_a_link_is_read_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The path was counted from the link, where no system looks for it."""
+    (tmp_path / "far/away").mkdir(parents=True)
+    (tmp_path / "here").mkdir()
+    (tmp_path / "here/out").symlink_to(tmp_path / "far/away")
+    monkeypatch.chdir(tmp_path / "here")
+    photo(tmp_path / "here/a.png", 2)
+    detect_paths(Counts(), ["a.png"], "out", ("coco",), origin=ORIGIN)
+    records = load_records("coco:out/coco.json", "all")
+    assert [record.image.resolve() for record in records] == [tmp_path / "here/a.png"] * 2
+
+
+def test_faces_that_are_found_no_more_are_not_read_back(tmp_path: Path) -> None:
+    """Their .pts files stayed, and were read as faces of the annotated picture beside them."""
+    out = tmp_path / "out"
+    for count in (3, 1):
+        sources = [photo(tmp_path / "a.png", count), photo(tmp_path / "b.png", 2)]
+        detect_paths(Counts(), sources, out, ("pts", "png"), origin=ORIGIN)
+        (out / "a_2b.pts").write_bytes((out / "a.pts").read_bytes())  # a file of the user's stays
+    assert sorted(path.name for path in out.glob("*.pts")) == ["a.pts", "a_2b.pts", "b.pts", "b_1.pts"]
+
+
 def test_without_resume_a_left_journal_is_forgotten(tmp_path: Path) -> None:
     paths = [photo(tmp_path / f"{name}.png", 1) for name in "abc"]
     with pytest.raises(KeyboardInterrupt):

@@ -9,6 +9,7 @@ from test_outputs import FindsTwo, photo, run
 
 from fiducia.draw import sheet as drawing
 from fiducia.draw.faces import Style
+from fiducia.errors import UsageError
 from fiducia.faces.face import Face
 from fiducia.images import Image, read_image
 from fiducia.predict.inputs import open_photo
@@ -36,6 +37,19 @@ def test_a_photograph_that_went_away_leaves_a_gap(tmp_path: Path) -> None:
     source.unlink()
     writers["sheet"].close(tmp_path / "out", FindsTwo().runtime.scheme, Origin(), lambda: iter([table]))
     assert read_image(tmp_path / "out" / "sheet.jpg").size > 0
+
+
+@pytest.mark.parametrize("name", ["sheet.jpg", "sheet~2.jpg"])
+def test_a_sheet_never_replaces_an_input(tmp_path: Path, name: str) -> None:
+    (tmp_path / "out").mkdir()
+    source = photo(tmp_path / "out" / name)
+    before = source.read_bytes()
+    with pytest.raises(UsageError, match=rf"{name}: is an input, and the results would replace it"):
+        run(tmp_path, [photo(tmp_path / "a.png"), source], "sheet,png")
+    assert source.read_bytes() == before
+    assert [path.name for path in (tmp_path / "out").iterdir()] == [name]
+    report, _ = run(tmp_path, [photo(tmp_path / "sheet.jpg")], "sheet")  # of that name, but elsewhere
+    assert report.failed == []
 
 
 def test_no_photograph_gives_an_empty_sheet(tmp_path: Path) -> None:

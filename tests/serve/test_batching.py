@@ -11,6 +11,7 @@ from concurrent.futures import CancelledError
 
 import pytest
 
+from fiducia.errors import UsageError
 from fiducia.serve.batching import Batcher
 from fiducia.serve.gate import ARRIVING, Budget, Gate
 from fiducia.serve.limits import Limits, Problem
@@ -207,3 +208,9 @@ def test_an_item_that_comes_alone_is_computed_where_it_is_and_others_wait_for_it
     batcher.close()
     assert threads[0] == "own"
     assert set(threads[1:]) == {"network"}
+
+
+@pytest.mark.parametrize("seconds", [0.0, -1.0, float("nan"), float("inf")])
+def test_a_limit_is_a_number_above_zero(seconds: float) -> None:
+    with pytest.raises(UsageError, match=r"--max-seconds .*: expected a finite number above 0"):
+        Limits(max_seconds=seconds)

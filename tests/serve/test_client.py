@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import httpx
 import numpy as np
@@ -15,7 +17,9 @@ from PIL import Image
 import fiducia
 from fiducia.images import read_image
 from fiducia.serve.access import Access
+from fiducia.serve.client_values import boxes_text, wait_of
 from fiducia.serve.engine import Engine
+from fiducia.structures import Detection
 
 from .conftest import on_socket
 
@@ -106,6 +110,34 @@ def test_a_busy_server_is_asked_again_after_the_time_that_it_says(monkeypatch: p
         pytest.raises(fiducia.FiduciaError, match="429: busy"),
     ):
         client.models()
+
+
+def test_boxes_are_those_that_a_predictor_takes() -> None:
+    """Rows of six numbers were cut anew into rows of four: three boxes of two faces, without a word."""
+    found = SimpleNamespace(xyxy=np.array([[1.0, 2.0, 30.0, 40.0]]))
+    detection = Detection(box=np.array([5.0, 6.0, 50.0, 60.0]))
+    sent = json.loads(boxes_text([found, [detection], None, []], list("abcd")))
+    assert sent == [[[1, 2, 30, 40]], [[5, 6, 50, 60]], None, []]
+    for wrong in ([[1, 2, 30, 40, 0.9, 0]] * 2, [1, 2, 30, 40], [[30, 40, 1, 2]]):
+        with pytest.raises(fiducia.FiduciaError, match=r"photo\.jpg: box"):
+            boxes_text([wrong], ["photo.jpg"])
+
+
+@pytest.mark.parametrize(
+    ("said", "waits"), [("Wed, 21 Oct 2026 07:28:00 GMT", 1), ("nan", 1), ("-5", 0), ("86400", 60)]
+)
+def test_a_proxy_may_say_anything_of_the_time_to_wait(said: str, waits: float) -> None:
+    assert wait_of(httpx.Response(429, headers={"retry-after": said})) == waits
+
+
+@pytest.mark.parametrize("answer", ["<html>hello</html>", "[]", "{}"])
+def test_an_answer_of_another_program_is_one_line(answer: str) -> None:
+    transport = httpx.MockTransport(lambda request: httpx.Response(200, text=answer))
+    with (
+        fiducia.Client("http://there", transport=transport) as client,
+        pytest.raises(fiducia.FiduciaError, match="http://there: 200, but no answer of fiducia serve"),
+    ):
+        client.detect(b"bytes")
 
 
 def test_the_client_needs_no_torch_and_says_what_it_needs() -> None:

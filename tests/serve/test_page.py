@@ -168,6 +168,27 @@ def test_several_images(page: Any, tmp_path: Path) -> None:
     assert [len(table["faces"]) for table in tables] == [1, 2]
 
 
+def test_a_download_waits_for_every_image(page: Any, tmp_path: Path) -> None:
+    """Those whose answer was on its way were left out of the file, and so was the one behind an image that cannot be read."""
+    held: list[Any] = []
+    upload(page, PHOTO)
+    dots(page)
+    free: list[bool] = []
+    page.route("**/v1/detect", lambda route: route.continue_() if free else held.append(route))
+    for name in ("b.jpg", "c.jpg"):
+        (tmp_path / name).write_bytes(PHOTO.read_bytes())
+    (tmp_path / "notes.jpg").write_text("this is no photograph")
+    with page.expect_request("**/v1/detect"):
+        upload(page, tmp_path / "b.jpg", tmp_path / "notes.jpg", tmp_path / "c.jpg")
+    page.keyboard.press("PageUp")
+    with page.expect_download() as started:
+        page.click("#json")
+        free.append(True)
+        held[0].continue_()
+    tables = json.loads(Path(started.value.path()).read_bytes())
+    assert [table["image"] for table in tables] == ["astronaut.jpg", "b.jpg", "c.jpg"]
+
+
 def test_two_weights_side_by_side(page: Any) -> None:
     upload(page, PHOTO)
     dots(page)
@@ -201,6 +222,8 @@ def test_downloads(page: Any, tmp_path: Path) -> None:
     (tmp_path / "coco.json").write_bytes(download(page, "#coco"))
     (record,) = load_records(f"coco:{tmp_path / 'coco.json'}", "all")
     assert record.xy.tolist() == table["faces"][0]["points"]
+    (annotation,) = json.loads((tmp_path / "coco.json").read_bytes())["annotations"]
+    assert annotation["quality"] == table["faces"][0]["quality"]
     picture = read_image(download(page, "#png"))
     assert picture.shape == (512, 512, 3)
     assert (picture != read_image(PHOTO)).any()

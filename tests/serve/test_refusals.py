@@ -18,6 +18,7 @@ import pytest
 
 from fiducia.serve.access import Access
 from fiducia.serve.app import make_app
+from fiducia.serve.bodies import parse_body
 from fiducia.serve.engine import Engine
 from fiducia.serve.gateway import error_body
 from fiducia.serve.limits import Problem
@@ -237,6 +238,50 @@ def test_an_origin_that_is_no_address_is_foreign() -> None:
         Access().check("POST", "/v1/detect", {"host": "localhost:8000", "origin": "http://["})
 
 
+def test_a_page_that_may_ask_can_read_that_a_token_is_needed() -> None:
+    """A browser shows an answer of another server only where it allows the page; the refusal looked like no connection."""
+    access, path = Access("secret-token-1234", origins=("https://a.example",)), "/v1/detect"
+    for origin, allowed in (("https://a.example", "https://a.example"), ("http://localhost", None)):
+        with pytest.raises(Problem) as caught:
+            access.check("POST", path, {"host": "localhost", "origin": origin})
+        assert (caught.value.status, caught.value.headers.get("access-control-allow-origin")) == (401, allowed)
+    with pytest.raises(Problem) as caught:
+        access.check("POST", path, {"host": "localhost", "origin": "https://b.example"})
+    assert (caught.value.status, caught.value.headers) == (403, {})
+
+
 def test_a_name_that_utf8_cannot_hold_is_an_escape_in_the_answer() -> None:
     body = error_body(Problem(400, "a\udce9.jpg: é is missing", "image"), "1")
     assert json.loads(body)["error"]["message"] == "a\udce9.jpg: é is missing"
+
+
+@pytest.mark.parametrize(
+    "values",
+    [b'{"images":[' + b",".join([b'{"data":""}'] * 2000) + b"]}", b'{"images":[{"data":"","boxes":[' + b"[]," * 2000],
+    ids=["photographs", "boxes"],
+)
+def test_json_of_too_many_values_is_refused_before_it_is_parsed(values: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Parsed, such a body takes fifty times its bytes, which the limit on bodies in memory does not see."""
+
+    def parsed(body: bytes) -> None:
+        raise AssertionError(f"{len(body)} bytes are parsed")
+
+    monkeypatch.setattr("fiducia.serve.bodies._checked", parsed)
+    with pytest.raises(Problem, match="JSON of too many values; at most 4 photographs, each with 20 boxes") as caught:
+        parse_body("application/json", values, {}, LIMITS)
+    assert (caught.value.status, caught.value.code) == (413, "limit_photographs")
+
+
+def test_as_many_boxes_and_marks_in_names_as_the_limits_allow_are_taken(photograph: bytes) -> None:
+    data, boxes = base64.b64encode(photograph).decode(), [[1.0, 2.0, 30.0, 40.0]] * LIMITS.max_faces
+    images = [{"data": data, "name": "{[," * 66, "boxes": boxes}] * LIMITS.max_photographs
+    order = parse_body("application/json", json.dumps({"images": images}).encode(), {}, LIMITS)
+    assert [len(upload.boxes or ()) for upload in order.uploads] == [LIMITS.max_faces] * LIMITS.max_photographs
+
+
+def test_a_long_header_of_a_part_is_refused_before_it_is_read() -> None:
+    """A name of 64,000 semicolons took Python six seconds, and 30 MB of them may be sent."""
+    body = b'--B\r\nContent-Disposition: form-data; name="' + b";" * 3500 + b"\r\n\r\nabc\r\n--B--\r\n"
+    with pytest.raises(Problem, match="a header of a part is over 3,072 bytes") as caught:
+        parse_body("multipart/form-data; boundary=B", body, {}, LIMITS)
+    assert caught.value.status == 400

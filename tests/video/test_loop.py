@@ -182,6 +182,11 @@ def test_wrong_use_is_said() -> None:
         TrackerOptions(every=0)
     with pytest.raises(UsageError, match="memory = nan"):
         TrackerOptions(memory=math.nan)
+    with pytest.raises(UsageError, match="min_confidence = nan; expected a confidence"):
+        TrackerOptions(min_confidence=math.nan)
+    for wrong in (-1.0, math.nan, math.inf):
+        with pytest.raises(UsageError, match=f"smoothing: cutoff = {wrong}; expected a number of 0 or more"):
+            Smoothing(cutoff=wrong)
 
 
 def test_a_face_is_shown_where_its_quality_is_high_enough() -> None:

@@ -193,7 +193,11 @@ def test_what_is_a_video(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
 def test_pictures_in_hand_are_a_source() -> None:
     frames = list(open_video(iter(grey_frames(3)), rate=25))
     assert [f.time for f in frames] == pytest.approx([0, 0.04, 0.08])
-    for rate in (0, float("nan"), float("inf")):
+    # One picture in half an hour was taken for one in 17 minutes, and one an hour ended in a division by zero.
+    for rate, seconds in ((1 / 1800, 1800), (1 / 3600, 3600), (30000 / 1001, 1001 / 30000), (29.97, 1 / 29.97)):
+        assert list(open_video(grey_frames(2), rate=rate))[1].time == pytest.approx(seconds, rel=1e-3)
+    assert Pictures([], 30000 / 1001).rate == Fraction(30000, 1001)
+    for rate in (0, 1e-6, float("nan"), float("inf")):
         with pytest.raises(UsageError, match=f"rate = {rate}; expected frames per second"):
             Pictures([], rate)
     with pytest.raises(UsageError, match="found float; expected a path, a camera's number"):

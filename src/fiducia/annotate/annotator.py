@@ -10,7 +10,7 @@ import cv2
 from ..errors import FiduciaError, PlaceLost, UsageError
 from ..faces.face import Face
 from ..faces.plain import Origin
-from ..images import Photo, read_photo
+from ..images import Photo
 from ..predict.batches import Found, enough
 from ..predict.inputs import open_photo
 from ..video.loop import FaceTracker
@@ -195,6 +195,7 @@ class Annotator:
         Raises:
             FiduciaError: it cannot be read.
         """
+        data: str | bytes
         if unit.kind == MEMBER:
             if self._shard is None or self._shard.path != unit.path:
                 self._close()
@@ -206,9 +207,8 @@ class Annotator:
                 self._table = TableFile(unit.path, self.job.column)
             data = self._table.read(unit)
         else:
-            photo = open_photo(unit.path, max_pixels=self.job.max_pixels)
-            return Photo(unit.id, photo.image, photo.remarks)
-        photo = read_photo(data, max_pixels=self.job.max_pixels)
+            data = unit.path
+        photo = open_photo(data, max_pixels=self.job.max_pixels)
         return Photo(unit.id, photo.image, photo.remarks)
 
     def _close(self) -> None:

@@ -72,6 +72,7 @@ def _table(name: str, photograph: dict[str, Any], rows: Sequence[dict[str, Any]]
                     [round(x, 3), round(y, 3)] for x, y in zip(row["points"][::2], row["points"][1::2], strict=True)
                 ],
                 "confidence": [round(v, 4) for v in row["confidence"]],
+                **({} if row["quality"] is None else {"quality": round(row["quality"], 4)}),
             }
             for row in rows
         ],

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..detectors.registry import fingerprint
 from ..plugins import load_plugins
 
 if TYPE_CHECKING:
@@ -65,7 +66,8 @@ class Job:
     def facts(self) -> dict[str, Any]:
         """Return the options that decide what the rows say; the same run may go on with another device or engine."""
         ways = {"out", "weights", "runtime", "device", "plugins", "threads", "run"}
-        return {field.name: getattr(self, field.name) for field in dataclasses.fields(self) if field.name not in ways}
+        told = {field.name: getattr(self, field.name) for field in dataclasses.fields(self) if field.name not in ways}
+        return {**told, "detector": fingerprint(self.detector)}
 
     def to_json(self) -> dict[str, Any]:
         """Return plain values, for a worker in another process."""

@@ -80,6 +80,7 @@ def detect(
     plugin: PluginOption = None,
 ) -> None:
     """Detect faces and their landmarks in images and videos. Write JSON, pictures, videos, CSV, COCO and other label files."""
+    from ..detectors.registry import fingerprint
     from ..draw.faces import LABELS, Style
     from ..errors import UsageError
     from ..predict.detect import detect_paths
@@ -92,7 +93,7 @@ def detect(
     if labels not in LABELS:
         raise UsageError(f"--labels {labels}: expected index or name")
     settings = {
-        "detector": detector,
+        "detector": fingerprint(detector),
         "second_pass": second_pass,
         "flip": flip,
         "min_face": min_face,

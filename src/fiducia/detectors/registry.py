@@ -5,7 +5,10 @@ Importing this module imports no torch, and neither does any detector.
 
 from __future__ import annotations
 
+import copy
+import hashlib
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from ..errors import UsageError
@@ -15,7 +18,7 @@ from .boxes import BoxesFile
 if TYPE_CHECKING:
     from ..structures import Detector
 
-__all__ = ["DEFAULT", "Scored", "describe_detectors", "detectors", "get_detector", "no_file"]
+__all__ = ["DEFAULT", "Scored", "describe_detectors", "detectors", "fingerprint", "get_detector", "no_file"]
 
 DEFAULT = "auto"
 """The detector that is used where none is named."""
@@ -53,7 +56,7 @@ def get_detector(name: str | Detector, *, min_score: float | None = None) -> Det
     """Return a detector by name: a registered name, ``NAME:FILE``, or a JSON file of boxes.
 
     Args:
-        name: the name; anything that is a detector already comes back as it is.
+        name: the name; anything that is a detector already comes back as it is, or with ``min_score`` as a shallow copy.
         min_score: faces with a lower score are left out; None = the detector's own default. It is passed on to detectors
             of the :class:`Scored` shape; boxes from a file are not filtered.
 
@@ -64,6 +67,8 @@ def get_detector(name: str | Detector, *, min_score: float | None = None) -> Det
         raise UsageError(f"--min-score {min_score}: expected a probability from 0 to 1")
     found = _by_name(name) if isinstance(name, str) else name
     if min_score is not None and isinstance(found, Scored):
+        # The caller's own stays as it is: another predictor may have it too.
+        found = copy.copy(found) if found is name else found
         found.min_score = min_score
     return found
 
@@ -81,6 +86,19 @@ def _by_name(name: str) -> Detector | BoxesFile:
     raise UsageError(
         f"--detector {name}: no such detector{did_you_mean(name, list(detectors))}; a JSON file of boxes also serves"
     )
+
+
+def fingerprint(name: str) -> str:
+    """Return a detector's name as runs that go on compare it: that of a file with the start of its content's SHA-256.
+
+    A file that cannot be read is told where the detector is made.
+    """
+    head, _, rest = name.partition(":")
+    file = rest if head in detectors else name if name.lower().endswith(".json") else ""
+    try:
+        return f"{name}@{hashlib.sha256(Path(file).read_bytes()).hexdigest()[:12]}" if file else name
+    except (OSError, ValueError):
+        return name
 
 
 def describe_detectors() -> list[dict[str, Any]]:

@@ -22,7 +22,7 @@ from ..geometry import box_iou, tight_box
 from ..plugins import load_plugins, loaded_plugins
 from ..predict.predictor import Predictor, load
 from ..runtimes.registry import get_runtime
-from ..structures import Record
+from ..structures import Detection, Record
 from ..weights.card import WeightCard
 from ..weights.store import described_network
 from .found import Found
@@ -120,8 +120,8 @@ def find_faces(
 ) -> Found:
     """Return predicted points in the order of the records.
 
-    Without a detector every face is cropped by its own annotation. With one, a face takes the detected box of greatest
-    overlap, and is nan where that is under :data:`MATCH_IOU`.
+    Without a detector every face is cropped by its own annotation. With one, a face takes the detection of greatest
+    overlap, as ``detect`` crops it, and is nan where that is under :data:`MATCH_IOU`.
 
     Args:
         predictor: with or without a detector; its scale is the crop's.
@@ -132,14 +132,14 @@ def find_faces(
     Raises:
         FiduciaError: a photograph that cannot be read, or a face that cannot be cropped.
     """
-    boxes: list[Array | None] = [annotated_box(record, box_source) for record in records]
+    boxes: list[Array | Detection | None] = [annotated_box(record, box_source) for record in records]
     if predictor.detector is not None:
         photos = _by_photo(records)
         for done, (path, faces) in enumerate(photos.items(), 1):
             if on_progress is not None:
                 on_progress(done, 2 * len(photos))
-            detections = [d.box for d in predictor.find(path)[1]]
-            overlap = box_iou([tight_box(records[i].xy) for i in faces], detections)
+            detections = predictor.find(path)[1]
+            overlap = box_iou([tight_box(records[i].xy) for i in faces], [one.box for one in detections])
             for row, i in enumerate(faces):
                 best = int(overlap[row].argmax()) if detections else -1
                 boxes[i] = detections[best] if detections and overlap[row, best] >= MATCH_IOU else None
@@ -155,7 +155,7 @@ def find_faces(
 def find_at(
     predictor: Predictor,
     records: Sequence[Record],
-    boxes: Sequence[Sequence[Array]],
+    boxes: Sequence[Sequence[Array | Detection]],
     on_progress: Tell | None = None,
     again: bool = False,
 ) -> list[Found]:
@@ -164,7 +164,8 @@ def find_at(
     Args:
         predictor: its detector is not asked.
         records: N faces.
-        boxes: for each face as many boxes ``(4,)`` as one likes, in photograph pixels.
+        boxes: for each face as many boxes ``(4,)`` as one likes, in photograph pixels; or all of them detections, whose angle
+            and own box count as in ``detect``.
         on_progress: called with photographs done and photographs in all.
         again: this is the second half of the work, for ``on_progress``.
 

@@ -64,7 +64,7 @@ class Face:
     Attributes:
         xy: float32 ``(K, 2)`` in pixels of the image.
         confidence: float32 ``(K,)`` in [0, 1].
-        box: float32 ``(4,)`` x1 y1 x2 y2, as the detector (or the user) gave it.
+        box: float32 ``(4,)`` x1 y1 x2 y2, as the detector (or the user) gave it; in a video, the tight box of the points.
         scheme: the landmark set, with names, regions and edges.
         score: the detector's own score; 1 for a box that the user gave.
         id: the face's number in the image, best face first; a track's number in a video.

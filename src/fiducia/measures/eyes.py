@@ -1,10 +1,13 @@
 """Distances and ratios of a face, from its named points: eyes, blinking, the opening of the mouth.
 
 All of them take points ``(K, 2)`` in any unit with x right and y down, and the landmark set. A point that is unknown (nan)
-makes what depends on it nan. Ratios are of lengths as seen: a head that is turned or nods shows its width or height shorter.
+makes what depends on it nan, and so do corners in one spot, as where there is no face. Ratios are of lengths as seen: a head
+that is turned or nods shows its width or height shorter.
 """
 
 from __future__ import annotations
+
+import math
 
 import numpy as np
 import numpy.typing as npt
@@ -78,7 +81,9 @@ def _aspect(points: Array, scheme: Scheme, side: str) -> float:
             f"{scheme.name} has no points such as {side}_eye_top_outer and {side}_eye_bottom_outer; "
             "an eye's opening needs both lids"
         )
-    return float(np.mean([_distance(points, scheme, *pair) for pair in pairs])) / _distance(points, scheme, *corners)
+    return _ratio(
+        float(np.mean([_distance(points, scheme, *pair) for pair in pairs])), _distance(points, scheme, *corners)
+    )
 
 
 def blink(xy: npt.ArrayLike, scheme: Scheme) -> tuple[float, float]:
@@ -101,8 +106,13 @@ def mouth_open(xy: npt.ArrayLike, scheme: Scheme) -> float:
     needed = ("upper_lip_bottom", "lower_lip_top", "right_mouth_corner", "left_mouth_corner")
     if not set(needed) <= set(scheme.names):
         raise SchemeError(f"{scheme.name} lacks one of {', '.join(needed)}; a mouth's opening needs them all")
-    return _distance(points, scheme, *needed[:2]) / _distance(points, scheme, *needed[2:])
+    return _ratio(_distance(points, scheme, *needed[:2]), _distance(points, scheme, *needed[2:]))
 
 
 def _distance(points: Array, scheme: Scheme, a: str, b: str) -> float:
     return float(np.linalg.norm(points[scheme.point(a)] - points[scheme.point(b)]))
+
+
+def _ratio(height: float, width: float) -> float:
+    """Return height / width; nan where the corners lie in one spot."""
+    return height / width if width else math.nan

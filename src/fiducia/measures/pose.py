@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 import cv2
 import numpy as np
@@ -115,7 +116,8 @@ def head_pose(xy: npt.ArrayLike, scheme: Scheme) -> HeadPose:
         scheme: the landmark set; its points are matched with the mean head by name.
 
     Raises:
-        FiduciaError: fewer than five known points that the mean head has, or points in one spot.
+        FiduciaError: fewer than five known points that the mean head has, points in one spot, or points that no head
+            before the camera explains.
     """
     head, seen = head_points(scheme), np.asarray(xy, dtype=np.float64)
     known = np.isfinite(head).all(axis=1) & np.isfinite(seen).all(axis=1)
@@ -131,8 +133,7 @@ def head_pose(xy: npt.ArrayLike, scheme: Scheme) -> HeadPose:
         raise FiduciaError("the points lie in one spot; a pose needs a face")
     unit = (points - middle) / radius
     camera = np.diag([_DISTANCE, _DISTANCE, 1.0])
-    _, turn, shift = cv2.solvePnP(model, unit, camera, None, flags=cv2.SOLVEPNP_SQPNP)
-    _, turn, shift = cv2.solvePnP(model, unit, camera, None, turn, shift, True, flags=cv2.SOLVEPNP_ITERATIVE)
+    turn, shift = _solve(model, unit, camera)
     rotation = np.asarray(cv2.Rodrigues(turn)[0], dtype=np.float64)
     projected = cv2.projectPoints(model, turn, shift, camera, None)[0][:, 0]
     centre = _DISTANCE * shift[:2, 0] / shift[2, 0]
@@ -142,6 +143,27 @@ def head_pose(xy: npt.ArrayLike, scheme: Scheme) -> HeadPose:
     return HeadPose(
         yaw, pitch, roll, rotation, middle + radius * centre, scale, error=apart / scale, points=int(known.sum())
     )
+
+
+def _solve(model: Array, unit: Array, camera: Array) -> tuple[Array, Array]:
+    """Return the rotation vector and the shift of the head before the camera.
+
+    Points that are no face can be explained best by a head behind the camera, whose scale and error would be negative. Then
+    the search begins at a frontal head.
+
+    Raises:
+        FiduciaError: that ends behind the camera too.
+    """
+    _, turn, shift = cv2.solvePnP(model, unit, camera, None, flags=cv2.SOLVEPNP_SQPNP)
+    away = _DISTANCE * float(np.sqrt(((model - model.mean(axis=0)) ** 2).sum(axis=1).mean()))
+    frontal = np.zeros((3, 1)), np.array([[0.0], [0.0], [away]])
+    starts: list[tuple[Any, Any]] = [(turn, shift), frontal]
+    for start in starts:
+        _, *found = cv2.solvePnP(model, unit, camera, None, *start, True, flags=cv2.SOLVEPNP_ITERATIVE)
+        turn, shift = (np.asarray(part, dtype=np.float64) for part in found)
+        if shift[2, 0] > 0:
+            return turn, shift
+    raise FiduciaError("no pose of a head explains the points; a pose needs a face")
 
 
 def pose_angles(rotation: npt.ArrayLike) -> tuple[float, float, float]:

@@ -96,7 +96,8 @@ def write_clip(
     keep = False
     stop.armed = True
     try:
-        sinks += [writer.open_video(clip) for writer in formats]
+        for writer in formats:
+            sinks.append(writer.open_video(clip))
         for frame in follow.run(clip.video):
             start = frame.time if frames == 0 else start
             if seconds is not None and frame.time - start >= seconds:

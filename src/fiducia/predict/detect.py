@@ -17,20 +17,18 @@ from ..images import MAX_PIXELS
 from ..schemes.sets import Scheme
 from ..video.frames import camera_number, is_video
 from ..video.loop import FaceTracker
+from ..video.opening import check_seconds
 from .batches import Found, enough
 from .clips import ClipRunner, NoStop, Stop
 from .following import Following
 from .inputs import Photo, expand, identity, open_photo
+from .naming import check_tables, result_stems
 from .outputs import LineWriter, Origin, Result, Writer, check_formats, check_holds_photographs, result_table, writers
 from .streamed import Journal, Streams
 from .watcher import Watcher
 
 __all__ = ["Finder", "Report", "Watcher", "detect_paths"]
 
-_OWN_SUFFIXES = (".json", ".png", ".pts", ".svg")
-"""Endings of files that hold the results of one photograph."""
-_VIDEO_SUFFIXES = (".jsonl", ".mp4", ".csv")
-"""Endings of files that hold the results of one video."""
 _FAULTS = (FiduciaError, OSError, ValueError, RuntimeError, MemoryError, cv2.error)
 """What one photograph may fail with while the others are done."""
 
@@ -119,12 +117,14 @@ def detect_paths(
         stop: a request to end a video after the frame in hand; None = there is none.
 
     Raises:
-        UsageError: unknown format, ``out`` cannot be a directory, or a run of other options would go on.
+        UsageError: unknown format, ``seconds`` that are none, ``out`` cannot be a directory, a table would replace an input,
+            or a run of other options would go on.
         PlaceLost: the disk is full, or ``out`` was removed; what is written stays.
         Interrupted: a video was stopped; its files are whole up to there.
         FiduciaError: ``out`` cannot be written into.
     """
     formats = check_formats(formats)
+    check_seconds(seconds)
     chosen = [writers[name] for name in formats]
     folder = _folder(out)
     watcher = watcher or Watcher()
@@ -133,20 +133,22 @@ def detect_paths(
     made = origin or Origin()
     scheme = predictor.runtime.scheme
     facts: dict[str, object] = {"weights": [made.weights, made.sha256], "scheme": scheme.name, "formats": list(formats)}
-    journal = Journal(folder, {**facts, "measures": measures, **(settings or {})}, resume)
-    finished, streams = False, Streams(folder)
+    originals = {identity(source) for source in sources}
     videos = frozenset(filter(is_video, sources))
     # Tables of photographs are written where there is one, or nothing at all.
     tables = [] if videos and len(videos) == len(sources) else chosen
+    check_tables(folder, [name for writer in tables for name in writer.reserved()], originals)
+    journal = Journal(folder, {**facts, "measures": measures, **(settings or {})}, resume)
+    finished, streams = False, Streams(folder)
     try:
         streams.begin([writer for writer in tables if isinstance(writer, LineWriter)], journal.tables)
-        stems = _stems(sources, [name for writer in chosen for name in writer.reserved()], journal.done, videos)
+        stems = result_stems(sources, [name for writer in chosen for name in writer.reserved()], journal.done, videos)
         book = _Book(
             chosen,
             folder,
             made,
             stems,
-            {identity(source) for source in sources},
+            originals,
             journal,
             streams,
             measures,
@@ -296,41 +298,6 @@ def _write(result: Result, chosen: Sequence[Writer], stems: frozenset[str], orig
         target.parent.mkdir(parents=True, exist_ok=True)
         write_atomic(target, files[target])
     return targets
-
-
-def _stems(
-    sources: Sequence[str], tables: Sequence[str], done: Mapping[str, str], videos: frozenset[str] = frozenset()
-) -> dict[str, str]:
-    """Return source → stem of its results; no two are alike, even where the file system ignores case.
-
-    Args:
-        sources: the photographs.
-        tables: names of files that hold the results of all.
-        done: source → stem of those that an earlier part of the run has written.
-        videos: those of the sources that are videos.
-    """
-    names = {source: _stem(source) for source in sources if source not in done}
-    own = _OWN_SUFFIXES + (_VIDEO_SUFFIXES if videos else ())
-    taken = {Path(name).stem.casefold() for name in tables if Path(name).suffix in own}
-    taken |= {stem.casefold() for stem in done.values()}
-    reserved = {name.casefold() for name in names.values()}
-    stems = dict(done)
-    last: dict[str, int] = {}  # where the search for a free number goes on: ten thousand of one stem take no longer
-    for source, name in names.items():
-        number = last.get(name.casefold(), 1)
-        stem = name if number == 1 else f"{name}~{number}"
-        while stem.casefold() in taken or (number > 1 and stem.casefold() in reserved):
-            number += 1
-            stem = f"{name}~{number}"
-        last[name.casefold()] = number
-        taken.add(stem.casefold())
-        stems[source] = stem
-    return stems
-
-
-def _stem(source: str) -> str:
-    number = camera_number(source)
-    return Path(source).stem if number is None else f"camera{number}"
 
 
 def _folder(out: str | Path) -> Path:

@@ -21,6 +21,7 @@ from ..structures import Detection, Detector
 from ..video.frames import Frame, Source
 from ..video.loop import FaceTracker, TrackerOptions
 from ..video.one_euro import Smoothing
+from ..video.opening import check_seconds
 from .batches import Found
 from .inputs import open_clip
 
@@ -34,6 +35,7 @@ class Following:
     """The part of :class:`fiducia.predict.predictor.Predictor` that takes videos."""
 
     detector: Detector | BoxesFile | None
+    batch_size: int
     max_pixels: int
     passes: int | None
     min_quality: float
@@ -60,7 +62,7 @@ class Following:
         return self.find(Photo("frame", image))[1]
 
     def look(self, image: Image, where: Sequence[Detection], passes: int | None = None) -> list[Face]:
-        """Return the face at each place of an RGB array, without the detector.
+        """Return the face at each place of an RGB array, in batches, without the detector.
 
         Args:
             image: uint8 ``(H, W, 3)``.
@@ -71,12 +73,14 @@ class Following:
             FiduciaError: another kind of array.
         """
         image = check_image(image)
-        if not where:
-            return []
-        count = len(where)
-        xy, confidence = self._points([image] * count, where, ["frame"] * count, passes or self.passes)
         photo = PhotoRef.of(Photo("frame", image))
-        return self._faces(xy, np.clip(confidence, 0.0, 1.0), where, [photo] * count)
+        faces: list[Face] = []
+        for start in range(0, len(where), self.batch_size):
+            part = where[start : start + self.batch_size]
+            count = len(part)
+            xy, confidence = self._points([image] * count, part, ["frame"] * count, passes or self.passes)
+            faces += self._faces(xy, np.clip(confidence, 0.0, 1.0), part, [photo] * count)
+        return faces
 
     def tracker(
         self, *, every: int = 15, smooth: bool | Smoothing = True, memory: float = 1.5, min_confidence: float = 0.05
@@ -151,6 +155,7 @@ class Following:
             >>> [len(frame.faces) for frame in fiducia.load("fifa_tiny", device="cpu").video(pictures)]
             [0, 0, 0]
         """
+        check_seconds(seconds)
         follow = self.tracker(every=every, smooth=smooth, memory=memory)
         return _frames(open_clip(source, rate=rate, max_pixels=self.max_pixels), follow, seconds)
 

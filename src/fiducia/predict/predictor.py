@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -82,7 +83,7 @@ class Predictor(Following):
     ) -> None:
         if (passes is not None and passes < 1) or batch_size < 1:
             raise UsageError(f"passes = {passes}, batch_size = {batch_size}; both must be at least 1")
-        if not min_face >= 0:
+        if not 0 <= min_face < math.inf:
             raise UsageError(f"min_face = {min_face}; expected pixels, 0 or more")
         if not 0 <= min_quality <= 1:
             raise UsageError(f"min_quality = {min_quality}; expected a probability from 0 to 1")
@@ -148,8 +149,8 @@ class Predictor(Following):
             return photo, found
         if self.detector is None:
             raise UsageError("this predictor has no detector: pass boxes=[[x1, y1, x2, y2], ...] in the call")
-        given = list(self.detector(photo.image))
         origin = f"{photo.name}: detector {self.detector.name}"
+        given = check_detections(list(self.detector(photo.image)), origin)
         checked = given_boxes([d.box for d in given], origin, [d.score for d in given])
         found = [replace(own, box=one.box, score=one.score) for own, one in zip(given, checked, strict=True)]
         return photo, suppress([d for d in found if max(d.box[2:] - d.box[:2]) >= self.min_face])

@@ -55,11 +55,13 @@ class Access:
             return
         scheme, _, given = headers.get("authorization", "").partition(" ")
         if scheme.lower() != "bearer" or not hmac.compare_digest(given.strip().encode(), self.token.encode()):
+            # Without this a browser keeps the refusal from the other page, which could not ask for the token.
+            told = {"access-control-allow-origin": origin, "vary": "Origin"} if foreign and origin else {}
             raise Problem(
                 401,
                 "a token is needed: send Authorization: Bearer TOKEN",
                 "token",
-                headers={"www-authenticate": 'Bearer realm="fiducia"'},
+                headers={"www-authenticate": 'Bearer realm="fiducia"', **told},
             )
 
 

@@ -3,22 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import base64
-import json
 import time
-from collections.abc import Generator, Sequence
+from collections.abc import Generator
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar
 
-import cv2
-import numpy as np
-import numpy.typing as npt
-
 from ..errors import FiduciaError, UsageError
-from ..faces import Face, Faces, Origin, PhotoRef
-from ..predict.inputs import open_photo
+from ..faces import Faces, Origin, PhotoRef
 from ..schemes.sets import Scheme, scheme_from_table
+from .client_values import aligned_of, answer_table, boxes_text, face_of, photograph_file, wait_of
 
 if TYPE_CHECKING:
     import httpx
@@ -43,8 +37,7 @@ class _Steps:
 
     def _models(self) -> _Call[dict[str, Any]]:
         answer = yield from self._send("GET", "/v1/models")
-        table: dict[str, Any] = answer.json()
-        return table
+        return answer_table(self.url, answer)
 
     def _ready(self) -> _Call[bool]:
         try:
@@ -63,12 +56,12 @@ class _Steps:
             )
         if not photographs:
             return []
-        files = [("file", _file(photo, i)) for i, photo in enumerate(photographs)]
+        files = [("file", photograph_file(photo, i)) for i, photo in enumerate(photographs)]
         fields = {name: str(value) for name, value in options.items() if value is not None}
         if boxes is not None:
-            fields["boxes"] = _boxes_text(tables)
+            fields["boxes"] = boxes_text(tables, [name for _, (name, _) in files])
         answer = yield from self._send("POST", path, files=files, data=fields)
-        table = answer.json()
+        table = answer_table(self.url, answer, "weights", "weights_sha256", "photographs")
         if table["weights"] not in self._schemes:
             known = yield from self._models()
             self._schemes = {row["name"]: scheme_from_table(row["scheme"]) for row in known["weights"]}
@@ -80,9 +73,11 @@ class _Steps:
             stored = isinstance(photo, (str, Path))
             name = str(photo) if stored else row["image"]
             ref = PhotoRef(name, row["width"], row["height"], None, tuple(row.get("remarks", ())), stored)
-            faces = Faces([_face(face, scheme, ref) for face in row["faces"]], scheme=scheme, photo=ref, origin=origin)
+            faces = Faces(
+                [face_of(face, scheme, ref) for face in row["faces"]], scheme=scheme, photo=ref, origin=origin
+            )
             if path.endswith("align"):
-                results.append([(face, *_aligned(one)) for face, one in zip(faces, row["faces"], strict=True)])
+                results.append([(face, *aligned_of(one)) for face, one in zip(faces, row["faces"], strict=True)])
             else:
                 results.append(faces)
         return results if several else results[0]
@@ -96,7 +91,7 @@ class _Steps:
             if answer.status_code != 429 or trial == self._retries:
                 break
             trial += 1
-            yield float(answer.headers.get("retry-after", "1"))
+            yield wait_of(answer)
         if answer.is_success:
             return answer
         try:
@@ -104,50 +99,6 @@ class _Steps:
         except (ValueError, KeyError, TypeError):
             message = "is this a fiducia server?"
         raise FiduciaError(f"{self.url}: {answer.status_code}: {message}")
-
-
-def _file(photo: Any, number: int) -> tuple[str, bytes]:
-    if isinstance(photo, (bytes, bytearray, memoryview)):
-        return f"image_{number}", bytes(photo)
-    if isinstance(photo, (str, Path)):
-        try:
-            return Path(photo).name, Path(photo).read_bytes()
-        except OSError as error:
-            raise FiduciaError(f"{photo}: cannot be read ({error.strerror or error})") from None
-    pixels = open_photo(photo).image
-    _, buffer = cv2.imencode(".png", cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_PNG_COMPRESSION, 1])
-    return f"image_{number}", buffer.tobytes()
-
-
-def _boxes_text(tables: Sequence[Any]) -> str:
-    rows = [None if table is None else np.asarray(table, dtype=np.float64).reshape(-1, 4).tolist() for table in tables]
-    return json.dumps(rows)
-
-
-def _face(table: dict[str, Any], scheme: Scheme, photo: PhotoRef) -> Face:
-    def numbers(name: str) -> npt.NDArray[np.float32] | None:
-        return None if table.get(name) is None else np.asarray(table[name], np.float32)
-
-    return Face(
-        xy=np.asarray(table["points"], np.float32).reshape(-1, 2),
-        confidence=np.asarray(table["confidence"], np.float32),
-        box=np.asarray(table["box"], np.float32),
-        scheme=scheme,
-        score=table["score"],
-        id=table["id"],
-        photo=photo,
-        quality=table.get("quality"),
-        sigma=numbers("sigma"),
-        sigma_percent=numbers("sigma_percent"),
-        visible=numbers("visible"),
-    )
-
-
-def _aligned(table: dict[str, Any]) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.float64]]:
-    image = cv2.imdecode(np.frombuffer(base64.b64decode(table["aligned"]), np.uint8), cv2.IMREAD_COLOR)
-    if image is None:
-        raise FiduciaError("the server's aligned face is no image; do the versions of client and server fit?")
-    return np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), np.uint8), np.asarray(table["to_image"], np.float64)
 
 
 class Client(_Steps):
@@ -182,7 +133,8 @@ class Client(_Steps):
 
         Args:
             image: a path, the bytes of a file, a uint8 ``(H, W, 3)`` RGB array or a PIL image; or a list of these.
-            boxes: rows x1 y1 x2 y2 in pixels, in place of the detector; for a list, one table (or None) per image.
+            boxes: as of :class:`fiducia.Predictor`: rows x1 y1 x2 y2 in pixels, or another detector's result, in place of the
+                detector; for a list, one table (or None) per image.
             weights: a name of :meth:`models`; None = the server's first.
             detector: a name of :meth:`models`; None = the server's first.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -26,7 +27,7 @@ class Limits:
         max_decoded: pixels of photographs that lie decoded in memory at the same time; further ones wait.
 
     Raises:
-        UsageError: a limit that is not positive.
+        UsageError: a limit that is not positive and finite.
     """
 
     max_bytes: int = 32 << 20
@@ -40,8 +41,8 @@ class Limits:
 
     def __post_init__(self) -> None:
         for name, value in vars(self).items():
-            if not value > 0:
-                raise UsageError(f"--{name.replace('_', '-')} {value}: expected a number above 0")
+            if not 0 < value < math.inf:
+                raise UsageError(f"--{name.replace('_', '-')} {value}: expected a finite number above 0")
 
 
 @dataclass(eq=False)

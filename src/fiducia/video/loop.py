@@ -76,6 +76,8 @@ class TrackerOptions:
         """
         if self.every < 1 or not self.memory >= 0:
             raise UsageError(f"every = {self.every}, memory = {self.memory}; expected at least 1 frame and 0 seconds")
+        if not 0 <= self.min_confidence <= 1:
+            raise UsageError(f"min_confidence = {self.min_confidence}; expected a confidence from 0 to 1")
 
 
 class FaceTracker:

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from ..errors import UsageError
+
 __all__ = ["OneEuro", "PointFilter", "Smoothing"]
 
 Array = npt.NDArray[np.float64]
@@ -32,12 +34,20 @@ class Smoothing:
         slope: Hz for each face size a second that a point moves relative to the face.
         face_slope: the same for the motion of the whole face.
         speed_cutoff: Hz of the filter of the speed itself.
+
+    Raises:
+        UsageError: a value below 0, or one that is no finite number.
     """
 
     cutoff: float = 1.0
     slope: float = 40.0
     face_slope: float = 100.0
     speed_cutoff: float = 4.0
+
+    def __post_init__(self) -> None:
+        for name, value in vars(self).items():
+            if not 0 <= value < math.inf:
+                raise UsageError(f"smoothing: {name} = {value}; expected a number of 0 or more")
 
 
 class OneEuro:

@@ -19,7 +19,11 @@ from .camera import Camera
 from .frames import Frame, Source, camera_number
 from .reader import VideoFile
 
-__all__ = ["Pictures", "open_video"]
+__all__ = ["Pictures", "check_seconds", "open_video"]
+
+
+_SLOWEST = 1e-5
+"""Frames per second: about one a day."""
 
 
 class Pictures:
@@ -31,10 +35,11 @@ class Pictures:
     """
 
     def __init__(self, images: Iterable[npt.NDArray[np.uint8]], rate: float = 30.0) -> None:
-        if not 0 < rate < math.inf:
-            raise UsageError(f"rate = {rate}; expected frames per second, more than 0")
+        if not _SLOWEST <= rate < math.inf:
+            raise UsageError(f"rate = {rate}; expected frames per second, {_SLOWEST:f} or more")
         self.name = "pictures"
-        self.rate = Fraction(rate).limit_denominator(1001)
+        # Exact for 30000 / 1001, and for one picture in hours.
+        self.rate = Fraction(rate).limit_denominator(1_000_000)
         self.skipped = 0
         self.trouble = ""
         self.sound: Sequence[Any] = ()
@@ -76,3 +81,13 @@ def open_video(source: Any, *, rate: float = 30.0, max_pixels: int = MAX_PIXELS)
     raise UsageError(
         f"found {type(source).__name__}; expected a path, a camera's number or pictures (uint8 RGB arrays)"
     )
+
+
+def check_seconds(seconds: float | None) -> None:
+    """Refuse a length of time that is none.
+
+    Raises:
+        UsageError: nan, infinite or below 0.
+    """
+    if seconds is not None and not 0 <= seconds < math.inf:
+        raise UsageError(f"seconds = {seconds}; expected a number of 0 or more, or none for the whole video")

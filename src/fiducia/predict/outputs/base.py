@@ -177,12 +177,13 @@ def table_records(table: Table, scheme: Scheme, origin: Origin) -> list[Record]:
 def in_folder(source: str, folder: Path) -> str:
     """Return a photograph's path as results in ``folder`` name it, so that they are read from any working directory.
 
-    An absolute path stays as it is; a relative one is made relative to ``folder``, with forward slashes.
+    An absolute path stays as it is; a relative one is made relative to ``folder``, with forward slashes. Where ``folder`` is a
+    link, it is so to what the link leads to: ``..`` is taken from there.
     """
     if Path(source).is_absolute():
         return source
     try:
-        return Path(os.path.relpath(Path(source).absolute(), folder.absolute())).as_posix()
+        return Path(os.path.relpath(Path(source).absolute(), os.path.realpath(folder))).as_posix()
     except ValueError:
         # Another drive on Windows: there is no relative path.
         return Path(source).absolute().as_posix()

@@ -98,7 +98,11 @@ class TextSink:
         self._part = PartFile(path)
         self._lines = lines
         self.notes: list[str] = []
-        self._write(head)
+        try:
+            self._write(head)
+        except BaseException:
+            self._part.drop()
+            raise
 
     def write(self, frame: Frame) -> None:
         """Write the lines of a frame."""

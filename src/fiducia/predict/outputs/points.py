@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import contextlib
+import json
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +45,25 @@ class PointFiles:
                     "box": face["box"],
                     "tags": {"id": name, "photo": table["stem"], **origin.marks()},
                 }
+        _forget(folder, faces, stems)
         write_atomic(folder / SIDECAR, sidecar_text(faces))
+
+
+def _forget(folder: Path, faces: Mapping[str, Any], stems: frozenset[str]) -> None:
+    """Remove the ``.pts`` files of faces that an earlier run found in these photographs and this run did not.
+
+    They stand in its ``pts.json``. Read back, they would be faces of this run.
+    """
+    try:
+        before = json.loads((folder / SIDECAR).read_bytes())["faces"]
+        tags = {name: facts["tags"] for name, facts in before.items()}
+        own = [name for name, told in tags.items() if told["source"] == "auto" and told["photo"] in stems]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return
+    for name in own:
+        if name not in faces and name.endswith(".pts") and Path(name).name == name:
+            with contextlib.suppress(OSError):
+                (folder / name).unlink()
 
 
 def face_name(stem: str, number: int, stems: frozenset[str]) -> str:

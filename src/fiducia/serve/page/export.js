@@ -46,6 +46,7 @@ export function asCoco(results, scheme, version) {
         keypoints: face.points.flatMap(([x, y]) => [x, y, 2]),
         confidence: face.confidence,
         score: face.score,
+        ...(face.quality === undefined ? {} : { quality: face.quality }),
         source: "auto",
       });
     }

@@ -9,7 +9,7 @@ const $ = (id) => document.getElementById(id);
 const shown = { points: true, edges: true, box: true, off: new Set() };
 const view = new View();
 const camera = new Camera();
-const photos = []; // {name, blob, url, results: {weights|detector: result or promise}}
+const photos = []; // {name, blob, url, results: {weights|detector: result or "busy"}, pending: {weights|detector: promise}}
 let current = -1;
 let offer = null;
 let viewers = [];
@@ -123,7 +123,7 @@ async function add(files) {
   const pictures = [...files];
   if (!pictures.length) return;
   stopCamera();
-  for (const file of pictures) photos.push({ name: file.name || "pasted image", blob: file, url: URL.createObjectURL(file), results: {} });
+  for (const file of pictures) photos.push({ name: file.name || "pasted image", blob: file, url: URL.createObjectURL(file), results: {}, pending: {} });
   select(photos.length - pictures.length);
   for (const photo of photos.slice(-pictures.length)) await compute(photo);
 }
@@ -158,27 +158,32 @@ function strip() {
   }));
 }
 
-// Ask for what is missing of a photograph with the present settings.
+// Ask for what is missing of a photograph with the present settings. Whoever asks again waits for the answer on its way.
 async function compute(photo) {
   if (!offer) return;
-  await Promise.all(asked().map(async (weights) => {
+  await Promise.all(asked().map((weights) => {
     const key = keyOf(weights);
-    if (photo.results[key]) return;
-    photo.results[key] = "busy";
-    if (photo === photos[current]) draw();
-    try {
-      photo.results[key] = await detect(photo.blob, photo.name, { weights, detector: $("detector").value });
-    } catch (error) {
-      photo.results[key] = null;
-      fail(error);
-      if ([400, 413, 415, 422].includes(error.status)) forget(photo);
-    }
-    if (photo === photos[current]) {
-      draw();
-      const found = photo.results[key];
-      if (found) say(`${photo.name}: ${count(found.faces.length)}`);
-    }
+    if (photo.results[key] && photo.results[key] !== "busy") return null;
+    photo.pending[key] ??= computeOne(photo, weights, key).finally(() => delete photo.pending[key]);
+    return photo.pending[key];
   }));
+}
+
+async function computeOne(photo, weights, key) {
+  photo.results[key] = "busy";
+  if (photo === photos[current]) draw();
+  try {
+    photo.results[key] = await detect(photo.blob, photo.name, { weights, detector: $("detector").value });
+  } catch (error) {
+    photo.results[key] = null;
+    fail(error);
+    if ([400, 413, 415, 422].includes(error.status)) forget(photo);
+  }
+  if (photo === photos[current]) {
+    draw();
+    const found = photo.results[key];
+    if (found) say(`${photo.name}: ${count(found.faces.length)}`);
+  }
 }
 
 // A file that the server cannot use is closed again, unless something is known of it.
@@ -492,7 +497,7 @@ async function shoot() {
 async function finished() {
   const weights = $("weights").value;
   const key = keyOf(weights);
-  for (const photo of photos) if (!photo.results[key]) await compute(photo);
+  for (const photo of [...photos]) await compute(photo); // a copy: one that cannot be read is closed meanwhile
   return photos.map((photo) => photo.results[key]).filter((one) => one?.faces);
 }
 
