@@ -232,6 +232,8 @@ def test_own_points_by_name(tmp_path: Path) -> None:
         ("points = 3\nmirror = []\nedges = [[1, 1]]\n", "twice"),
         ("points = 3\nmirror = []\ninter_ocular = [0]\n", "two points"),
         ("points = 3\nmirror = []\ninter_pupil = [[0]]\n", "two groups"),
+        ("points = 3\nmirror = []\ninter_pupil = [[0, 1], [1]]\n", "inter_pupil holds a point twice"),
+        ('names = ["a", " "]\nmirror = []\n', "point 1 has an empty name"),
         ("points = 3\nmirror = []\n[regions]\na = [0, 0]\n", "holds a point twice"),
         ("points = 3\nmirror = []\nmirrors = []\n", "unknown key 'mirrors'"),
         ('points = 3\nmirror = [["a", "b"]]\n', "'a' is neither"),

@@ -1,8 +1,14 @@
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
+import pytest
 
 from fiducia.augment.jitter import coarse, colour
+from fiducia.augment.registry import Image, Points, augmentations, extras
+from fiducia.errors import UsageError
+from fiducia.recipes.sections import ExtraConfig
 
 
 def picture() -> np.ndarray:
@@ -36,3 +42,26 @@ def test_coarse_takes_detail_and_moves_nothing() -> None:
     for seed in range(5):
         again, _ = coarse(ramp, np.zeros((1, 2), np.float32), np.random.default_rng(seed))
         assert abs(float((again.astype(float) - ramp)[8:24, 8:24].mean())) < 0.7
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"kind": "colour", "gain": "much"}, "augment.extra[0].gain: Input should be a valid number; found 'much'"),
+        ({"kind": "coarse", "least": -0.5}, "augment.extra[0].least: Input should be greater than or equal to 0"),
+        ({"kind": "coarse", "least": float("nan")}, "augment.extra[0].least: Input should be "),
+        ({"kind": "coarse", "lest": 0.5}, "augment.extra[0].lest: 'coarse' has no such option; did you mean 'least'"),
+        ({"kind": "stripes_of_a_test"}, "augment.extra[0]: 'stripes_of_a_test' needs the option width; give it"),
+    ],
+)
+def test_options_are_held_to_their_types_before_a_run_starts(
+    options: dict[str, Any], says: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stripes(image: Image, xy: Points, rng: np.random.Generator, *, width: int) -> tuple[Image, Points]:
+        return image, xy
+
+    monkeypatch.setitem(augmentations._items, "stripes_of_a_test", stripes)
+    with pytest.raises(UsageError) as caught:
+        extras([ExtraConfig.model_validate(options)])
+    assert str(caught.value).startswith(says)
+    extras([ExtraConfig.model_validate({"kind": "colour", "gain": 0, "lift": 0.2})])

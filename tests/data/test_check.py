@@ -10,7 +10,9 @@ from w300_faces import add_face
 from fiducia.commands.data import app
 from fiducia.data.check import check
 from fiducia.data.formats.pts import read_pts, write_pts
+from fiducia.data.source import DatasetSpec, datasets
 from fiducia.errors import FiduciaError, UsageError
+from fiducia.structures import Record
 
 run = CliRunner().invoke
 
@@ -119,3 +121,20 @@ def test_own_points_are_checked_in_their_own_set(tmp_path: Path) -> None:
         check(f"csv:{table}", "ibug86")
     with pytest.raises(UsageError, match="leave --scheme out"):
         check(f"300w:{tmp_path}", "wflw98")
+
+
+def test_a_data_set_of_several_landmark_sets_is_checked_in_the_one_that_is_asked_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked: list[str | None] = []
+
+    def read(root: str, split: str, scheme: str | None) -> list[Record]:
+        asked.append(scheme)
+        return []
+
+    several = DatasetSpec(name="several", summary="", splits=("train",), read=read, schemes=("ibug68", "five"))
+    monkeypatch.setitem(datasets._items, "several", several)
+    for scheme in ("five", None, "none"):
+        with pytest.raises(FiduciaError, match="holds no face"):
+            check("several:", scheme)
+    assert asked[::2] == ["five", None, None]

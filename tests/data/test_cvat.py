@@ -144,7 +144,7 @@ FACE = '<annotations><image id="0" name="a.png">{}</image></annotations>'
             FACE.format(
                 '<box group_id="1" xtl="9" ytl="1" xbr="2" ybr="3"/><points group_id="1" points="1,2;3,4;5,6;7,8;9,10"/>'
             ),
-            "face 1: the box 9 1 2 3 .* has no area",
+            "face 1: the box is 9 1 2 3; expected xtl ytl xbr ybr with a positive size",
         ),
         (
             FACE.format('<points points="1,2;3,4;5,6;7,8;9,10"><attribute name="tags">[</attribute></points>'),

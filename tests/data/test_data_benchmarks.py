@@ -208,12 +208,12 @@ def test_hrnets_table_of_300w_is_refused(tmp_path: Path) -> None:
 
 def test_bad_lines_of_hrnets_tables_are_all_told(tmp_path: Path) -> None:
     good = f"a.jpg,0.25,30,20,{numbers(196)}"
-    path = hrnet(
-        tmp_path, [good, good + ",1", "b" + good[1:], good.replace("0.25", "x", 1), good, "a.jpg,nan" + good[10:]]
-    )
+    rows = [good, good + ",1", "b" + good[1:], good.replace("0.25", "x", 1), good, "a.jpg,nan" + good[10:]]
+    path = hrnet(tmp_path, [*rows, good.replace("30,20", "30,", 1) + ",1"])
     report = check(f"hrnet:{path}")
-    assert [line.split(": ")[1] for line in report.broken] == ["line 3", "line 4", "line 5", "line 7"]
+    assert [line.split(": ")[1] for line in report.broken] == ["line 3", "line 4", "line 5", "line 7", "line 8"]
     assert "201 cells found, 200 expected" in report.broken[0]
+    assert "center_h is empty, and a cell follows the last column" in report.broken[4], "no cell moves to the left"
     assert "line 2 and line 6 are the same face" in report.remarks[0]
     with pytest.raises(UsageError, match="has no split 'test'"):
         load_records(f"hrnet:{hrnet(tmp_path, [good])}", "test")

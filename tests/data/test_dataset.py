@@ -110,6 +110,18 @@ def test_the_cache_decodes_each_photograph_once_and_keeps_only_the_faces(
     assert len(other._patches) == len(records)
 
 
+def test_a_face_that_a_recipe_repeats_is_cached_once_and_drawn_anew(records: list[Record]) -> None:
+    twice = training([records[0], *records, records[0]])
+    twice.fill(1)
+    last = len(records) + 1
+    assert twice._patches[0] is twice._patches[1] is twice._patches[last]
+    assert twice._patches[0] is not twice._patches[2]
+    fresh = training([records[0], *records, records[0]], cache=False)
+    for i in (0, 1, last):
+        assert equal(twice[i], fresh[i])
+    assert not equal(twice[0], twice[last]), "a repeated face has draws of its own"
+
+
 def test_a_draw_depends_on_seed_epoch_and_face_alone(records: list[Record]) -> None:
     dataset, again = training(records), training(records)
     first = [dataset[i] for i in range(7)]

@@ -13,7 +13,7 @@ from every_dataset import COUNT, MAKERS
 from typer.testing import CliRunner
 
 from fiducia.cli import app
-from fiducia.data.source import datasets
+from fiducia.data.source import datasets, load_records
 from fiducia.errors import UsageError
 from fiducia.models.build import build_model
 from fiducia.recipes.files import load_recipe, toml_value
@@ -121,3 +121,14 @@ def test_a_network_of_that_set_is_trained_from_68_points_and_measured(
     result = json.loads((tmp_path / "result.json").read_text())
     assert (result["faces"], result["protocol"]["scheme"]) == (COUNT, scheme)
     assert math.isfinite(result["nme_box"])
+
+
+@pytest.mark.parametrize("name", ["300w", "merl", "aflw2000", "lapa", "pts", "json"])
+def test_hidden_files_of_another_system_are_no_labels(name: str, tmp_path: Path) -> None:
+    """macOS leaves ``._NAME`` beside a file that it copies to a disk of another kind."""
+    source, split = MAKERS[name][0](tmp_path)
+    before = load_records(source, split)
+    for path in [path for path in tmp_path.rglob("*") if path.is_file()]:
+        path.with_name(f"._{path.name}").write_bytes(b"\0\5\x16\7\0\2\0\0Mac OS X        \0\2")
+    after = load_records(source, split)
+    assert [(r.id, r.image) for r in after] == [(r.id, r.image) for r in before]

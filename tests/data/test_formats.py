@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -7,8 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fiducia.data.formats.folder import write_folder
 from fiducia.data.formats.pts import parse_pts, pts_text, read_pts, write_pts
 from fiducia.errors import FiduciaError
+from fiducia.images import write_image
+from fiducia.structures import Record
 
 HEADERED = "version: 1\nn_points:  3\n{\n1 1\n2.5 3\n-0.25 1e2\n}\n"
 POINTS = [[0.0, 0.0], [1.5, 2.0], [-1.25, 99.0]]
@@ -106,3 +110,22 @@ def test_files_as_found_in_the_wild(shared_data: Path) -> None:
     assert headered[0].tolist() == [136.866335, 177.009351]
     # provenance.csv: the crop begins at column 345 and row 90, unscaled.
     assert np.abs(bare - headered - [345.0, 90.0]).max() < 1e-9
+
+
+def test_a_folder_of_points_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
+    write_image(tmp_path / "a.png", np.zeros((40, 60, 3), np.uint8))
+    whole = Record(
+        image=tmp_path / "a.png",
+        xy=np.arange(10.0).reshape(5, 2),
+        visible=np.full(5, 2, np.int8),
+        scheme="five",
+        tags={"id": "a_1", "photo": "a"},
+    )
+    absent = replace(whole, xy=np.where(np.arange(10).reshape(5, 2) < 2, np.nan, whole.xy), tags={"id": "a_2"})
+    for second, says in (
+        (absent, r"a_2: \.pts cannot hold the unlabelled point 0"),
+        (replace(whole, tags={"id": "../b", "photo": "a"}), r"'\.\./b' would be written outside"),
+    ):
+        with pytest.raises(FiduciaError, match=says):
+            write_folder(tmp_path / "out", [whole, second])
+        assert not (tmp_path / "out").exists()

@@ -79,6 +79,14 @@ def test_predictions_are_read_where_nobody_annotated_and_are_marked(tmp_path: Pa
     assert "source auto, net-7" in records.remarks[0]
 
 
+def test_a_rectangle_without_points_is_no_face_whoever_drew_it_and_is_told(tmp_path: Path) -> None:
+    regions = [rectangle("A"), *(point(k) for k in range(5))]
+    for key in ("annotations", "predictions"):
+        records = load_records(write(tmp_path, task(regions, key=key)), "all")
+        assert [record.visible.tolist() for record in records] == [[2] * 5], key
+        assert "1 rectangles are the parent of no point" in records.remarks[0]
+
+
 def test_a_resized_picture_needs_no_scaling_and_another_shape_is_refused(tmp_path: Path) -> None:
     regions = [point(k) for k in range(5)]
     for region in regions:

@@ -17,7 +17,7 @@ from fiducia.data.formats.coco import read_coco, write_coco
 from fiducia.data.formats.csv_table import read_csv, write_csv
 from fiducia.data.formats.folder import read_folder, write_folder
 from fiducia.data.formats.pts import write_pts
-from fiducia.data.source import carve, load_records
+from fiducia.data.source import carve, label_writers, load_records
 from fiducia.errors import FiduciaError, UsageError
 from fiducia.structures import Record
 
@@ -294,3 +294,23 @@ def test_untouched_afw_photographs_with_many_faces(shared_data: Path, tmp_path: 
     again = load_records(f"coco:{tmp_path / 'm' / 'all.json'}", "all")
     assert [r.id for r in again] == [r.id for r in records]
     assert all((a.xy == b.xy).all() for a, b in zip(records, again, strict=True))
+
+
+@pytest.mark.parametrize("form", ["csv", "coco", "pts"])
+def test_points_that_stand_for_absent_ones_are_told(form: str, tmp_path: Path) -> None:
+    """Many programs write (0, 0) or (-1, -1) for a point that is not there; as labels they would spoil the face's crop."""
+    picture(tmp_path / "a.png")
+    xy = np.array([[20.0, 20], [40, 20], [30, 30], [22, 38], [38, 38]])
+    for at, shown in ((-2.0, "(-2, -2)"), (0.0, "(0, 0)"), (None, "")):
+        points = xy if at is None else np.concatenate([xy[:4], [[at, at]]])
+        face = Record(
+            image=tmp_path / "a.png", xy=points, visible=np.full(5, 2, np.int8), scheme="five", tags={"id": "a"}
+        )
+        path = tmp_path / f"{form}_{at}"
+        label_writers[form](path, [face])
+        told = [line for line in load_records(f"{form}:{path}", "all").remarks if "stand for absent" in line]
+        assert len(told) == (at is not None)
+        assert all(
+            f"1 face with points at exactly {shown}" in line and line.endswith("the first is a") for line in told
+        )
+        assert all(check(f"{form}:{path}").ok for _ in told)

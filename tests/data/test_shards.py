@@ -115,6 +115,17 @@ CHOICES: list[dict[str, Any]] = [
 ]
 
 
+def test_a_file_of_rejected_faces_is_left_out_of_a_stream_too(packed: Path, tmp_path: Path) -> None:
+    rejected = tmp_path / "rejected.txt"
+    rejected.write_text("train/00001\nsecond/4\n")
+    plain = DataConfig(source=f"shards:{packed}", split="all", val_fraction=0.3)
+    before, after = (split_records(c) for c in (plain, plain.model_copy(update={"exclude": (f"@{rejected}",)})))
+    ids = [{r.id for r in (*faces.training, *faces.validation)} for faces in (before, after)]
+    assert ids[0] - ids[1] == {"train/00001", "second/4"}
+    with pytest.raises(FiduciaError, match=r"none\.txt: no such file; expected a file of ids"):
+        split_records(plain.model_copy(update={"exclude": (f"@{tmp_path / 'none.txt'}",)}))
+
+
 @pytest.mark.parametrize("options", CHOICES, ids=lambda options: ",".join(options) or "plain")
 def test_the_same_faces_are_chosen_as_from_files(drawn: str, packed: Path, options: dict[str, Any]) -> None:
     one = split_records(DataConfig(source=drawn, split="all", **options))
@@ -333,6 +344,19 @@ def test_crops_without_loss_give_the_pixels_of_the_photographs(tmp_path: Path) -
     assert part.size < whole.size
 
 
+def test_a_face_that_cannot_be_cut_out_costs_no_other_face_of_its_photograph(drawn: str, tmp_path: Path) -> None:
+    good = next(r for r in load_records(drawn, "all") if np.isfinite(r.xy).all() and r.xy.max() < 1000)
+    faces = [
+        replace(good, xy=good.xy + shift, tags={"id": name})
+        for name, shift in (("nowhere", np.nan), ("first", 0.0), ("outside", 9000.0), ("second", 1.0))
+    ]
+    made = pack(faces, tmp_path / "crops", source="coco", split="all", crop=2.0)
+    assert [r.id for r in read_shards(str(tmp_path / "crops"))] == ["first", "second"]
+    assert len(made.failures) == 2
+    assert "the face nowhere: no labelled point" in made.failures[0]
+    assert "the face outside lies outside of it" in made.failures[1]
+
+
 def test_crops_that_are_too_narrow_for_the_augmentation_are_refused(drawn: str, tmp_path: Path) -> None:
     good = [r for r in load_records(drawn, "all") if np.isfinite(r.xy).all() and r.xy.max() < 1000]
     pack(good, tmp_path / "crops", source="coco", split="all", crop=1.5, quality=90)
@@ -346,6 +370,21 @@ def test_crops_that_are_too_narrow_for_the_augmentation_are_refused(drawn: str, 
     ):
         FaceStream(faces.training, wide, seed=0, buffer=8, lanes=1)
     FaceStream(faces.training, EvalViews(config), seed=0, buffer=8, lanes=1)
+
+
+def test_crops_round_other_boxes_than_the_run_takes_are_refused(drawn: str, tmp_path: Path) -> None:
+    """The face's own box may lie anywhere about its landmarks: what the crop lacks would be black."""
+    good = [r for r in load_records(drawn, "all") if np.isfinite(r.xy).all() and r.xy.max() < 1000][:4]
+    own = [replace(r, box=np.array([*r.xy.min(axis=0) - 9, *r.xy.max(axis=0) + 31])) for r in good[:3]]
+    for source, other in (("dataset", "landmarks"), ("landmarks", "dataset")):
+        pack([*good[3:], *own], tmp_path / source, source="coco", split="all", crop=2.5, box_source=source)  # type: ignore[arg-type]
+        same, wrong = (
+            DataConfig(source=f"shards:{tmp_path / source}", split="all", size=48, val_fraction=0, box_source=box)  # type: ignore[arg-type]
+            for box in (source, other)
+        )
+        FaceStream(split_records(same).training, EvalViews(same), seed=0, buffer=8, lanes=1)  # type: ignore[arg-type]
+        with pytest.raises(UsageError, match=f'round the boxes "{source}", .* data.box_source = "{other}"; set that'):
+            FaceStream(split_records(wrong).training, EvalViews(wrong), seed=0, buffer=8, lanes=1)  # type: ignore[arg-type]
 
 
 def test_faces_and_photographs_that_cannot_be_packed_are_told_and_the_others_are_packed(

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import io
 import json
+import struct
+import zlib
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from PIL import Image
+from PIL import Image, features
 
 from fiducia.data.check import check
 from fiducia.data.formats.coco import write_coco
@@ -100,6 +104,66 @@ def test_formats_without_exif(tmp_path: Path, suffix: str) -> None:
     assert photo_size(tmp_path / f"a{suffix}") == PhotoSize((60, 40))
 
 
+def chunk(kind: bytes, body: bytes) -> bytes:
+    return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+
+
+def saved(kind: str, **options: Any) -> bytes:
+    picture = Image.fromarray(np.random.default_rng(0).integers(0, 256, (40, 60, 3), dtype=np.uint8))
+    buffer = io.BytesIO()
+    if kind == "HEIF":
+        pillow_heif = pytest.importorskip("pillow_heif", reason="needs the extra heif")
+        pillow_heif.from_pillow(picture).save(buffer, **options)
+    else:
+        picture.save(buffer, kind, **options)
+    return buffer.getvalue()
+
+
+def turned_file(name: str) -> bytes:
+    """Return a photograph of 60 x 40 stored pixels that every reader turns by a quarter, its orientation at an odd place."""
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    bare = exif.tobytes().removeprefix(b"Exif\0\0")
+    if name == "png with eXIf behind the pixels":
+        png = saved("PNG")
+        return png[:-12] + chunk(b"eXIf", bare) + png[-12:]
+    if name == "webp that does not announce its EXIF":
+        parts = saved("WEBP", lossless=True)[12:] + b"EXIF" + struct.pack("<I", len(bare)) + bare
+        parts += b"\0" * (len(bare) % 2)
+        return b"RIFF" + struct.pack("<I", len(parts) + 4) + b"WEBP" + parts
+    if name == "jpeg with Exif behind the frame header":
+        jpeg = saved("JPEG", quality=95)
+        at = jpeg.index(b"\xff\xda")
+        return jpeg[:at] + b"\xff\xe1" + struct.pack(">H", len(bare) + 8) + b"Exif\0\0" + bare + jpeg[at:]
+    if name == "bigtiff":
+        return saved("TIFF", big_tiff=True, tiffinfo={274: 6})
+    if name == "avif":
+        if not features.check("avif"):
+            pytest.skip("needs Pillow with AVIF")
+        return saved("AVIF", exif=exif)
+    return saved("HEIF", exif=exif.tobytes())
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "png with eXIf behind the pixels",
+        "webp that does not announce its EXIF",
+        "jpeg with Exif behind the frame header",
+        "bigtiff",
+        "avif",
+        "heic",
+    ],
+)
+def test_the_header_says_what_decoding_gives_wherever_the_orientation_stands(tmp_path: Path, name: str) -> None:
+    path = tmp_path / "a.photo"
+    path.write_bytes(turned_file(name))
+    assert read_image(path).shape[:2] == (60, 40)
+    size = photo_size(path)
+    assert size is not None
+    assert size.shown == (40, 60)
+
+
 def test_what_is_no_image_has_no_size(tmp_path: Path) -> None:
     assert photo_size(tmp_path / "none.jpg") is None
     assert photo_size(tmp_path) is None
@@ -131,6 +195,19 @@ def test_other_shapes_are_not_proportional() -> None:
     assert not proportional((600, 400), (400, 600))
     assert not proportional((600, 400), (600, 410))
     assert not proportional((300, 300), (640, 480))
+
+
+@pytest.mark.parametrize("form", WRITERS)
+@pytest.mark.parametrize("size", [(1, 1), (2, 3)])
+def test_a_size_that_stands_in_for_one_is_refused_and_scales_nothing(
+    form: str, size: tuple[int, int], tmp_path: Path
+) -> None:
+    path = tmp_path / f"labels.{form}"
+    WRITERS[form](path, [face(photo(tmp_path / "a.png"))])
+    restate(form, path, *size)
+    says = f"a.png is stated as {size[0]} x {size[1]}, but the photograph has 60 x 80 pixels"
+    with pytest.raises(FiduciaError, match=says):
+        load_records(f"{form}:{path}", "all")
 
 
 @given(st.floats(-0.5, 59.5), st.floats(-0.5, 79.5))

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import contextlib
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -7,8 +9,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fiducia.data.source import carve, datasets, describe_datasets, exclude, find_dataset, load_records, to_scheme
-from fiducia.errors import UsageError
+from fiducia.data.check import check
+from fiducia.data.source import (
+    carve,
+    datasets,
+    describe_datasets,
+    exclude,
+    find_dataset,
+    load_records,
+    pattern_of,
+    to_scheme,
+)
+from fiducia.errors import FiduciaError, UsageError
 from fiducia.structures import Record
 
 
@@ -100,3 +112,40 @@ def test_every_data_set_describes_itself(name: str) -> None:
     assert set(spec.counts) <= set(spec.splits) | set(spec.parts)
     row = next(row for row in describe_datasets() if row["name"] == name)
     assert set(row) == {"name", "schemes", "splits", "faces", "what", "fetch", "licence"}
+
+
+@pytest.mark.parametrize("name", ["@anna", "@", "a*[1]?", "lfpw/image_0001"])
+def test_the_pattern_of_a_face_matches_that_face_alone(name: str) -> None:
+    """``@`` begins the name of a file of ids, and a photograph's name may begin with it."""
+    faces = [replace(face(0), tags={"id": one}) for one in (name, f"{name}x", "a11", "a1")]
+    assert [r.id for r in exclude(faces, [pattern_of(name)])] == [f"{name}x", "a11", "a1"]
+
+
+@pytest.mark.parametrize("name", datasets)
+def test_a_root_that_no_path_can_be_is_told_in_one_line(name: str, tmp_path: Path) -> None:
+    (tmp_path / "words.txt").write_text("hello\n")
+    split = (datasets[name].splits or ("all",))[0]
+    for root, says in (
+        ("a" * 5000, "'a{80}.*: cannot be looked at .File name too long.; correct"),
+        ("~nobody_at_all/x", "'~nobody_at_all/x': cannot be looked at "),
+        (str(tmp_path / "words.txt"), r"words\.txt"),
+    ):
+        with pytest.raises(FiduciaError, match=says) as caught:
+            load_records(f"{name}:{root}", split)
+        assert "\n" not in str(caught.value)
+        with contextlib.suppress(FiduciaError):
+            assert not check(f"{name}:{root}").ok
+
+
+def test_a_folder_that_may_not_be_read_is_told_in_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "afw").mkdir()
+
+    def refuse(folder: Path) -> list[Path]:
+        raise PermissionError(13, "Permission denied", str(folder))
+
+    monkeypatch.setattr(Path, "iterdir", refuse)
+    says = r"afw: cannot be read \(Permission denied\); check the path"
+    with pytest.raises(FiduciaError, match=says):
+        load_records(f"300w:{tmp_path}", "train")
+    (broken,) = set(check(f"300w:{tmp_path}").broken)
+    assert "afw: cannot be read (Permission denied)" in broken

@@ -195,10 +195,9 @@ class FiFA:
         columns, rows = corner[:, :1] + step, corner[:, 1:] + step
         inside = ((columns >= 0) & (columns < width))[:, None, :] & ((rows >= 0) & (rows < height))[:, :, None]
         cells = rows[:, :, None] * width + columns[:, None, :]
-        # A fresh copy is contiguous in C order unless the source was Fortran's; reshape would then copy once more.
-        flat = np.ascontiguousarray(out).reshape(height * width, -1)
-        flat[cells[inside]] = 0
-        return flat.reshape(image.shape)
+        # A copy is contiguous in C order whatever its source was, so this is a view of it.
+        out.reshape(height * width, -1)[cells[inside]] = 0
+        return out
 
     def _torch(self, image: Tensor, points: Any, epoch: int) -> Tensor:
         xy = torch.as_tensor(points)

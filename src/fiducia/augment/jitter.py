@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import cv2
 import numpy as np
+from pydantic import Field
 
 from .registry import Image, Points, augmentations
 
 __all__ = ["coarse", "colour"]
 
+Share = Annotated[float, Field(ge=0.0, le=1.0)]
+
 
 @augmentations.register("colour")
 def colour(
-    image: Image, xy: Points, rng: np.random.Generator, *, gain: float = 0.25, lift: float = 0.1
+    image: Image, xy: Points, rng: np.random.Generator, *, gain: Share = 0.25, lift: Share = 0.1
 ) -> tuple[Image, Points]:
     """Multiply every channel by a factor of its own and add one number to all.
 
@@ -31,7 +36,7 @@ def colour(
 
 
 @augmentations.register("coarse")
-def coarse(image: Image, xy: Points, rng: np.random.Generator, *, least: float = 0.4) -> tuple[Image, Points]:
+def coarse(image: Image, xy: Points, rng: np.random.Generator, *, least: Share = 0.4) -> tuple[Image, Points]:
     """Shrink a crop by area averaging and enlarge it again bilinearly: a face with fewer pixels.
 
     Args:

@@ -22,7 +22,7 @@ from ..structures import Record
 from .doubts import doubts
 from .kinds import KINDS
 from .shapes import farthest, lone_pairs
-from .source import DatasetSpec, Fault, find_dataset, known_scheme, one_set
+from .source import DatasetSpec, Fault, find_dataset, known_scheme, one_set, unreadable
 from .usable import fault_of
 
 __all__ = ["EXAMPLES", "LISTED", "CheckReport", "PartCount", "check"]
@@ -206,12 +206,13 @@ def check(
     if scheme is not None and spec.schemes and scheme not in spec.schemes and not is_none(scheme):
         raise UsageError(f"{source}: its points are in {' or '.join(spec.schemes)}; leave --scheme out")
     report = CheckReport(source=source, fetch=spec.fetch, licence=spec.licence)
+    own = scheme if not spec.schemes or scheme in spec.schemes else None
     parts = spec.parts or spec.splits
     records: list[Record] = []
     seen: dict[tuple[str, str], str] = {}
     for part in parts:
         found = 0
-        for item in _scan(spec, root, part, None if spec.schemes else scheme):
+        for item in _scan(spec, root, part, own):
             if isinstance(item, Fault):
                 report.faults.append(item)
                 continue
@@ -277,12 +278,13 @@ def _ids(records: Sequence[Record]) -> Iterator[Fault]:
 
 
 def _scan(spec: DatasetSpec, root: str, part: str, scheme: str | None) -> Iterator[Record | Fault]:
-    if spec.scan is not None:
-        yield from spec.scan(root, part, scheme)
-        return
     try:
-        yield from spec.read(root, part, scheme)
+        yield from (spec.read if spec.scan is None else spec.scan)(root, part, scheme)
+    except OSError as error:
+        yield Fault(str(unreadable(f"{spec.name}:{root}", error)), broken=True, kind="file")
     except FiduciaError as error:
+        if spec.scan is not None:
+            raise
         yield Fault(str(error), broken=True, kind="file")
 
 

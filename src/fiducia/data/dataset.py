@@ -145,10 +145,15 @@ class FaceDataset(Dataset[list[Sample]]):
             return cut_patch(read_image(self.records[index].image), *self._reach[index])
         if index not in self._patches:
             photo = read_image(self.records[index].image)
-            # One decode serves all the faces of a photograph. A copy lets go of the rest of it.
+            # One decode serves all the faces of a photograph, and one patch a face that a recipe repeats. A copy lets go of
+            # the rest of the photograph.
+            made: dict[int, Patch] = {}
             for face in self._faces[self.records[index].image]:
-                patch = cut_patch(photo, *self._reach[face])
-                self._patches[face] = Patch(patch.image.copy(), patch.x, patch.y, patch.factor)
+                record = id(self.records[face])
+                if record not in made:
+                    patch = cut_patch(photo, *self._reach[face])
+                    made[record] = Patch(patch.image.copy(), patch.x, patch.y, patch.factor)
+                self._patches[face] = made[record]
         return self._patches[index]
 
 

@@ -26,6 +26,10 @@ KINDS: Mapping[str, tuple[str, str]] = {
     "scaled": ("labels made on a resized photograph, which were scaled", "check a few with fiducia data preview"),
     "twin": ("faces that are labelled twice", "take one of each pair out"),
     "far": ("points far outside their photograph", "correct them, or take these faces out"),
+    "placeholder": (
+        "points at (0, 0) or the like, which often stand for absent ones but are read as labels",
+        "mark absent points as such: v = 0, or an empty cell",
+    ),
     "unusable": ("faces that cannot be cropped, which are skipped", "label at least two points apart"),
     "names": ("names of points that fit no landmark set", "rename them, or describe the set in a scheme file"),
     "assumed": ("landmark sets told by the number of points alone", "confirm with --scheme, or --scheme none"),

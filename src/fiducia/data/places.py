@@ -10,7 +10,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-__all__ = ["face_tags", "is_file", "photo_path", "relative_image", "slashed"]
+from ..errors import UsageError
+
+__all__ = ["face_tags", "is_file", "photo_path", "relative_image", "slashed", "user_path"]
 
 _DRIVE = re.compile(r"^[A-Za-z]:/")
 _BELOW = ("", "images")
@@ -23,6 +25,21 @@ def is_file(path: Path) -> bool:
         return path.is_file()
     except (OSError, ValueError):
         return False
+
+
+def user_path(text: str) -> Path:
+    """Return the path that a user gave, ``~`` resolved; there need not be anything.
+
+    Raises:
+        UsageError: it is too long for the file system, may not be looked at, or names a user whom nobody knows.
+    """
+    try:
+        path = Path(text).expanduser()
+        path.exists()
+    except (OSError, ValueError, RuntimeError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise UsageError(f"{text[:80]!r}: cannot be looked at ({reason}); correct the path") from None
+    return path
 
 
 def slashed(name: str) -> str:

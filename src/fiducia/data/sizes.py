@@ -18,7 +18,10 @@ import numpy.typing as npt
 
 from ..errors import FiduciaError
 from ..files import read_bytes
-from ..images.headers import HeaderError, read_header
+from ..images.exif import exif_orientation
+from ..images.formats import heif
+from ..images.formats.base import ImageError
+from ..images.headers import read_header
 from ..tars import member_of
 
 __all__ = ["PhotoSize", "Size", "orient", "photo_size", "proportional", "rescale"]
@@ -27,9 +30,13 @@ Array = npt.NDArray[np.float64]
 Size = tuple[int, int]
 """Width and height in pixels."""
 _SEGMENTS = 4096
+_CHUNKS = 200_000
+_MOST_EXIF = 1 << 16
 _LARGEST = 1 << 30
 """Bytes of a photograph in a shard."""
 _SWAPPED = (5, 6, 7, 8)
+_LEAST = 5
+"""Pixels a side of a picture that anybody labels."""
 
 
 @dataclass(frozen=True)
@@ -85,15 +92,17 @@ def _cached(path: Path, changed: int, size: int) -> PhotoSize | None:
             file.seek(0)
             data = file.read()
             header = read_header(data)
-            orientation = _exif(data) if header.format == "TIFF" else 1
-            return PhotoSize((header.width, header.height), orientation)
-        except (HeaderError, struct.error, IndexError):
+            if header.format in ("HEIC", "AVIF"):
+                return PhotoSize(*heif.placed(data, header))
+            return PhotoSize((header.width, header.height), header.orientation)
+        except (ImageError, FiduciaError, struct.error, IndexError):
             return None
 
 
 def _jpeg(file: BinaryIO) -> PhotoSize | None:
-    """Walk the segments to the frame header, and note the orientation in an Exif segment on the way."""
+    """Walk the segments to the pixels, and note the frame header and the orientation in an Exif segment on the way."""
     file.seek(2)
+    size: Size | None = None
     orientation = 1
     for _ in range(_SEGMENTS):
         byte = file.read(1)
@@ -102,55 +111,61 @@ def _jpeg(file: BinaryIO) -> PhotoSize | None:
         while byte == b"\xff":
             byte = file.read(1)
         if not byte or byte[0] in (0xD9, 0xDA):
-            return None
+            break
         code = byte[0]
         if code in (0x00, 0x01) or 0xD0 <= code <= 0xD8:
             continue
         (length,) = struct.unpack(">H", file.read(2))
+        end = file.tell() + length - 2
         if 0xC0 <= code <= 0xCF and code not in (0xC4, 0xC8, 0xCC):
             height, width = struct.unpack(">xHH", file.read(5))
-            return PhotoSize((width, height), orientation)
-        if code == 0xE1:
+            size = (width, height)
+        elif code == 0xE1:
             data = file.read(length - 2)
-            if data.startswith(b"Exif\0\0"):
-                orientation = _exif(data[6:])
-        else:
-            file.seek(length - 2, 1)
-    return None
+            if data.startswith(b"Exif\0"):
+                orientation = exif_orientation(data)
+        file.seek(end)
+    return None if size is None else PhotoSize(size, orientation)
 
 
 def _png(file: BinaryIO) -> PhotoSize:
-    """Read IHDR, and the chunk eXIf where there is one before the pixels."""
+    """Read IHDR, and the chunk eXIf where there is one, before the pixels or behind them."""
     file.seek(16)
     width, height = struct.unpack(">II", file.read(8))
+    orientation = 1
     file.seek(8)
-    for _ in range(_SEGMENTS):
+    for _ in range(_CHUNKS):
         head = file.read(8)
-        if len(head) < 8 or head[4:] in (b"IDAT", b"IEND"):
+        if len(head) < 8 or head[4:] == b"IEND":
             break
         (length,) = struct.unpack(">I", head[:4])
+        end = file.tell() + length + 4
         if head[4:] == b"eXIf":
-            return PhotoSize((width, height), _exif(file.read(min(length, 1 << 20))))
-        file.seek(length + 4, 1)
-    return PhotoSize((width, height))
+            orientation = exif_orientation(file.read(min(length, _MOST_EXIF)))
+        file.seek(end)
+    return PhotoSize((width, height), orientation)
 
 
-def _webp(file: BinaryIO, start: bytes) -> PhotoSize:
-    """Read the first chunk, and the chunk EXIF behind the pixels where the header announces one."""
+def _webp(file: BinaryIO, start: bytes) -> PhotoSize | None:
+    """Read the first chunk, and the chunk EXIF where there is one, behind the pixels."""
     file.seek(0)
-    size = _webp_size(file.read(30))
-    if start[12:16] != b"VP8X" or not start[20] & 8:
-        return PhotoSize(size)
+    head = file.read(30)
+    if len(head) < 30:
+        return None
+    size = _webp_size(head)
+    orientation = 1
+    end = 8 + int.from_bytes(start[4:8], "little")
     file.seek(12)
-    for _ in range(_SEGMENTS):
+    for _ in range(_CHUNKS):
         head = file.read(8)
-        if len(head) < 8:
+        if len(head) < 8 or file.tell() > end:
             break
         (length,) = struct.unpack("<I", head[4:])
+        following = file.tell() + length + length % 2
         if head[:4] == b"EXIF":
-            return PhotoSize(size, _exif(file.read(min(length, 1 << 20)).removeprefix(b"Exif\0\0")))
-        file.seek(length + length % 2, 1)
-    return PhotoSize(size)
+            orientation = exif_orientation(file.read(min(length, _MOST_EXIF)))
+        file.seek(following)
+    return PhotoSize(size, orientation)
 
 
 def _webp_size(head: bytes) -> Size:
@@ -164,28 +179,13 @@ def _webp_size(head: bytes) -> Size:
     return int.from_bytes(head[26:28], "little") & 0x3FFF, int.from_bytes(head[28:30], "little") & 0x3FFF
 
 
-def _exif(data: bytes) -> int:
-    """Return the orientation in a TIFF structure; 1 where there is none or it makes no sense."""
-    order = {b"II": "<", b"MM": ">"}.get(data[:2])
-    if order is None:
-        return 1
-    try:
-        (at,) = struct.unpack_from(order + "I", data, 4)
-        (count,) = struct.unpack_from(order + "H", data, at)
-        for i in range(count):
-            tag, kind = struct.unpack_from(order + "HH", data, at + 2 + 12 * i)
-            if tag == 0x0112 and kind == 3:
-                (value,) = struct.unpack_from(order + "H", data, at + 10 + 12 * i)
-                return int(value) if 1 <= value <= 8 else 1
-    except struct.error:
-        pass
-    return 1
-
-
 def proportional(stated: Size, real: Size) -> bool:
-    """Tell whether one size is the other one resized: each stated side may be off by one pixel, for rounding."""
+    """Tell whether one size is the other one resized: each stated side may be off by one pixel, for rounding.
+
+    A size of a few pixels, such as 1 x 1, is no picture's, and anything would be proportional to it.
+    """
     (w, h), (width, height) = stated, real
-    return abs(w * height - h * width) <= width + height
+    return min(stated) >= _LEAST and abs(w * height - h * width) <= width + height
 
 
 def rescale(xy: Array, stated: Size, real: Size) -> Array:

@@ -6,6 +6,7 @@ finds it by itself. What writes faces in a format of labels is found in the same
 
 from __future__ import annotations
 
+import glob
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
@@ -21,6 +22,7 @@ from ..structures import Record
 from ..text import read_text
 from .doubts import doubts
 from .holding import held_out, photo_of
+from .places import user_path
 
 if TYPE_CHECKING:
     from .blocks import Block
@@ -34,6 +36,7 @@ __all__ = [
     "datasets",
     "describe_datasets",
     "exclude",
+    "excluded",
     "keep",
     "existing_root",
     "find_dataset",
@@ -41,7 +44,9 @@ __all__ = [
     "label_writers",
     "load_records",
     "one_set",
+    "pattern_of",
     "to_scheme",
+    "unreadable",
 ]
 
 
@@ -209,7 +214,15 @@ def load_records(source: str | Sequence[str], split: str, scheme: str | None = N
         records = found if scheme is None else [to_scheme(record, scheme) for record in found]
     except SchemeError as error:
         raise UsageError(f"{source}: {error}") from error
+    except OSError as error:
+        raise unreadable(source, error) from error
     return Faces(records, remarks, assumed)
+
+
+def unreadable(source: str, error: OSError) -> FiduciaError:
+    """Return the line for a folder or file of a data set that the system refuses to a reader."""
+    place = error.filename if isinstance(error.filename, str) else source
+    return FiduciaError(f"{place}: cannot be read ({error.strerror or error}); check the path and its permissions")
 
 
 def one_set(records: Iterable[Record]) -> str | None:
@@ -242,10 +255,12 @@ def to_scheme(record: Record, scheme: str) -> Record:
     return replace(record, xy=convert(record.xy, record.scheme, scheme), visible=visible, scheme=scheme)
 
 
-def exclude(records: Iterable[Record], patterns: Sequence[str]) -> list[Record]:
-    """Drop the faces whose id matches a glob pattern, such as ``afw/237815567_*``; a pattern may match nothing.
+def excluded(patterns: Sequence[str]) -> Callable[[str], bool]:
+    """Return what tells whether a face of some id is left out.
 
-    ``@FILE`` names a text file of ids, one a line, such as the rejected faces of ``fiducia data review``.
+    Args:
+        patterns: glob patterns on ids, such as ``afw/237815567_*``; a pattern may match nothing. ``@FILE`` names a text file
+            of ids, one a line, such as the rejected faces of ``fiducia data review``.
 
     Raises:
         FiduciaError: such a file cannot be read.
@@ -253,7 +268,23 @@ def exclude(records: Iterable[Record], patterns: Sequence[str]) -> list[Record]:
     globs = [pattern for pattern in patterns if not pattern.startswith("@")]
     files = [pattern[1:] for pattern in patterns if pattern.startswith("@")]
     ids = {line.strip() for file in files for line in read_text(file, "a file of ids, one a line").splitlines()}
-    return [r for r in records if r.id not in ids and not any(fnmatchcase(r.id, pattern) for pattern in globs)]
+    return lambda face: face in ids or any(fnmatchcase(face, pattern) for pattern in globs)
+
+
+def pattern_of(face: str) -> str:
+    """Return the pattern of :func:`excluded` that matches this id and no other: one that starts with ``@`` names no file."""
+    pattern = glob.escape(face)
+    return f"[@]{pattern[1:]}" if pattern.startswith("@") else pattern
+
+
+def exclude(records: Iterable[Record], patterns: Sequence[str]) -> list[Record]:
+    """Drop the faces that :func:`excluded` names.
+
+    Raises:
+        FiduciaError: as :func:`excluded`.
+    """
+    out = excluded(patterns)
+    return [record for record in records if not out(record.id)]
 
 
 def keep(records: Iterable[Record], patterns: Sequence[str]) -> list[Record]:
@@ -300,12 +331,12 @@ def existing_root(name: str, root: str, what: str) -> Path:
     """Return ``root`` as a path that exists; ``what`` tells what should lie there.
 
     Raises:
-        UsageError: no root was given.
+        UsageError: no root was given, or none that a path can be.
         FiduciaError: there is no such folder or file.
     """
     if not root.strip():
         raise UsageError(f"{name}: gives no path; expected {name}:PATH, {what}")
-    path = Path(root).expanduser()
+    path = user_path(root)
     if not path.exists():
         raise FiduciaError(f"{path}: no such file or folder; expected {what}")
     return path

@@ -16,13 +16,15 @@ from ..errors import FiduciaError, UsageError
 from ..geometry import square_box, tight_box
 from ..images import cut_patch, read_image
 from ..structures import Batch, Record, Sample
-from .blocks import ReadPhoto
+from .blocks import Cover, ReadPhoto
 from .dataset import Batches, Views, collate, one_thread, require_shares
 from .order import EpochOrder, Lane
-from .streamed import StreamedFaces
+from .streamed import Part, StreamedFaces
 
 __all__ = ["FaceStream"]
 
+_LOOKED_AT = 64
+"""Faces of stored crops that are looked at before a run; one face's own box may be its landmarks' by chance."""
 Held = tuple[int, Record, bytes]
 """A face in a buffer: its index, its labels, the bytes of its photograph."""
 
@@ -42,26 +44,15 @@ class FaceStream:
             two of them but where a lane begins.
 
     Raises:
-        UsageError: the crops that are stored do not show all that the views may need.
+        UsageError: the crops that are stored do not show all that the views may need, or are round other boxes.
     """
 
     def __init__(self, faces: StreamedFaces, views: Views, *, seed: int, buffer: int, lanes: int) -> None:
         self.faces, self.views = faces, views
         self.seed, self.buffer, self.lanes = seed, buffer, lanes
-        for part in {part.block.cover: part for part in faces.parts}.values():
-            cover = part.block.cover
-            if cover is None:
-                continue
-            record = part.records(np.zeros(1, dtype=np.intp))[0]
-            box = record.box if cover.box_source == "dataset" and record.box is not None else tight_box(record.xy)
-            wide, own = views.reach(record)[0], square_box(box)
-            needed = float((wide[2] - wide[0]) / (own[2] - own[0]))
-            if needed > cover.scale + 1e-6:
-                raise UsageError(
-                    f"{part.block.name}: its crops show {cover.scale:g} times the face's box, but data.scale and the "
-                    f"augmentation reach {needed:.2f}; pack with --crop {math.ceil(10 * needed) / 10:g}, or lower augment's "
-                    "rotation, scale or shift"
-                )
+        for part in {part.block.cover: part for part in faces.parts if len(part.rows)}.values():
+            if part.block.cover is not None:
+                _require_cover(part, part.block.cover, views)
 
     def __len__(self) -> int:
         return len(self.faces)
@@ -95,6 +86,31 @@ class FaceStream:
         patch = cut_patch(image, *self.views.reach(record))
         rng = np.random.default_rng([self.seed, epoch, index])
         return self.views(record, patch, rng=rng, epoch=epoch, index=index)
+
+
+def _require_cover(part: Part, cover: Cover, views: Views) -> None:
+    """Refuse stored crops that do not show all that the views may need of the photograph.
+
+    Raises:
+        UsageError: they are too narrow, or were cut round other boxes than those that the views are cropped by.
+    """
+    for record in part.records(np.arange(min(len(part.rows), _LOOKED_AT))):
+        box = record.box if cover.box_source == "dataset" and record.box is not None else tight_box(record.xy)
+        wide, own = views.reach(record)[0], square_box(box)
+        side = float(own[2] - own[0])
+        if np.abs(wide[:2] + wide[2:] - own[:2] - own[2:]).max() > 1e-6 * side:
+            other = "landmarks" if cover.box_source == "dataset" else "dataset"
+            raise UsageError(
+                f'{part.block.name}: its crops were cut round the boxes "{cover.box_source}", but the run takes those of '
+                f'data.box_source = "{other}"; set that to {cover.box_source}, or pack with --box-source {other}'
+            )
+        needed = float((wide[2] - wide[0]) / side)
+        if needed > cover.scale + 1e-6:
+            raise UsageError(
+                f"{part.block.name}: its crops show {cover.scale:g} times the face's box, but data.scale and the "
+                f"augmentation reach {needed:.2f}; pack with --crop {math.ceil(10 * needed) / 10:g}, or lower augment's "
+                "rotation, scale or shift"
+            )
 
 
 @dataclass(frozen=True)

@@ -43,6 +43,12 @@ def reduction(to_crop: npt.ArrayLike) -> int:
     """Return f = floor(1 / scale), at least 1: how many photograph pixels a side one crop pixel covers.
 
     Bilinear sampling looks at 2 x 2 pixels only; a photograph much larger than the crop is averaged down by f first.
+
+    Args:
+        to_crop: ``(2, 3)`` photograph → crop.
+
+    Raises:
+        ValueError: the affine squeezes the plane to a line, or is not finite.
     """
     linear = np.asarray(to_crop, dtype=np.float64)[:, :2]
     scale = math.sqrt(abs(linear[0, 0] * linear[1, 1] - linear[0, 1] * linear[1, 0]))
@@ -98,6 +104,9 @@ def crop_patch(patch: Patch, to_crop: npt.ArrayLike, size: int, *, interpolation
 
     Returns:
         uint8 ``(size, size, 3)``.
+
+    Raises:
+        ValueError: the affine has no inverse.
     """
     to_photo = affine_invert(to_crop)
     f = patch.factor

@@ -8,7 +8,6 @@ in an easy face outranks a hard face of which every point is a little off.
 from __future__ import annotations
 
 import csv
-import glob
 import hashlib
 import io
 from collections.abc import Callable, Sequence
@@ -19,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..data.shapes import oddness
+from ..data.source import pattern_of
 from ..draw.pictures import contact_sheet, draw_errors
 from ..errors import UsageError
 from ..evaluation.locate import find_points
@@ -118,7 +118,7 @@ def find_suspects(
     fold = fold_of(records, folds, data.val_seed)
     for number in range(folds):
         held = np.flatnonzero(fold == number)
-        names = tuple(glob.escape(records[int(i)].id) for i in held)
+        names = tuple(pattern_of(records[int(i)].id) for i in held)
         update = {"exclude": (*data.exclude, *names), "val_fraction": 0.0}
         own = recipe.model_copy(
             update={"name": f"fold{number + 1}", "data": data.model_copy(update=update)},

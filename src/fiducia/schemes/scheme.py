@@ -45,7 +45,8 @@ class Scheme:
             permutation then leaves every point in place.
 
     Raises:
-        SchemeError: an index out of range or used twice, or a mirror that is not its own inverse.
+        SchemeError: an index out of range or used twice, a name that is empty or stands twice, or a mirror that is not its
+            own inverse.
 
     Example:
         >>> pair = Scheme("pair", names=("right", "left"), regions={"all": (0, 1)}, mirror=(1, 0), edges=((0, 1),))
@@ -69,6 +70,8 @@ class Scheme:
         if len(set(self.names)) != k:
             twice = next(name for name in self.names if self.names.count(name) > 1)
             self._fail(f"the name {twice!r} stands twice in names; each point has a name of its own")
+        if not all(name.strip() for name in self.names):
+            self._fail(f"point {[bool(name.strip()) for name in self.names].index(False)} has an empty name; name it")
         if len(self.mirror) != k:
             self._fail(f"mirror has {len(self.mirror)} entries for {k} points; expected one a point, or pairs")
         self._in_range("mirror", self.mirror)
@@ -91,7 +94,9 @@ class Scheme:
         if self.inter_pupil is not None:
             if len(self.inter_pupil) != 2 or not all(self.inter_pupil):
                 self._fail("inter_pupil is two groups of points, such as [[0], [1]]")
-            self._in_range("inter_pupil", [i for group in self.inter_pupil for i in group])
+            pupils = [i for group in self.inter_pupil for i in group]
+            self._in_range("inter_pupil", pupils)
+            self._once("inter_pupil", pupils)
 
     def __hash__(self) -> int:
         return hash((self.name, self.names, self.mirror))

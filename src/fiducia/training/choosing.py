@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from ..data.blocks import Block, RecordBlock
 from ..data.holding import photo_keys, share_of_keys
-from ..data.source import find_dataset, known_scheme, load_records, to_scheme
+from ..data.source import excluded, find_dataset, known_scheme, load_records, to_scheme
 from ..data.streamed import Dress, Part
 from ..data.usable import fault_of, skipped_lines
 from ..errors import FiduciaError, UsageError
@@ -85,11 +85,12 @@ def choose(data: DataConfig, source: str) -> Chosen:
     keys: list[npt.NDArray[np.uint64]] = []
     wanted: list[npt.NDArray[np.bool_]] = []
     dropped: dict[str, list[str]] = {}
+    out = excluded(data.exclude)
     found = remaining = 0
     for block in blocks:
         facts = block.facts(data.box_source)
         good = facts.good if scheme is None else np.zeros(len(facts.ids), dtype=bool)
-        rows = np.array([i for i, face in enumerate(facts.ids) if not _match(face, data.exclude)], dtype=np.int32)
+        rows = np.array([i for i, face in enumerate(facts.ids) if not out(face)], dtype=np.int32)
         found, remaining = found + len(facts.ids), remaining + len(rows)
         faulty = _faulty(block, rows[~good[rows]], dress, data.box_source)
         for row, fault in faulty.items():
@@ -107,9 +108,9 @@ def choose(data: DataConfig, source: str) -> Chosen:
     held = share_of_keys(np.concatenate(keys), data.val_fraction)
     held_by_block = np.split(held, np.cumsum([len(rows) for rows in kept])[:-1])
     training, validation = [], []
-    for block, rows, out, asked in zip(blocks, kept, held_by_block, wanted, strict=True):
-        training.append(Part(block, rows[~out & asked], dress))
-        validation.append(Part(block, rows[out & asked], dress))
+    for block, rows, aside, asked in zip(blocks, kept, held_by_block, wanted, strict=True):
+        training.append(Part(block, rows[~aside & asked], dress))
+        validation.append(Part(block, rows[aside & asked], dress))
     if data.only and len(data.sources) == 1 and not any(len(part.rows) for part in training):
         raise FiduciaError(f"{source}: data.only matches none of {len(held):,} faces; mend a pattern")
     training, validation = _limited(training, data.limit), _limited(validation, data.limit)

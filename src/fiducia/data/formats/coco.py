@@ -26,6 +26,7 @@ from ..places import face_tags, photo_path, relative_image
 from ..sizes import Size, photo_size
 from ..source import DatasetSpec, Faces, Fault, datasets, label_writers
 from ..values import as_id, as_list, as_number, as_numbers, as_table, as_text, as_triples, read_json, short, show
+from .boxes import used_box
 from .own import Notes, Placed, at_real_size, declared_scheme, first_of, marks, one_scheme, read_all, scan_all
 
 __all__ = ["coco_faces", "read_coco", "scan_coco", "write_coco"]
@@ -265,14 +266,8 @@ def _box(where: str, face: dict[str, Any], notes: Notes) -> Any:
     box = as_numbers(face[key], f"{where}: {key}", 4)
     if key == "bbox":
         box[2:] += box[:2]
-    side = box[2:] - box[:2]
-    if (side < 0).any():
-        form = "x1 y1 x2 y2" if key == "box" else "x y width height"
-        raise LabelError("box", f"{where}: {key} is {show(face[key])}; expected {form} with a positive size")
-    if (side == 0).any():
-        notes.say("empty-box", f"{where}: {key} is {show(face[key])}, which has no area; it is not used")
-        return None
-    return box
+    form = "x1 y1 x2 y2" if key == "box" else "x y width height"
+    return used_box(box, f"{where}: {key} is {show(face[key])}", form, notes)
 
 
 def write_coco(path: str | Path, records: Sequence[Record]) -> None:

@@ -31,6 +31,7 @@ from ..sizes import Size, photo_size
 from ..source import DatasetSpec, Faces, Fault, datasets, label_writers
 from ..tables import Row, Table, read_table
 from ..values import as_table, as_text, as_word_number, parse_json, plain_numbers, short
+from .boxes import used_box
 from .own import MARKS, Notes, Placed, at_real_size, encoded, one_scheme, read_all, scan_all
 
 __all__ = ["csv_faces", "point_columns", "read_csv", "scan_csv", "write_csv"]
@@ -194,13 +195,7 @@ def _box(table: Table, row: Row, where: str, notes: Notes) -> npt.NDArray[np.flo
         return None
     if np.isnan(box).any():
         raise LabelError("form", f"{where}: a box is four numbers, {', '.join(_BOX)}; found {box.tolist()}")
-    side = box[2:] - box[:2]
-    if (side < 0).any():
-        raise LabelError("box", f"{where}: the box is {box.tolist()}; expected x1 y1 x2 y2 with a positive size")
-    if (side == 0).any():
-        notes.say("empty-box", f"{where}: the box {box.tolist()} has no area; it is not used")
-        return None
-    return box
+    return used_box(box, f"{where}: the box is {box.tolist()}", "x1 y1 x2 y2", notes)
 
 
 def _number(table: Table, row: Row, name: str) -> float:

@@ -32,6 +32,7 @@ from ..readers.official import Array
 from ..sizes import Size, photo_size
 from ..source import DatasetSpec, Faces, Fault, datasets, label_writers
 from ..values import as_table, as_text, as_word_number, parse_json, short
+from .boxes import used_box
 from .own import Notes, Placed, at_real_size, encoded, marks, one_scheme, read_all, scan_all
 
 __all__ = ["cvat_faces", "face_shapes", "lone_names", "read_cvat", "scan_cvat", "write_cvat", "write_face", "xml_name"]
@@ -302,12 +303,8 @@ def _box(where: str, box: ET.Element | None, notes: Notes) -> Array | None:
     if box is None:
         return None
     corners = np.array([as_word_number(box.get(key) or "", f"{where}: {key}") for key in ("xtl", "ytl", "xbr", "ybr")])
-    side = corners[2:] - corners[:2]
     shown = " ".join(f"{v:g}" for v in corners.tolist())
-    if (side < 0).any():
-        raise LabelError("box", f"{where}: the box {shown} (xtl ytl xbr ybr) has no area; correct it in CVAT")
-    if (side == 0).any():
-        notes.say("empty-box", f"{where}: the box {shown} has no area; it is not used")
+    if used_box(corners, f"{where}: the box is {shown}", "xtl ytl xbr ybr", notes) is None:
         return None
     turn = as_word_number(box.get("rotation") or "0", f"{where}: rotation")
     return upright_box(corners, math.radians(turn), corners.reshape(2, 2).mean(axis=0)) if turn % 360 else corners

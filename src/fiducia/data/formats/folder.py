@@ -30,7 +30,7 @@ from ..places import is_file, photo_path, relative_image
 from ..source import DatasetSpec, Faces, Fault, datasets, existing_root, label_writers
 from ..values import as_numbers, as_table, as_text, read_json
 from .own import Notes, at_real_size, choose_split, first_of, kind_of, one_scheme
-from .pts import read_pts, write_pts
+from .pts import pts_text, read_pts
 
 __all__ = ["SIDECAR", "folder_faces", "read_folder", "scan_folder", "sidecar_text", "write_folder"]
 
@@ -220,13 +220,20 @@ def write_folder(folder: str | Path, records: Sequence[Record]) -> None:
     twice = [name for name, count in Counter(record.id.casefold() for record in records).items() if count > 1]
     if twice:
         raise FiduciaError(f"{folder}: the id {twice[0]!r} stands for two faces; give each its own, or write COCO")
-    faces: dict[str, dict[str, Any]] = {}
-    done: set[Path] = set()
+    texts: list[tuple[Path, bytes]] = []
     for record in records:
         target = _inside(folder, record.id)
-        path, copy = target.with_name(f"{target.name}.pts"), copies[record.image]
         try:
-            write_pts(path, record.xy)
+            texts.append((target.with_name(f"{target.name}.pts"), pts_text(record.xy).encode()))
+        except FiduciaError as error:
+            raise FiduciaError(f"{record.id}: {error}") from error
+    # Nothing is written before all of it can be.
+    faces: dict[str, dict[str, Any]] = {}
+    done: set[Path] = set()
+    for record, (path, text) in zip(records, texts, strict=True):
+        copy = copies[record.image]
+        try:
+            write_atomic(path, text)
             if member_of(record.image) is not None and copy not in done:
                 write_atomic(copy, read_bytes(record.image, LARGEST, "an image"))
             elif copy not in done and not (is_file(copy) and copy.samefile(record.image)):

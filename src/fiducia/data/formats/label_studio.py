@@ -185,6 +185,7 @@ def _of_task(path: Path, number: int, task: dict[str, Any], image: str, notes: N
     keys = (number, "predictions", 0) if machine else (number, "annotations", annotations.index(first))
     made = {"source": "auto", "weights": str(first.get("model_version") or "")} if machine else {}
     faces: dict[str, RegionFace] = {}
+    told: set[str] = set()
     others: Counter[str] = Counter()
     regions = [
         as_table(r, f"{where}: result[{i}]") for i, r in enumerate(as_list(first.get("result"), f"{where}: result"))
@@ -225,6 +226,7 @@ def _of_task(path: Path, number: int, task: dict[str, Any], image: str, notes: N
             face.turn = as_number(value.get("rotation") or 0, f"{spot}.value.rotation")
             if meta.get("tags") is not None:
                 face.tags |= as_table(meta["tags"], f"{spot}.meta.tags")
+                told.add(key)
             continue
         labels = as_list(value.get("keypointlabels"), f"{spot}.value.keypointlabels")
         name = as_text(labels[0] if labels else None, f"{spot}.value.keypointlabels[0]")
@@ -243,7 +245,11 @@ def _of_task(path: Path, number: int, task: dict[str, Any], image: str, notes: N
         notes.say(
             "unused", f"{where}: {count} regions of the type {short(kind)} are neither points nor boxes; not used"
         )
-    return [face for face in faces.values() if face.points or face.tags]
+    # Only what was written by us may be a face of which no point is labelled.
+    empty = {key for key, face in faces.items() if not face.points and key not in told}
+    if empty:
+        notes.say("unused", f"{where}: {len(empty)} rectangles are the parent of no point; not used")
+    return [face for key, face in faces.items() if key not in empty]
 
 
 def _record(

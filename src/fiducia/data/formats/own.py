@@ -103,7 +103,29 @@ class Notes:
             )
             for (source, weights), count in made.items()
         ]
-        return [*self.remarks, *more]
+        return [*self.remarks, *_placeholders(origin, records), *more]
+
+
+def _placeholders(origin: str, records: Sequence[Record]) -> list[Fault]:
+    """Return a remark where points lie at (0, 0), (-1, -1) or (-2, -2): what (0, 0) or (-1, -1) is that counts from 0 or from 1."""
+    found: list[tuple[Record, float]] = []
+    for record in records:
+        x, y = record.xy.T
+        odd = (x == y) & ((x == 0) | (x == -1) | (x == -2))
+        if odd.any():
+            found.append((record, float(x[odd.argmax()])))
+    if not found:
+        return []
+    record, at = found[0]
+    faces = f"{len(found)} face{'s' * (len(found) != 1)}"
+    return [
+        Fault(
+            f"{origin}: {faces} with points at exactly ({at:g}, {at:g}) or the like, which often stand for absent ones but are "
+            f"read as labels; the first is {short(record.id)}",
+            broken=False,
+            kind="placeholder",
+        )
+    ]
 
 
 Parse = Callable[[Path, "str | None", Notes], Iterator[Placed]]

@@ -21,6 +21,7 @@ from ..places import face_tags, photo_path
 from ..sizes import Size
 from ..source import DatasetSpec, Faces, Fault, datasets
 from ..values import as_list, as_number, as_numbers, as_table, as_text, parse_json, read_json
+from .boxes import used_box
 from .folder import SIDECAR
 from .own import Notes, Placed, at_real_size, marks, read_all, scan_all
 
@@ -61,7 +62,9 @@ def _faces(path: Path, scheme: str | None, notes: Notes) -> Iterator[Placed]:
     """Yield the faces of a file of one photograph, or of a folder of such files."""
 
     def tables() -> Iterator[Result]:
-        for file in sorted(path.rglob("*.json")) if path.is_dir() else [path]:
+        # Hidden files are another system's (._a.json of macOS).
+        found = (file for file in path.rglob("*.json") if not file.name.startswith("."))
+        for file in sorted(found) if path.is_dir() else [path]:
             try:
                 value = read_json(file, _WHAT)
                 if path.is_dir() and _is_tasks(value):
@@ -150,12 +153,7 @@ def _box(place: str, face: dict[str, Any], notes: Notes) -> Any:
     if face.get("box") is None:
         return None
     box = as_numbers(face["box"], f"{place}.box", 4)
-    if (box[2:] < box[:2]).any():
-        raise LabelError("box", f"{place}.box is {face['box']}; expected x1 y1 x2 y2 with a positive size")
-    if (box[2:] == box[:2]).any():
-        notes.say("empty-box", f"{place}.box is {face['box']}, which has no area; it is not used")
-        return None
-    return box
+    return used_box(box, f"{place}.box is {face['box']}", "x1 y1 x2 y2", notes)
 
 
 def _lines(path: Path, scheme: str | None, notes: Notes) -> Iterator[Placed]:

@@ -14,7 +14,7 @@ import numpy as np
 from ...errors import FiduciaError, UsageError
 from ...structures import Record
 from ..source import DatasetSpec, Fault, datasets, existing_root
-from .official import collect, load_mat, shaped
+from .official import IMAGES, collect, load_mat, shaped
 
 __all__ = ["read_aflw2000", "scan_aflw2000"]
 
@@ -42,8 +42,10 @@ def scan_aflw2000(root: str, split: str = "test", scheme: str | None = None) -> 
     base = existing_root("aflw2000", root, _LAYOUT)
     if not base.is_dir():
         raise FiduciaError(f"{base}: is a file; expected {_LAYOUT}")
-    images = {p.stem: p for p in sorted(base.iterdir(), reverse=True) if p.suffix.lower() in (".jpg", ".jpeg", ".png")}
-    for path in sorted(base.glob("*.mat")):
+    images = {
+        p.stem: p for p in sorted(base.iterdir(), reverse=True) if p.suffix.lower() in IMAGES and p.name[0] != "."
+    }
+    for path in sorted(p for p in base.glob("*.mat") if not p.name.startswith(".")):
         stem, image = path.stem, images.pop(path.stem, None)
         if image is None:
             yield Fault(f"{path}: no photograph {stem}.jpg beside it; restore it", broken=True)

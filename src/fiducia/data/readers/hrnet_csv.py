@@ -94,11 +94,15 @@ def _faces(path: Path, scheme: str | None, notes: Notes) -> Iterator[Record | Fa
     for row, name, tags in zip(table.rows, names, face_tags(names, [{} for _ in names]), strict=True):
         where = f"{path}: line {row.line}"
         try:
-            cells = [cell for cell in row.cells if cell.strip()]
-            if len(cells) != len(header):
+            cells = row.cells[: len(header)]
+            filled = sum(bool(cell.strip()) for cell in row.cells)
+            if filled != len(header):
                 raise LabelError(
-                    "form", f"{where}: {len(cells)} cells found, {len(header)} expected as in the header; restore it"
+                    "form", f"{where}: {filled} cells found, {len(header)} expected as in the header; restore it"
                 )
+            empty = next((column for column, cell in zip(header, cells, strict=False) if not cell.strip()), None)
+            if empty is not None:
+                raise LabelError("form", f"{where}: {empty} is empty, and a cell follows the last column; restore it")
             as_text(name, f"{where}: image_name")
             values = np.array(
                 [as_word_number(word, f"{where}: {column}") for column, word in zip(header[1:], cells[1:], strict=True)]

@@ -6,7 +6,6 @@ needed.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,15 +18,13 @@ from ...text import read_text
 from ..kinds import LabelError
 from ..source import DatasetSpec, Fault, datasets, existing_root
 from ..values import as_word_number
-from .official import collect
+from .official import collect, photo_stem
 
 __all__ = ["read_lapa", "read_points", "scan_lapa"]
 
 COUNTS = {"train": 18_176, "val": 2000, "test": 2000}
 FETCH = "https://github.com/JDAI-CV/lapa-dataset"
 _LAYOUT = "a folder with train, val and test of LaPa, each with images and landmarks"
-# "10773046825_0" is the first face of photograph 10773046825.
-_FACE_NUMBER = re.compile(r"^(.*\d)_\d+$")
 
 
 def read_lapa(root: str, split: str, scheme: str | None = None) -> list[Record]:
@@ -49,7 +46,7 @@ def scan_lapa(root: str, split: str, scheme: str | None = None) -> Iterator[Reco
     folder = existing_root("lapa", root, _LAYOUT) / split
     if not (folder / "landmarks").is_dir():
         return
-    for path in sorted((folder / "landmarks").glob("*.txt")):
+    for path in sorted(p for p in (folder / "landmarks").glob("*.txt") if not p.name.startswith(".")):
         image = next((p for s in (".jpg", ".png") if (p := folder / "images" / f"{path.stem}{s}").is_file()), None)
         if image is None:
             yield Fault(f"{path}: no photograph {folder / 'images' / path.stem}.jpg; extract it again", broken=True)
@@ -59,13 +56,12 @@ def scan_lapa(root: str, split: str, scheme: str | None = None) -> Iterator[Reco
         except FiduciaError as error:
             yield Fault(str(error), broken=True)
             continue
-        found = _FACE_NUMBER.match(path.stem)
         yield Record(
             image=image,
             xy=xy,
             visible=np.full(106, 2, dtype=np.int8),
             scheme="lapa106",
-            tags={"id": f"{split}/{path.stem}", "part": split, "photo": found[1] if found else path.stem},
+            tags={"id": f"{split}/{path.stem}", "part": split, "photo": photo_stem(path.stem)},
         )
 
 

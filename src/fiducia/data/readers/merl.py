@@ -18,7 +18,7 @@ from ...errors import FiduciaError
 from ...structures import Record
 from ..formats.pts import read_pts
 from ..source import DatasetSpec, Fault, datasets, existing_root
-from .official import collect
+from .official import IMAGES, collect
 
 __all__ = ["read_merl", "scan_merl", "three_states"]
 
@@ -35,7 +35,6 @@ FETCH = (
     "https://www.tugraz.at/institute/icg/research/team-bischof/lrs/downloads/aflw (photographs)"
 )
 _LAYOUT = "merl_rav_organized, with frontal/trainset, frontal/testset, left/… of MERL-RAV"
-_IMAGES = (".jpg", ".jpeg", ".png")
 
 
 def read_merl(root: str, split: str, scheme: str | None = None) -> list[Record]:
@@ -96,7 +95,7 @@ def three_states(xy: npt.NDArray[np.float64]) -> tuple[npt.NDArray[np.float64], 
 
 
 def _image(stems: list[Path]) -> Path | None:
-    paths = (stem.with_name(stem.name + suffix) for stem in stems for suffix in _IMAGES)
+    paths = (stem.with_name(stem.name + suffix) for stem in stems for suffix in IMAGES)
     return next((path for path in paths if path.is_file()), None)
 
 

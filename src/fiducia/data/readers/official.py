@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from importlib import import_module
@@ -16,9 +17,30 @@ from ...structures import Record
 from ..sizes import photo_size
 from ..source import Fault
 
-__all__ = ["box_fault", "boxes_outside", "collect", "duplicates", "load_mat", "need", "points_far_from_box", "shaped"]
+__all__ = [
+    "IMAGES",
+    "box_fault",
+    "boxes_outside",
+    "collect",
+    "duplicates",
+    "load_mat",
+    "need",
+    "photo_stem",
+    "points_far_from_box",
+    "shaped",
+]
 
 Array = npt.NDArray[np.float64]
+
+IMAGES = (".jpg", ".jpeg", ".png")
+"""Endings of the photographs of the benchmarks, the first where there are several."""
+_FACE_NUMBER = re.compile(r"^(.*\d)_\d+$")
+
+
+def photo_stem(stem: str) -> str:
+    """Return what the faces of one photograph share: ``134212_2`` is the second face of ``134212``, ``image_0012`` is its own."""
+    face = _FACE_NUMBER.match(stem)
+    return stem if face is None else str(face[1])
 
 
 def need(module: str, why: str) -> Any:

@@ -7,7 +7,6 @@ challenge = ibug (135), full = common + challenge (689). Landmarks are 1-based i
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -19,6 +18,7 @@ from ...errors import FiduciaError
 from ...structures import Record
 from ..formats.pts import read_pts
 from ..source import DatasetSpec, Fault, datasets, existing_root
+from .official import IMAGES, photo_stem
 
 __all__ = ["PARTS", "SPLITS", "read_w300", "scan_faces", "scan_part", "scan_w300"]
 
@@ -39,9 +39,6 @@ SPLITS: dict[str, tuple[str, ...]] = {
 }
 FETCH = "https://ibug.doc.ic.ac.uk/resources/facial-point-annotations/ (afw, helen, lfpw, ibug)"
 _LAYOUT = "the folders afw, helen/trainset, helen/testset, lfpw/trainset, lfpw/testset, ibug of 300-W"
-_IMAGES = (".jpg", ".jpeg", ".png")
-# "134212_2" is the second face of photograph 134212; "image_0012" is a photograph of its own.
-_FACE_NUMBER = re.compile(r"^(.*\d)_\d+$")
 
 
 @dataclass(frozen=True)
@@ -65,7 +62,7 @@ def scan_part(folder: Path) -> PartFiles:
         stem = "".join(path.stem.split())
         if path.name.startswith("."):
             continue
-        if path.suffix.lower() in _IMAGES:
+        if path.suffix.lower() in IMAGES:
             images.setdefault(stem, path)
         elif path.suffix.lower() == ".pts":
             points.setdefault(stem, path)
@@ -111,6 +108,8 @@ def read_w300(root: str, split: str, scheme: str | None = None) -> list[Record]:
 def scan_w300(root: str, split: str, scheme: str | None = None) -> Iterator[Record | Fault]:
     """Yield the faces of one split in order, and a fault for each file that gives none; absent parts give nothing."""
     base = existing_root("300w", root, _LAYOUT)
+    if not base.is_dir():
+        raise FiduciaError(f"{base}: is a file; expected {_LAYOUT}")
     for part in SPLITS[split]:
         if not (base / part).is_dir():
             continue
@@ -118,8 +117,7 @@ def scan_w300(root: str, split: str, scheme: str | None = None) -> Iterator[Reco
 
 
 def _tags(part: str, stem: str) -> dict[str, str]:
-    face = _FACE_NUMBER.match(stem)
-    collection, photo = part.partition("/")[0], f"{part}/{face[1] if face else stem}"
+    collection, photo = part.partition("/")[0], f"{part}/{photo_stem(stem)}"
     return {"id": f"{part}/{stem}", "part": part, "collection": collection, "photo": photo}
 
 

@@ -17,6 +17,7 @@ from ...errors import FiduciaError, UsageError
 from ...files import write_atomic
 from ...schemes.sets import SchemeError, get_scheme
 from ..blocks import Cover
+from ..places import user_path
 from ..values import as_list, as_table, read_json
 
 __all__ = ["INDEX", "Index", "ShardEntry", "directories", "read_index", "sha256", "write_index"]
@@ -81,12 +82,12 @@ def directories(root: str) -> list[Path]:
     """Return the directories that a path or a glob pattern names, in order.
 
     Raises:
-        UsageError: no path is given.
+        UsageError: no path is given, or none that a path can be.
         FiduciaError: there is none.
     """
     if not root.strip():
         raise UsageError("shards: gives no path; expected shards:DIR, or a pattern such as shards:/data/part-*")
-    path = Path(root).expanduser()
+    path = user_path(root)
     if path.is_dir():
         return [path]
     if path.exists():

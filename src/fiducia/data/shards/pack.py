@@ -10,6 +10,9 @@ from itertools import groupby
 from pathlib import Path
 from typing import Literal
 
+import numpy as np
+import numpy.typing as npt
+
 from ..._version import __version__
 from ...errors import FiduciaError, PlaceLost, UsageError
 from ...files import open_output, read_bytes, write_atomic
@@ -209,19 +212,34 @@ def _pictures(
             if crop is None:
                 yield _photograph(image, faces)
             else:
-                pixels = read_image(image)
-                for face in faces:
-                    moved, cut = cut_face(face, pixels, crop, box_source)
-                    suffix, data = encode(cut, quality)
-                    yield _Picture(suffix=suffix, data=data, size=cut.shape[1::-1], faces=[moved])
+                yield from _crops(read_image(image), faces, crop, box_source, quality, failures)
         except PlaceLost:
             raise
-        except (FiduciaError, ValueError) as error:
-            told = str(error) if isinstance(error, FiduciaError) else f"{image}: {error}"
-            failures.append(told)
+        except FiduciaError as error:
+            failures.append(str(error))
         done += len(faces)
         if on_progress is not None:
             on_progress(done, len(records))
+
+
+def _crops(
+    pixels: npt.NDArray[np.uint8],
+    faces: list[Record],
+    crop: float,
+    box_source: str,
+    quality: int | None,
+    failures: list[str],
+) -> Iterator[_Picture]:
+    """Yield a crop of each face of a photograph; one that cannot be cut out leaves the others as they are."""
+    for face in faces:
+        try:
+            moved, cut = cut_face(face, pixels, crop, box_source)
+            suffix, data = encode(cut, quality)
+        except (FiduciaError, ValueError) as error:
+            told = str(error)
+            failures.append(told if isinstance(error, FiduciaError) else f"{face.image}: the face {face.id}: {told}")
+            continue
+        yield _Picture(suffix=suffix, data=data, size=cut.shape[1::-1], faces=[moved])
 
 
 def _named(record: Record, source: str) -> Record:

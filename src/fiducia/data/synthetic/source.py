@@ -24,6 +24,7 @@ from ...files import write_atomic
 from ...images import write_image
 from ...registry import did_you_mean
 from ...structures import Record
+from ..places import user_path
 from ..source import DatasetSpec, datasets
 from .brush import Image, Placing
 from .paint import paint
@@ -160,7 +161,7 @@ def _parse(root: str) -> tuple[int, Path]:
     count = int(number)
     if not 1 <= count <= LIMIT:
         raise UsageError(f"synthetic:{root}: {count} training faces; expected 1 to {LIMIT}")
-    return count, Path(folder).expanduser() if folder else _cache()
+    return count, user_path(folder) if folder else _cache()
 
 
 def _cache() -> Path:

@@ -13,7 +13,7 @@ from ...errors import UsageError
 from ..exif import exif_orientation
 from .base import DAMAGED, DecodeError, Header, HeaderError, Pixels, as_array
 
-__all__ = ["AVIF_BRANDS", "HEIC_BRANDS", "decode", "parse"]
+__all__ = ["AVIF_BRANDS", "HEIC_BRANDS", "decode", "parse", "placed"]
 
 HEIC_BRANDS = frozenset({b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs", b"mif1", b"msf1"})
 AVIF_BRANDS = frozenset({b"avif", b"avis"})
@@ -71,14 +71,10 @@ def decode(data: bytes, header: Header) -> Pixels:
         DecodeError: the decoder complained.
     """
     try:
-        picture, orientation = _open_avif(data) if header.format == "AVIF" else _open_heic(data)
-        if picture.size[0] * picture.size[1] > header.width * header.height:
-            raise DecodeError(DAMAGED.format(f"a {header.format} larger than it states"))
-        pixels = as_array(picture)
-    except (OSError, SyntaxError, ValueError, EOFError, RuntimeError, LookupError, struct.error) as error:
-        if isinstance(error, DecodeError):
-            raise
-        raise DecodeError(DAMAGED.format(f"{header.format}: {' '.join(str(error).split())}")) from None
+        picture, orientation = _open(data, header)
+        pixels = as_array(picture.to_pillow() if header.format == "HEIC" else picture)
+    except _COMPLAINTS as error:
+        raise _damaged(error, header) from None
     if orientation != 1:
         from ..exif import upright
 
@@ -86,14 +82,51 @@ def decode(data: bytes, header: Header) -> Pixels:
     return pixels
 
 
+def placed(data: bytes, header: Header) -> tuple[tuple[int, int], int]:
+    """Return width and height of the primary picture as its decoder gives it, and the EXIF orientation that is left to apply.
+
+    The sizes in the file are those before it is turned. No pixel is decoded.
+
+    Raises:
+        UsageError: the package for this format is not installed.
+        DecodeError: the decoder complained.
+    """
+    try:
+        picture, orientation = _open(data, header)
+    except _COMPLAINTS as error:
+        raise _damaged(error, header) from None
+    return (picture.size[0], picture.size[1]), orientation
+
+
+_COMPLAINTS = (OSError, SyntaxError, ValueError, EOFError, RuntimeError, LookupError, struct.error)
+
+
+def _damaged(error: BaseException, header: Header) -> DecodeError:
+    if isinstance(error, DecodeError):
+        return error
+    return DecodeError(DAMAGED.format(f"{header.format}: {' '.join(str(error).split())}"))
+
+
+def _open(data: bytes, header: Header) -> tuple[Any, int]:
+    """Return the opened picture, not yet decoded, and how it must be turned.
+
+    Raises:
+        DecodeError: it is larger than the file states.
+    """
+    picture, orientation = _open_avif(data) if header.format == "AVIF" else _open_heic(data)
+    if picture.size[0] * picture.size[1] > header.width * header.height:
+        raise DecodeError(DAMAGED.format(f"a {header.format} larger than it states"))
+    return picture, orientation
+
+
 def _open_heic(data: bytes) -> tuple[Any, int]:
-    """Return a Pillow image; libheif turns it upright."""
+    """Return pillow-heif's picture; libheif turns it upright."""
     try:
         import pillow_heif
     except ImportError:
         raise UsageError(_MISSING.format("a HEIC photograph")) from None
     # 10 and 12 bits become 8, as phones' photographs are shown.
-    return pillow_heif.open_heif(data, convert_hdr_to_8bit=True).to_pillow(), 1
+    return pillow_heif.open_heif(data, convert_hdr_to_8bit=True), 1
 
 
 def _open_avif(data: bytes) -> tuple[Any, int]:
