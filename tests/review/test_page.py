@@ -270,8 +270,9 @@ def test_accept_and_reject_go_on_to_the_next_open_face(page: Any, review: Review
     page.keyboard.press("n")
     shown(page, names[2])
     page.keyboard.press("b")
-    page.keyboard.press("PageUp")
     shown(page, names[1])
+    page.keyboard.press("PageUp")
+    shown(page, names[0])
 
 
 def test_the_prediction_is_used_for_all_points(page: Any, review: Review, drawn: list[Record]) -> None:
