@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from fiducia.data.check import check
@@ -95,6 +95,7 @@ places = st.dictionaries(
 @pytest.mark.parametrize("absolute", [True, False])
 @settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(photos=places)
+@example(photos={("", ".1"): 1, ("", "._a"): 1})
 def test_every_face_comes_back_from_every_format(
     tmp_path_factory: pytest.TempPathFactory,
     monkeypatch: pytest.MonkeyPatch,

@@ -58,12 +58,20 @@ def scan_results(root: str, split: str = "all", scheme: str | None = None) -> It
     return scan_all("json", root, _WHAT, _faces, scheme)
 
 
+def _of_macos(file: Path) -> bool:
+    """Whether a file is one that macOS puts beside another on a foreign disk, ``._NAME``; a photograph may be called so too."""
+    try:
+        with file.open("rb") as stream:
+            return file.name.startswith("._") and stream.read(4) == b"\x00\x05\x16\x07"
+    except OSError:
+        return False  # reading it tells why
+
+
 def _faces(path: Path, scheme: str | None, notes: Notes) -> Iterator[Placed]:
     """Yield the faces of a file of one photograph, or of a folder of such files."""
 
     def tables() -> Iterator[Result]:
-        # Hidden files are another system's (._a.json of macOS).
-        found = (file for file in path.rglob("*.json") if not file.name.startswith("."))
+        found = (file for file in path.rglob("*.json") if not _of_macos(file))
         for file in sorted(found) if path.is_dir() else [path]:
             try:
                 value = read_json(file, _WHAT)
