@@ -71,14 +71,20 @@ def restate(form: str, path: Path, width: int, height: int) -> None:
     path.write_text(text)
 
 
+def stated(form: str, size: tuple[int, int], folder: Path) -> Path:
+    """Write labels of one face of a photograph, and state another size of it."""
+    path = folder / f"labels.{form}"
+    WRITERS[form](path, [face(photo(folder / "a.png"))])
+    restate(form, path, *size)
+    return path
+
+
 @pytest.mark.parametrize("form", WRITERS)
 @pytest.mark.parametrize("size", [(-60, 80), (0, 80), (-60, -80)])
 def test_a_size_that_none_has_is_refused_and_none_at_all_is_not_given(
     form: str, size: tuple[int, int], tmp_path: Path
 ) -> None:
-    path = tmp_path / f"labels.{form}"
-    WRITERS[form](path, [face(photo(tmp_path / "a.png"))])
-    restate(form, path, *size)
+    path = stated(form, size, tmp_path)
     with pytest.raises(FiduciaError, match=f"the size is stated as {size[0]} x {size[1]}; expected two positive"):
         load_records(f"{form}:{path}", "all")
     restate(form, path, 0, 0)
@@ -202,9 +208,7 @@ def test_other_shapes_are_not_proportional() -> None:
 def test_a_size_that_stands_in_for_one_is_refused_and_scales_nothing(
     form: str, size: tuple[int, int], tmp_path: Path
 ) -> None:
-    path = tmp_path / f"labels.{form}"
-    WRITERS[form](path, [face(photo(tmp_path / "a.png"))])
-    restate(form, path, *size)
+    path = stated(form, size, tmp_path)
     says = f"a.png is stated as {size[0]} x {size[1]}, but the photograph has 60 x 80 pixels"
     with pytest.raises(FiduciaError, match=says):
         load_records(f"{form}:{path}", "all")

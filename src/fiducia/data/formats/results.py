@@ -60,9 +60,11 @@ def scan_results(root: str, split: str = "all", scheme: str | None = None) -> It
 
 def _of_macos(file: Path) -> bool:
     """Whether a file is one that macOS puts beside another on a foreign disk, ``._NAME``; a photograph may be called so too."""
+    if not file.name.startswith("._"):
+        return False
     try:
         with file.open("rb") as stream:
-            return file.name.startswith("._") and stream.read(4) == b"\x00\x05\x16\x07"
+            return stream.read(4) == b"\x00\x05\x16\x07"
     except OSError:
         return False  # reading it tells why
 
